@@ -1,0 +1,2 @@
+local s = io.read():lower():gsub("[^%w]", "")
+print(s == s:reverse() and "yes" or "no")

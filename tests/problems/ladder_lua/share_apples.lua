@@ -1,0 +1,3 @@
+local a, c = io.read("*n", "*n")
+print(math.floor(a / c))
+print(a % c)

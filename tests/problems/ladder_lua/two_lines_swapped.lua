@@ -1,0 +1,4 @@
+local a = io.read()
+local b = io.read()
+print(b)
+print(a)

@@ -1,0 +1,40 @@
+"""What a prompt says, and what it must never say."""
+
+from __future__ import annotations
+
+import languages
+from problems.problem import Problem
+from problems.prompt import messages, render
+from sandbox.job import Test
+
+LUA = languages.load("lua")
+PROBLEM = Problem(
+    id="p",
+    statement="Add two numbers.",
+    tests=(Test("2 3\n", "5\n"), Test("40 2\n", "hidden42\n")),
+    input_format="Two integers.",
+    output_format="Their sum.",
+    notes="Mind the sign.",
+)
+
+
+def test_a_prompt_holds_every_part_of_the_problem_and_the_language() -> None:
+    text = render(PROBLEM, LUA)
+    for part in ("Lua", "Add two numbers.", "Two integers.", "Their sum.", "2 3", "5", "Mind the sign.", LUA.prompt):
+        assert part in text
+    assert "```lua" in text
+
+
+def test_hidden_tests_stay_hidden() -> None:
+    assert "hidden42" not in render(PROBLEM, LUA)
+
+
+def test_parts_that_are_not_given_leave_no_heading() -> None:
+    text = render(Problem("p", "Print 1.", (Test("", "1"),), examples=0), LUA)
+    for heading in ("# Input", "# Output", "# Example", "# Notes"):
+        assert heading not in text
+
+
+def test_the_system_message_is_the_models_own_switch() -> None:
+    assert [m["role"] for m in messages(PROBLEM, LUA)] == ["user"]
+    assert messages(PROBLEM, LUA, "/no_think")[0] == {"role": "system", "content": "/no_think"}
