@@ -1,0 +1,260 @@
+"""How fast the sandbox judges programs, against running them with no protection at all. About three minutes:
+
+    python benchmarks/sandbox.py
+    python benchmarks/sandbox.py rounds=9 programs=200 languages=lua,fortran,r
+
+Four ways of running the same programs with 5 tests each, one core for everything, alternating rounds, medians of
+programs per second by wall clock:
+
+    bare      subprocess.run for each test, no isolation and no deadline, inside the same root file system
+    per job   a new nsjail for each program
+    harness   the paper's way: a Python process kept warm inside, JSON lines, subprocess.run with a timeout, no cleaning
+    ours      the pool, one worker
+
+The last line is one JSON object. bare and harness need root (they chroot into the same root file system).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import multiprocessing
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import languages
+from sandbox import binaries
+from sandbox.cgroup import Cgroup
+from sandbox.jail import ENVIRONMENT, Jail, Toolchain, command
+from sandbox.job import Job, Test
+from sandbox.pool import Pool, toolchain
+
+TESTS = tuple(Test(str(n), str(n * (n + 1) // 2)) for n in (1, 10, 100, 1000, 2000))
+PROGRAMS = {  # {n} makes every program another one, so that nothing is judged only once
+    "lua": "local n = io.read('*n') local s = 0 for i = 1, n do s = s + i end print(s) -- {n}",
+    "fortran": "program p\n integer :: n, i, s\n read *, n\n s = 0\n do i = 1, n\n s = s + i\n end do\n"
+    " print '(I0)', s ! {n}\nend program",
+    "r": "n <- as.integer(readLines('stdin', 1)); cat(sum(as.numeric(1:n)), '\\n') # {n}",
+    "julia": "n = parse(Int, readline()); println(sum(1:n)) # {n}",
+    "ocaml": "let () = let n = read_int () in print_int (n * (n + 1) / 2) (* {n} *)",
+    "python": "n = int(input()); print(sum(range(n + 1))) # {n}",
+}
+SHARE = {"lua": 1.0, "python": 0.25, "fortran": 0.1}  # of programs=; slow starters get fewer
+
+
+def jobs(language: str, count: int, start: int) -> list[Job]:
+    return [
+        Job(str(n), language, PROGRAMS[language].replace("{n}", str(n)), TESTS) for n in range(start, start + count)
+    ]
+
+
+# --- the two ways without a sandbox: a child process that has entered the root file system ----------------------
+
+
+def enter(root: str) -> None:
+    """Makes the root file system this process's own, with a tmpfs on its /tmp, in a mount namespace."""
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def call(result: int, what: str) -> None:
+        if result:
+            raise OSError(ctypes.get_errno(), what)
+
+    call(libc.unshare(0x00020000), "unshare")
+    call(libc.mount(None, b"/", None, 0x44000, None), "private mounts")
+    call(libc.mount(b"tmpfs", f"{root}/tmp".encode(), b"tmpfs", 0, None), "tmpfs")
+    call(libc.mount(b"/dev", f"{root}/dev".encode(), None, 0x5000, None), "bind /dev")
+    os.chroot(root)
+    os.chdir("/tmp")
+    os.environ.clear()
+    os.environ.update(ENVIRONMENT, HOME="/tmp", TMPDIR="/tmp")
+
+
+def bare(end: Connection, chain: Toolchain) -> None:
+    """Serves: a list of jobs in, the seconds that they took out."""
+    enter(chain.root)
+    while batch := end.recv():
+        start = time.perf_counter()
+        for job in batch:
+            judge(chain, job.program, job.tests, None)
+        end.send(time.perf_counter() - start)
+
+
+def harness(end: Connection, chain: Toolchain) -> None:
+    """The warm harness itself: one JSON line in, one out. It finds its expected outputs in the line."""
+    enter(chain.root)
+    with os.fdopen(os.dup(end.fileno()), "rb") as lines, os.fdopen(os.dup(end.fileno()), "wb") as answers:
+        for line in lines:
+            task = json.loads(line)
+            judge(chain, task["program"], [Test(**test) for test in task["tests"]], 5)
+            answers.write(json.dumps({"passed": True}).encode() + b"\n")
+            answers.flush()
+
+
+def judge(chain: Toolchain, program: str, tests: Any, timeout: float | None) -> None:
+    Path(chain.filename).write_text(program)
+    if chain.compile:
+        subprocess.run(command(chain.compile), check=True, capture_output=True, timeout=timeout)
+    argv = command(chain.execute)
+    for test in tests:
+        done = subprocess.run(argv, input=test.input.encode(), capture_output=True, timeout=timeout)
+        assert done.stdout.decode().rstrip() == test.output and done.returncode == 0, done
+
+
+class Bare:
+    def __init__(self, chain: Toolchain):
+        self.end, theirs = multiprocessing.Pipe()
+        self.process = multiprocessing.get_context("fork").Process(target=bare, args=(theirs, chain), daemon=True)
+        self.process.start()
+
+    def __call__(self, batch: list[Job]) -> float:
+        self.end.send(batch)
+        return float(self.end.recv())
+
+
+class Harness:
+    def __init__(self, chain: Toolchain):
+        self.end, theirs = multiprocessing.Pipe()
+        self.process = multiprocessing.get_context("fork").Process(target=harness, args=(theirs, chain), daemon=True)
+        self.process.start()
+        theirs.close()
+        self.answers = os.fdopen(os.dup(self.end.fileno()), "rb")
+
+    def __call__(self, batch: list[Job]) -> float:
+        start = time.perf_counter()
+        for job in batch:
+            task = {"program": job.program, "tests": [test._asdict() for test in job.tests]}
+            os.write(self.end.fileno(), json.dumps(task).encode() + b"\n")
+            assert json.loads(self.answers.readline())["passed"]
+        return time.perf_counter() - start
+
+
+# --- the two ways with one ----------------------------------------------------------------------------------------
+
+
+class PerJob:
+    """A new nsjail for each program."""
+
+    def __init__(self, chain: Toolchain):
+        self.chain = chain
+        self.cgroup = Cgroup.create(f"{os.getpid()}-benchmark")
+
+    def __call__(self, batch: list[Job]) -> float:
+        start = time.perf_counter()
+        for job in batch:
+            jail = Jail(self.chain, 99, self.cgroup, binaries.find())
+            runs = list(jail.run(job.program or "", [test.input for test in job.tests], self.chain.limits))
+            assert all(run.status is None for run in runs)
+            jail.close()
+        return time.perf_counter() - start
+
+    def close(self) -> None:
+        if self.cgroup:
+            self.cgroup.remove()
+
+
+def pooled(pool: Pool) -> Callable[[list[Job]], float]:
+    def run(batch: list[Job]) -> float:
+        start = time.perf_counter()
+        verdicts = pool.verify(batch)
+        seconds = time.perf_counter() - start
+        wrong = [v for v in verdicts if not v.passed]
+        assert not wrong, wrong[0]
+        return seconds
+
+    return run
+
+
+def speeds(ways: dict[str, Callable[[list[Job]], float]], language: str, rounds: int, count: int) -> dict[str, float]:
+    """Programs per second of each way: the median of the rounds, which take turns."""
+    for way in ways.values():
+        way(jobs(language, 2, 10**6))  # caches warm, processes started
+    found: dict[str, list[float]] = {name: [] for name in ways}
+    for number in range(rounds):
+        for name, way in ways.items():
+            found[name].append(count / way(jobs(language, count, number * count)))
+    return {name: statistics.median(values) for name, values in found.items()}
+
+
+def tree_mb(pid: int) -> float:
+    """Proportional set size of a process and all below it, MiB: a page shared by n processes counts 1/n."""
+    try:
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except ProcessLookupError:  # the init of the last program, just gone
+        return 0.0
+    total = next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:")) / 1024
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        total += sum(tree_mb(int(child)) for child in task.read_text().split())
+    return total
+
+
+def main(words: list[str]) -> None:
+    options = {"rounds": "7", "programs": "100", "languages": "lua,fortran"}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals or key not in options:
+            sys.exit(f"unknown argument {word!r}; write key=value with the keys {', '.join(options)}")
+        options[key] = value
+    rounds, programs, names = int(options["rounds"]), int(options["programs"]), options["languages"].split(",")
+    if os.geteuid():
+        sys.exit("bare and harness chroot into the root file system: run this as root")
+    cores = sorted(os.sched_getaffinity(0))
+    result: dict[str, float | None] = dict.fromkeys(
+        ("lua_vs_bare", "lua_vs_warm_harness", "fortran_vs_bare", "two_workers", "p99_ms", "mb_per_worker")
+    )
+    print(f"programs/s on one core, 5 tests each, median of {rounds} rounds; load {os.getloadavg()[0]:.1f}")
+    print(f"{'':12}{'bare':>10}{'per job':>10}{'harness':>10}{'ours':>10}{'ours/bare':>12}", flush=True)
+    for name in names:
+        os.sched_setaffinity(0, {cores[-1]})
+        chain = toolchain(languages.load(name))
+        per_job = PerJob(chain)
+        with Pool([chain], workers=1) as pool:
+            ways: dict[str, Callable[[list[Job]], float]] = {
+                "bare": Bare(chain),
+                "per job": per_job,
+                "harness": Harness(chain),
+                "ours": pooled(pool),
+            }
+            speed = speeds(ways, name, rounds, max(3, int(programs * SHARE.get(name, 0.05))))
+        per_job.close()
+        ratio = speed["ours"] / speed["bare"]
+        print(f"{name:12}" + "".join(f"{speed[way]:10.1f}" for way in ways) + f"{ratio:12.2f}", flush=True)
+        if name in ("lua", "fortran"):
+            result[f"{name}_vs_bare"] = round(ratio, 3)
+        if name == "lua":
+            result["lua_vs_warm_harness"] = round(speed["ours"] / speed["harness"], 2)
+        os.sched_setaffinity(0, cores)
+
+    lua = toolchain(languages.load("lua"))
+    with Pool([lua], workers=1) as one, Pool([lua], workers=2) as two:
+        if len(cores) > 1:
+            os.sched_setaffinity(0, cores[-2:])
+            speed = speeds({"one": pooled(one), "two": pooled(two)}, "lua", rounds, programs)
+            result["two_workers"] = round(speed["two"] / speed["one"], 2)
+            print(f"one worker {speed['one']:.0f}, two workers {speed['two']:.0f} programs/s")
+            os.sched_setaffinity(0, cores)
+        time.sleep(0.5)  # the inits wait for the next jobs
+        result["mb_per_worker"] = round(statistics.mean(tree_mb(w.process.pid) for w in two._workers), 1)
+    with Pool([lua], workers=1) as one:
+        times = []
+        for n in range(500):
+            start = time.perf_counter()
+            (verdict,) = one.verify([Job(str(n), "lua", f"-- {n}", (Test("", ""),))])
+            times.append((time.perf_counter() - start) * 1000)
+            assert verdict.passed
+        result["p99_ms"] = round(statistics.quantiles(times, n=100)[98], 2)
+        print(f"an empty job: median {statistics.median(times):.2f} ms, p99 {result['p99_ms']} ms")
+    print(f"memory of a worker with nsjail and driver (PSS): {result['mb_per_worker']} MB")
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,554 @@
+/* The driver: the one process of ours inside the jail.
+ *
+ * nsjail starts it as a server, inside a root file system, as an unprivileged user of the host that holds
+ * capabilities only over its own user namespace. For every program the server clones an `init`: pid 1 of a new pid
+ * namespace, with new mount and ipc namespaces. The init reads one job, mounts a fresh tmpfs, gives up every
+ * capability, installs the seccomp filter, compiles once, runs the tests that the host asks for one by one, and
+ * exits; the kernel then kills and frees all that the program left. An init that ends in any other way ends the
+ * server, which the host sees as end of file: no verdict can be confused with another program's.
+ *
+ * Expected outputs are never sent here. Messages are little-endian; see sandbox/jail.py for the other end.
+ *
+ *   host -> init  job:  u32 kind=JOB,  u32 length, struct limits, then blobs (u32 length, bytes):
+ *                       file name, source, compile argv, run argv, environment, then pairs of (name, content);
+ *                       argv and environment are strings that each end in NUL; no compile step is an empty blob
+ *                 test: u32 kind=TEST or LAST_TEST, u32 length, the program's standard input
+ *                 stop: u32 kind=STOP, u32 0
+ *   init -> host  struct result, standard output, first 16 KiB of standard error: one after compiling, one a test
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define WORK "/tmp/w" /* on the tmpfs; /tmp exists in every root */
+#define STDERR_SENT 16384
+#define MESSAGE_MAX (1u << 30)
+
+enum { JOB = 1, TEST = 2, LAST_TEST = 3, STOP = 4 };
+enum { EXITED = 0, SIGNALED = 1, TIMEOUT = 2, OUTPUT_LIMIT = 3, EXEC_FAILED = 4 };
+
+struct limits {
+    uint32_t compile_ms, test_ms, program_ms;
+    uint32_t address_mb; /* 0: unlimited, a memory cgroup is in force */
+    uint32_t cpu_s, processes, file_mb, disk_mb, inodes, output_bytes;
+};
+
+struct result {
+    uint32_t magic, outcome;
+    int32_t code; /* exit code, signal or errno */
+    uint32_t stdout_bytes, stderr_bytes, memory_kb;
+    uint64_t wall_us, cpu_us;
+};
+
+struct buffer {
+    char *bytes;
+    size_t used, room;
+};
+
+static const uint32_t MAGIC = 0x4a414752;
+static int from_host, to_host, work_dir, child_signals, oom_score;
+static struct limits limits;
+static struct buffer out, err;
+
+static void die(const char *what) {
+    dprintf(2, "driver: %s: %s\n", what, strerror(errno));
+    _exit(1);
+}
+
+static uint64_t now_us(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+/* --- what a program may ask of the kernel ------------------------------------------------------------------ */
+
+#if defined(__x86_64__)
+#define ARCH AUDIT_ARCH_X86_64
+#define SYSCALL_END 0x40000000u /* x32 calls begin here */
+#elif defined(__aarch64__)
+#define ARCH AUDIT_ARCH_AARCH64
+#define SYSCALL_END 0xffffffffu
+#else
+#error "the seccomp filter knows x86_64 and aarch64"
+#endif
+
+/* Refused to server and programs alike. Other processes' memory, kernel objects that outlive a process or escape its
+   limits, and large, rarely used parts of the kernel. */
+static const int NEVER[] = {
+    SYS_ptrace, SYS_process_vm_readv, SYS_process_vm_writev, SYS_kcmp, SYS_perf_event_open, SYS_bpf,
+    SYS_userfaultfd, SYS_add_key, SYS_request_key, SYS_keyctl, SYS_memfd_create, SYS_shmget, SYS_shmat, SYS_shmctl,
+    SYS_semget, SYS_msgget, SYS_mq_open, SYS_io_setup, SYS_vmsplice, SYS_name_to_handle_at, SYS_open_by_handle_at,
+    SYS_fanotify_init, SYS_acct, SYS_swapon, SYS_swapoff, SYS_reboot, SYS_sethostname, SYS_setdomainname,
+    SYS_init_module, SYS_finit_module, SYS_delete_module, SYS_kexec_load, SYS_quotactl, SYS_syslog, SYS_settimeofday,
+    SYS_adjtimex, SYS_clock_settime, SYS_clock_adjtime, SYS_vhangup, SYS_migrate_pages, SYS_move_pages,
+    SYS_remap_file_pages, SYS_setpriority, SYS_sched_setscheduler, SYS_sched_setparam, SYS_sched_setattr,
+    SYS_ioprio_set,
+#if defined(__x86_64__)
+    SYS_iopl, SYS_ioperm, SYS_modify_ldt, SYS_kexec_file_load, SYS_uselib, SYS__sysctl, SYS_create_module,
+#endif
+};
+/* Of the calls numbered from 425 (io_uring) on, the same on every architecture, only these. */
+static const int NEW_ALLOWED[] = {
+    436 /* close_range */, 437 /* openat2 */, 439 /* faccessat2 */, 441 /* epoll_pwait2 */,
+    449 /* futex_waitv */, 452 /* fchmodat2 */, 454 /* futex_wake */, 455 /* futex_wait */, 456 /* futex_requeue */,
+};
+/* The server needs these; programs lose them. */
+static const int NAMESPACES[] = {SYS_mount, SYS_umount2, SYS_pivot_root, SYS_chroot, SYS_unshare, SYS_setns};
+
+static struct sock_filter code[256];
+static int code_length;
+
+static void emit(uint16_t op, uint8_t yes, uint8_t no, uint32_t k) {
+    code[code_length++] = (struct sock_filter){op, yes, no, k};
+}
+#define LOAD(field) emit(BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, field))
+#define RETURN(action) emit(BPF_RET | BPF_K, 0, 0, action)
+#define REFUSE(number) RETURN(SECCOMP_RET_ERRNO | (number))
+
+static void refuse_all(const int *calls, size_t count, int error) {
+    for (size_t i = 0; i < count; i++) {
+        emit(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, calls[i]);
+        REFUSE(error);
+    }
+}
+
+static void install_filter(void) {
+    struct sock_fprog filter = {code_length, code};
+    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter)) die("seccomp");
+    code_length = 0;
+}
+
+static void filter_server(void) {
+    LOAD(arch);
+    emit(BPF_JMP | BPF_JEQ | BPF_K, 1, 0, ARCH);
+    RETURN(SECCOMP_RET_KILL_PROCESS);
+    LOAD(nr);
+    emit(BPF_JMP | BPF_JGE | BPF_K, 0, 1, SYSCALL_END);
+    RETURN(SECCOMP_RET_KILL_PROCESS);
+    size_t fresh = sizeof NEW_ALLOWED / sizeof *NEW_ALLOWED;
+    emit(BPF_JMP | BPF_JGE | BPF_K, 0, fresh + 1, 425);
+    for (size_t i = 0; i < fresh; i++) emit(BPF_JMP | BPF_JEQ | BPF_K, fresh - i, 0, NEW_ALLOWED[i]);
+    REFUSE(ENOSYS);
+    refuse_all(NEVER, sizeof NEVER / sizeof *NEVER, EPERM);
+    RETURN(SECCOMP_RET_ALLOW);
+    install_filter();
+}
+
+static void filter_program(void) {
+    /* The second filter is short on purpose: the kernel walks it for every call number when it is installed. */
+    LOAD(nr);
+    refuse_all(NAMESPACES, sizeof NAMESPACES / sizeof *NAMESPACES, EPERM);
+    emit(BPF_JMP | BPF_JEQ | BPF_K, 0, 4, SYS_clone);
+    LOAD(args[0]);
+    emit(BPF_JMP | BPF_JSET | BPF_K, 0, 1,
+         CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET);
+    REFUSE(EPERM);
+    RETURN(SECCOMP_RET_ALLOW);
+    emit(BPF_JMP | BPF_JEQ | BPF_K, 0, 4, SYS_prlimit64); /* the init has the program's user: not its limits */
+    LOAD(args[0]);
+    emit(BPF_JMP | BPF_JEQ | BPF_K, 1, 0, 0);
+    REFUSE(EPERM);
+    RETURN(SECCOMP_RET_ALLOW);
+    emit(BPF_JMP | BPF_JEQ | BPF_K, 1, 0, SYS_socket);
+    emit(BPF_JMP | BPF_JEQ | BPF_K, 0, 3, SYS_socketpair);
+    LOAD(args[0]);
+    emit(BPF_JMP | BPF_JEQ | BPF_K, 1, 0, 1 /* AF_UNIX */);
+    REFUSE(EAFNOSUPPORT);
+    RETURN(SECCOMP_RET_ALLOW);
+    install_filter();
+}
+
+/* --- messages ---------------------------------------------------------------------------------------------- */
+
+static int read_all(void *to, size_t count) {
+    for (char *at = to; count;) {
+        ssize_t got = read(from_host, at, count);
+        if (got <= 0) {
+            if (got < 0 && errno == EINTR) continue;
+            return -1;
+        }
+        at += got, count -= got;
+    }
+    return 0;
+}
+
+static void write_all(const void *from, size_t count) {
+    for (const char *at = from; count;) {
+        ssize_t put = write(to_host, at, count);
+        if (put < 0 && errno == EINTR) continue;
+        if (put < 0) _exit(1); /* the host is gone */
+        at += put, count -= put;
+    }
+}
+
+/* The next message; *bytes is the caller's to free. Ends the init when the host has gone. */
+static uint32_t receive(char **bytes, uint32_t *length) {
+    uint32_t head[2];
+    if (read_all(head, sizeof head)) _exit(1);
+    if (head[1] > MESSAGE_MAX) die("message too long");
+    *length = head[1];
+    *bytes = malloc(head[1] + 1);
+    if (!*bytes) die("malloc");
+    if (read_all(*bytes, head[1])) _exit(1);
+    (*bytes)[head[1]] = 0;
+    return head[0];
+}
+
+static char *next_blob(char **at, char *end, uint32_t *length) {
+    if (end - *at < 4) errno = EBADMSG, die("job");
+    memcpy(length, *at, 4);
+    *at += 4;
+    if (end - *at < *length) errno = EBADMSG, die("job");
+    char *blob = *at;
+    *at += *length;
+    return blob;
+}
+
+/* A blob of strings that each end in NUL, as a NULL-terminated array. */
+static char **strings(char *blob, uint32_t length) {
+    size_t count = 0;
+    for (uint32_t i = 0; i < length; i++) count += blob[i] == 0;
+    char **list = calloc(count + 1, sizeof *list);
+    if (!list) die("calloc");
+    for (size_t i = 0; i < count; i++, blob += strlen(blob) + 1) list[i] = blob;
+    return list;
+}
+
+/* --- running one command ----------------------------------------------------------------------------------- */
+
+/* The path that PATH gives for `name`; the name itself when it has a slash or is nowhere. */
+static char *find(char *name, char **environment) {
+    const char *path = "/usr/local/bin:/usr/bin:/bin";
+    if (strchr(name, '/')) return name;
+    for (char **e = environment; *e; e++)
+        if (!strncmp(*e, "PATH=", 5)) path = *e + 5;
+    for (; *path; path += strcspn(path, ":"), path += *path == ':') {
+        char *full;
+        if (asprintf(&full, "%.*s/%s", (int)strcspn(path, ":"), path, name) < 0) die("asprintf");
+        if (!access(full, X_OK)) return full;
+        free(full);
+    }
+    return name;
+}
+
+/* Moves what a pipe holds into the buffer. 0: nothing more now, -1: end of file, 1: more than a program may print. */
+static int drain(int fd, struct buffer *to) {
+    for (;;) {
+        if (to->used > limits.output_bytes) return 1;
+        if (to->used == to->room) {
+            size_t room = to->room ? to->room * 4 : 65536;
+            if (room > (size_t)limits.output_bytes + 65536) room = (size_t)limits.output_bytes + 65536;
+            if (!(to->bytes = realloc(to->bytes, room))) die("realloc");
+            to->room = room;
+        }
+        ssize_t got = read(fd, to->bytes + to->used, to->room - to->used);
+        if (got == 0) return -1;
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return 0;
+        to->used += got;
+    }
+}
+
+/* Runs between vfork and exec: the memory is the init's, so nothing here may change it but the error. */
+static __attribute__((noinline, noreturn)) void become(char *path, char **argv, char **environment, int ends[3],
+                                                       volatile int *error) {
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    if (dup2(ends[0], 0) < 0 || dup2(ends[1], 1) < 0 || dup2(ends[2], 2) < 0 || fchdir(work_dir)) _exit(126);
+    /* Not on the init, which a program can keep busy. A second between SIGXCPU, which has a name, and SIGKILL. */
+    setrlimit(RLIMIT_CPU, &(struct rlimit){limits.cpu_s, limits.cpu_s + 1ull});
+    if (limits.address_mb) {
+        rlim_t bytes = (rlim_t)limits.address_mb << 20;
+        setrlimit(RLIMIT_AS, &(struct rlimit){bytes, bytes});
+    }
+    execve(path, argv, environment);
+    *error = errno;
+    _exit(127);
+}
+
+static void make_pipe(int ends[2], int ours) {
+    if (pipe2(ends, O_CLOEXEC)) die("pipe");
+    fcntl(ends[ours], F_SETFL, O_NONBLOCK);
+}
+
+static void run(char *path, char **argv, char **environment, const char *input, size_t input_bytes,
+                uint64_t deadline) {
+    struct result result = {.magic = MAGIC};
+    uint64_t start = now_us();
+    int in_pipe[2], out_pipe[2], err_pipe[2];
+    volatile int error = 0;
+    out.used = err.used = 0;
+    if (start >= deadline) { /* the whole program's time is up */
+        result.outcome = TIMEOUT;
+        write_all(&result, sizeof result);
+        return;
+    }
+    make_pipe(in_pipe, 1);
+    make_pipe(out_pipe, 0);
+    make_pipe(err_pipe, 0);
+    size_t written = 0;
+    ssize_t put = input_bytes ? write(in_pipe[1], input, input_bytes) : 0; /* mostly all of it: no poll needed */
+    if (put > 0) written = put;
+    if (written == input_bytes) close(in_pipe[1]), in_pipe[1] = -1;
+
+    int ends[3] = {in_pipe[0], out_pipe[1], err_pipe[1]};
+    if (write(oom_score, "1000", 4) < 0) die("oom_score_adj"); /* inherited: the first to go when memory is short */
+    pid_t child = vfork();
+    if (child < 0) die("vfork");
+    if (!child) become(path, argv, environment, ends, &error);
+    if (write(oom_score, "0", 1) < 0) die("oom_score_adj");
+    close(in_pipe[0]), close(out_pipe[1]), close(err_pipe[1]);
+
+    struct rusage usage = {0};
+    int status = 0, ended = 0;
+    struct pollfd fds[5] = {{child_signals, POLLIN, 0},
+                            {out_pipe[0], POLLIN, 0},
+                            {err_pipe[0], POLLIN, 0},
+                            {in_pipe[1], POLLOUT, 0},
+                            {from_host, 0, 0}};
+    while (!ended) {
+        uint64_t now = now_us();
+        if (now >= deadline) {
+            result.outcome = TIMEOUT;
+            break;
+        }
+        if (poll(fds, 5, (deadline - now + 999) / 1000) < 0 && errno != EINTR) die("poll");
+        if (fds[4].revents) _exit(1); /* the host is gone */
+        for (int i = 1; i <= 2; i++) {
+            if (!fds[i].revents) continue;
+            int got = drain(fds[i].fd, i == 1 ? &out : &err);
+            if (got > 0) result.outcome = OUTPUT_LIMIT;
+            if (got < 0) fds[i].fd = -1;
+        }
+        if (result.outcome) break;
+        if (fds[3].revents) {
+            put = write(in_pipe[1], input + written, input_bytes - written);
+            if (put > 0) written += put;
+            if (written == input_bytes || (put < 0 && errno != EAGAIN && errno != EINTR))
+                close(in_pipe[1]), in_pipe[1] = fds[3].fd = -1;
+        }
+        if (fds[0].revents) {
+            struct signalfd_siginfo info;
+            if (read(child_signals, &info, sizeof info) < 0 && errno != EAGAIN) die("signalfd");
+            struct rusage one;
+            int how;
+            for (pid_t pid; (pid = wait4(-1, &how, WNOHANG, &one)) > 0;)
+                if (pid == child) ended = 1, status = how, usage = one;
+        }
+    }
+    result.wall_us = now_us() - start;
+
+    /* All that is left in this pid namespace, daemons and killed children alike. */
+    kill(-1, SIGKILL);
+    struct rusage one;
+    int how;
+    for (pid_t pid; (pid = wait4(-1, &how, 0, &one)) > 0 || errno == EINTR;)
+        if (pid == child) usage = one;
+    if (!result.outcome && (drain(out_pipe[0], &out) > 0 || drain(err_pipe[0], &err) > 0))
+        result.outcome = OUTPUT_LIMIT;
+    close(out_pipe[0]), close(err_pipe[0]);
+    if (in_pipe[1] >= 0) close(in_pipe[1]);
+
+    if (error) {
+        result.outcome = EXEC_FAILED, result.code = error;
+    } else if (!result.outcome && WIFSIGNALED(status)) {
+        result.outcome = SIGNALED, result.code = WTERMSIG(status);
+    } else if (!result.outcome) {
+        result.code = WEXITSTATUS(status);
+    }
+    result.cpu_us = (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000ull + usage.ru_utime.tv_usec +
+                    usage.ru_stime.tv_usec;
+    result.memory_kb = usage.ru_maxrss;
+    result.stdout_bytes = out.used > limits.output_bytes ? limits.output_bytes : out.used;
+    result.stderr_bytes = err.used > STDERR_SENT ? STDERR_SENT : err.used;
+    write_all(&result, sizeof result);
+    write_all(out.bytes, result.stdout_bytes);
+    write_all(err.bytes, result.stderr_bytes);
+}
+
+/* --- one jail, one program --------------------------------------------------------------------------------- */
+
+static void bound(int resource, rlim_t value) {
+    if (setrlimit(resource, &(struct rlimit){value, value})) die("setrlimit");
+}
+
+static void write_file(const char *path, const char *bytes, size_t count) {
+    int fd = openat(work_dir, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    if (fd < 0) die(path);
+    for (ssize_t put; count; bytes += put, count -= put)
+        if ((put = write(fd, bytes, count)) < 0) die(path);
+    close(fd);
+}
+
+static void give_up_privileges(void) {
+    for (int cap = 0; prctl(PR_CAPBSET_READ, cap) >= 0; cap++)
+        if (prctl(PR_CAPBSET_DROP, cap)) die("capability bounding set");
+    if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)) die("ambient capabilities");
+    struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
+    struct __user_cap_data_struct none[2] = {{0}};
+    if (syscall(SYS_capset, &head, none)) die("capset");
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) die("no_new_privs");
+    if (prctl(PR_SET_DUMPABLE, 0)) die("dumpable"); /* closes /proc/1/mem, /proc/1/fd and ptrace */
+    filter_program();
+}
+
+static __attribute__((noreturn)) void init(void) {
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL)) die("pdeathsig");
+    /* The server's /proc can be written, the program's cannot: a program never lowers its score. */
+    if ((oom_score = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC)) < 0) die("oom_score_adj");
+    if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY, NULL)) die("mount /proc");
+
+    char *job;
+    uint32_t length, count;
+    uint32_t head[2];
+    if (read_all(head, 4)) _exit(0); /* end of file between jobs: the worker is done */
+    if (head[0] != JOB || read_all(&head[1], 4) || head[1] > MESSAGE_MAX) errno = EBADMSG, die("job");
+    length = head[1];
+    if (!(job = malloc(length + 1))) die("malloc");
+    if (read_all(job, length)) _exit(1);
+    char *at = job, *end = job + length;
+    if (length < sizeof limits) errno = EBADMSG, die("job");
+    memcpy(&limits, at, sizeof limits);
+    at += sizeof limits;
+    uint64_t start = now_us();
+
+    char options[128];
+    snprintf(options, sizeof options, "size=%um,nr_inodes=%u,mode=1777", limits.disk_mb, limits.inodes);
+    if (mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, options)) die("mount /tmp");
+    if (mkdir(WORK, 0755)) die(WORK);
+    if ((work_dir = open(WORK, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0) die(WORK);
+    bound(RLIMIT_NPROC, limits.processes + 2); /* the server and this init count */
+    bound(RLIMIT_FSIZE, (rlim_t)limits.file_mb << 20);
+    bound(RLIMIT_NOFILE, 256);
+    bound(RLIMIT_CORE, 1); /* 0 would not keep the kernel from piping a crash to the host's handler of core dumps */
+    bound(RLIMIT_MEMLOCK, 65536);
+    bound(RLIMIT_SIGPENDING, 1024);
+    bound(RLIMIT_MSGQUEUE, 0);
+    give_up_privileges();
+
+    sigset_t watched;
+    sigemptyset(&watched);
+    sigaddset(&watched, SIGCHLD);
+    sigaddset(&watched, SIGPIPE); /* writing to a program that has closed its input is no reason to die */
+    sigprocmask(SIG_BLOCK, &watched, NULL);
+    sigdelset(&watched, SIGPIPE);
+    if ((child_signals = signalfd(-1, &watched, SFD_CLOEXEC | SFD_NONBLOCK)) < 0) die("signalfd");
+
+    char *name = next_blob(&at, end, &count), *source, *blob;
+    char file_name[256] = {0};
+    if (count >= sizeof file_name) errno = ENAMETOOLONG, die("file name");
+    memcpy(file_name, name, count);
+    source = next_blob(&at, end, &count);
+    write_file(file_name, source, count);
+    blob = next_blob(&at, end, &count);
+    char **compile = strings(blob, count);
+    blob = next_blob(&at, end, &count);
+    char **execute = strings(blob, count);
+    blob = next_blob(&at, end, &count);
+    char **environment = strings(blob, count);
+    while (at < end) {
+        name = next_blob(&at, end, &count);
+        char extra[256] = {0};
+        if (count >= sizeof extra) errno = ENAMETOOLONG, die("file name");
+        memcpy(extra, name, count);
+        blob = next_blob(&at, end, &count);
+        write_file(extra, blob, count);
+    }
+
+    uint64_t program_deadline = start + limits.program_ms * 1000ull;
+    if (*compile) {
+        uint64_t deadline = start + limits.compile_ms * 1000ull;
+        if (deadline > program_deadline) deadline = program_deadline;
+        run(find(*compile, environment), compile, environment, "", 0, deadline);
+    }
+    char *path = find(*execute, environment), *input;
+    for (;;) {
+        uint32_t kind = receive(&input, &length);
+        if (kind != TEST && kind != LAST_TEST) _exit(kind == STOP ? 0 : 1);
+        uint64_t deadline = now_us() + limits.test_ms * 1000ull;
+        if (deadline > program_deadline) deadline = program_deadline;
+        run(path, execute, environment, input, length, deadline);
+        if (kind == LAST_TEST) _exit(0);
+        free(input);
+    }
+}
+
+/* driver launch CGROUP_PROCS ROOT nsjail ...: runs outside, before nsjail. Joins the worker's cgroup ("" for none).
+   As root, nsjail's child is a user that cannot walk to a root below, say, /root: so ROOT ("" for none) is bound to
+   /sys/root, and this file to /sys/driver, on a tmpfs in a mount namespace that goes with nsjail.
+   Over /sys, which nsjail does not read: a checkout or a cache may lie below any other folder, /tmp too. */
+static void launch(char **argv) {
+    const char *cgroup = argv[2], *root = argv[3];
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL)) die("pdeathsig");
+    if (*cgroup) {
+        int procs = open(cgroup, O_WRONLY | O_CLOEXEC);
+        if (procs < 0 || write(procs, "0", 1) < 0) die(cgroup);
+    }
+    if (*root) {
+        if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL)) die("mount namespace");
+        int self = open(argv[0], O_PATH | O_CLOEXEC), made;
+        char path[64];
+        snprintf(path, sizeof path, "/proc/self/fd/%d", self);
+        if (chdir(root)) die(root);
+        if (mount("tmpfs", "/sys", "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,mode=755")) die("mount /sys");
+        if (mkdir("/sys/root", 0755) || mount(".", "/sys/root", NULL, MS_BIND, NULL)) die(root);
+        if ((made = open("/sys/driver", O_CREAT | O_WRONLY | O_CLOEXEC, 0755)) < 0) die("/sys/driver");
+        close(made);
+        if (mount(path, "/sys/driver", NULL, MS_BIND, NULL) || chdir("/")) die("bind the driver");
+    }
+    execv(argv[4], argv + 4);
+    die(argv[4]);
+}
+
+int main(int argc, char **argv) {
+    if (argc > 4 && !strcmp(argv[1], "launch")) launch(argv);
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL)) die("pdeathsig");
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) die("no_new_privs");
+    from_host = fcntl(0, F_DUPFD_CLOEXEC, 10);
+    to_host = fcntl(1, F_DUPFD_CLOEXEC, 10);
+    int log = fcntl(2, F_DUPFD_CLOEXEC, 10);
+    if (from_host < 0 || to_host < 0 || log < 0) die("dup");
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC); /* so that no pipe of ours is ever 0, 1 or 2 */
+    if (null < 0 || dup3(null, 0, O_CLOEXEC) < 0 || dup3(null, 1, O_CLOEXEC) < 0) die("/dev/null");
+    if (dup3(log, 2, O_CLOEXEC) < 0) die("dup");
+    /* Seen by every program and owned by the programs' user: what one wrote there, the next would read. */
+    if (mount(NULL, "/dev", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID, NULL)) die("remount /dev");
+    filter_server();
+
+    struct result hello = {.magic = MAGIC};
+    write_all(&hello, sizeof hello);
+    for (;;) {
+        long pid = syscall(SYS_clone, CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | SIGCHLD, 0, 0, 0, 0);
+        if (pid < 0) die("clone");
+        if (!pid) init();
+        int status;
+        while (waitpid(pid, &status, 0) < 0)
+            if (errno != EINTR) die("wait");
+        if (status) _exit(1);
+        struct pollfd host = {from_host, POLLIN, 0};
+        if (poll(&host, 1, 0) > 0 && !(host.revents & POLLIN)) _exit(0); /* end of file */
+    }
+}

@@ -1,0 +1,311 @@
+"""One jail: an nsjail process whose driver (sandbox/driver.c) makes a fresh set of namespaces for every program.
+
+A worker process owns it. This module starts nsjail, speaks the driver's messages, and keeps a watchdog above the
+driver's own deadlines. Only the standard library is imported, so that a worker stays small.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import shlex
+import signal
+import struct
+import subprocess
+import tempfile
+import time
+from collections.abc import Generator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import IO
+
+from sandbox.binaries import Binaries
+from sandbox.cgroup import Cgroup
+from sandbox.job import Limits, SandboxError, Status
+
+MAGIC = 0x4A414752
+JOB, TEST, LAST_TEST, STOP = 1, 2, 3, 4
+EXITED, SIGNALED, TIMEOUT, OUTPUT_LIMIT, EXEC_FAILED = range(5)
+HEAD = struct.Struct("<II")
+LIMITS = struct.Struct("<10I")
+RESULT = struct.Struct("<IIiIIIQQ")
+
+ENVIRONMENT = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "LC_ALL": "C.UTF-8",
+}
+PRIVATE_ENVIRONMENT = {"HOME": "/tmp", "TMPDIR": "/tmp"}  # the only place a program may write
+SHELL_CHARACTERS = set("|&;<>()$`\\\"'*?[]#~=%{}!\n\t")
+NSJAIL_LINE = re.compile(r"^(\[[^\]]*\])+ ?(\w+\(\):\d+ )?")
+GRACE_S = 10.0  # how much later than the driver the watchdog gives up, seconds
+START_S = 30.0  # for nsjail to start, seconds
+NO_MEMORY = (  # what runtimes print when an allocation fails
+    b"not enough memory",  # LuaJIT
+    b"MemoryError",  # Python
+    b"std::bad_alloc",
+    b"Out_of_memory",  # OCaml
+    b"out of memory",
+    b"Out of memory",
+    b"OutOfMemoryError",  # Julia, Java
+    b"cannot allocate vector",  # R
+    b"Cannot allocate memory",
+    b"memory exhausted",  # GNU tools
+    b"Error allocating",  # gfortran
+)
+
+
+class JailBroken(Exception):
+    """nsjail, the driver or the init inside died or fell silent: start a new jail and try again."""
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """What a jail needs to know of a language: all that a worker process is told."""
+
+    language: str
+    root: str  # the root file system
+    environment: tuple[tuple[str, str], ...]  # of its image
+    filename: str
+    compile: str | None
+    execute: str
+    limits: Limits
+
+
+@dataclass(frozen=True)
+class Run:
+    """One command's outcome as the driver saw it."""
+
+    outcome: int  # EXITED, SIGNALED, ...
+    code: int  # exit code, signal or errno
+    stdout: bytes
+    stderr: bytes  # the first 16 KiB
+    wall_s: float
+    cpu_s: float
+    memory_mb: float
+    out_of_memory: bool
+
+    @property
+    def status(self) -> Status | None:
+        """None: it ran to its end and returned 0, so the output decides."""
+        if self.outcome == OUTPUT_LIMIT:
+            return Status.OUTPUT_LIMIT
+        if self.out_of_memory:
+            return Status.MEMORY_LIMIT
+        if self.outcome == TIMEOUT or (self.outcome, self.code) == (SIGNALED, signal.SIGXCPU):
+            return Status.TIMEOUT
+        return None if self.outcome == EXITED and self.code == 0 else Status.RUNTIME_ERROR
+
+
+def ran_out_of_memory(stderr: bytes) -> bool:
+    """Whether a failed program says that an allocation failed."""
+    return any(words in stderr for words in NO_MEMORY)
+
+
+def command(line: str) -> list[str]:
+    """A shell line as argv; the shell itself is started only where the line needs one."""
+    return ["/bin/sh", "-c", line] if SHELL_CHARACTERS & set(line) else shlex.split(line)
+
+
+class Jail:
+    """A running nsjail. Not for use by several threads."""
+
+    def __init__(self, toolchain: Toolchain, number: int, cgroup: Cgroup | None, binaries: Binaries):
+        """`number` tells workers apart: each has a user of its own outside. Raises SandboxError."""
+        self.toolchain = toolchain
+        self.cgroup = cgroup
+        env = ENVIRONMENT | dict(toolchain.environment) | PRIVATE_ENVIRONMENT
+        self._environment = _strings([f"{key}={value}" for key, value in env.items()])
+        self._compile = _strings(command(toolchain.compile) if toolchain.compile else [])
+        self._execute = _strings(command(toolchain.execute))
+        self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
+        self._process = subprocess.Popen(
+            self._command(number, binaries),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            bufsize=0,
+            env={},
+            cwd="/",
+        )
+        assert self._process.stdin and self._process.stdout
+        self._to_driver = self._process.stdin.fileno()
+        self._from_driver = self._process.stdout.fileno()
+        os.set_blocking(self._to_driver, False)
+        self._reading = select.poll()
+        self._reading.register(self._from_driver, select.POLLIN)
+        self._writing = select.poll()
+        self._writing.register(self._to_driver, select.POLLOUT)
+        try:
+            self._receive(time.monotonic() + START_S)
+        except JailBroken as error:
+            self.close()
+            raise SandboxError(f"nsjail cannot start the jail of {toolchain.language}: {error}") from None
+
+    def watch(self, fd: int) -> None:
+        """From now on a hang-up of `fd` interrupts a run with JailBroken: the pool has gone."""
+        self._reading.register(fd, 0)
+        self._writing.register(fd, 0)
+
+    def _command(self, number: int, binaries: Binaries) -> list[str]:
+        root = os.geteuid() == 0
+        user = 100_000 + number if root else os.geteuid()
+        group = 100_000 + number if root else os.getegid()
+        cgroup = str(self.cgroup.path / "cgroup.procs") if self.cgroup else ""
+        line = [binaries.driver, "launch", cgroup, self.toolchain.root if root else ""]
+        chroot, inside = ("/sys/root", "/sys/driver") if root else (self.toolchain.root, binaries.driver)
+        line += [binaries.nsjail, "-Mo", "-q", "--chroot", chroot, "--cwd", "/", "-t", "0"]
+        line += ["-u", f"1000:{user}:1", "-g", f"1000:{group}:1", "--keep_caps", "--disable_rlimits"]
+        line += ["--nice_level", "0", "--iface_no_lo", "--proc_rw"]
+        line += ["-m", "none:/dev:tmpfs:size=65536,nr_inodes=32,mode=755"]
+        for device in ("null", "zero", "full", "random", "urandom"):
+            line += ["-R", f"/dev/{device}"]
+        for link, target in (("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")):
+            line += ["-s", f"/proc/self/fd{target}:/dev/{link}"]
+        return [*line, "-R", f"{inside}:/dev/driver", "--", "/dev/driver"]
+
+    def run(
+        self,
+        program: str,
+        inputs: list[str],
+        limits: Limits,
+        files: dict[str, bytes] | None = None,
+    ) -> Generator[Run]:
+        """Compiles (where the language does) and runs the tests, one outcome at a time.
+
+        The caller stops reading when it has seen enough, and must then close the generator. Raises JailBroken.
+        """
+        if self.cgroup:
+            try:
+                self.cgroup.limit(limits.memory_mb)
+            except OSError as error:
+                raise JailBroken(f"the memory cgroup refuses a limit of {limits.memory_mb} MiB: {error}") from None
+        self._oom_kills = self.cgroup.oom_kills() if self.cgroup else 0
+        compiles = self.toolchain.compile is not None
+        deadline = time.monotonic() + limits.program_s + GRACE_S
+        blobs = [
+            self.toolchain.filename.encode(),
+            program.encode(errors="replace"),
+            self._compile,
+            self._execute,
+            self._environment,
+        ]
+        for name, content in (files or {}).items():
+            blobs += [name.encode(), content]
+        payload = [self._limits(limits)]
+        for blob in blobs:
+            payload += [len(blob).to_bytes(4, "little"), blob]
+        job = b"".join(payload)
+        message = HEAD.pack(JOB, len(job)) + job
+        left = len(inputs) + compiles
+        first = not compiles
+        try:
+            if compiles:
+                self._send(message, deadline)
+                result = self._receive(deadline)
+                left -= 1
+                yield self._judge(result)
+            for n, text in enumerate(inputs):
+                stdin = text.encode(errors="replace")
+                last = n == len(inputs) - 1
+                head = HEAD.pack(LAST_TEST if last else TEST, len(stdin))
+                self._send((message if first else b"") + head + stdin, deadline)
+                first = False
+                result = self._receive(deadline)
+                left -= 1
+                yield self._judge(result)
+        except OSError as error:
+            raise JailBroken(self._why(f"the driver does not listen ({error})")) from None
+        finally:
+            if left and self._process.poll() is None:
+                with suppress(OSError, JailBroken):
+                    self._send(HEAD.pack(STOP, 0), deadline)
+
+    def _limits(self, limits: Limits) -> bytes:
+        disk_mb = limits.disk_mb
+        if self.cgroup:  # files on a tmpfs are memory that killing no process gives back: leave room for the program
+            disk_mb = max(1, min(disk_mb, limits.memory_mb * 3 // 4))
+        return LIMITS.pack(
+            round(limits.compile_s * 1000),
+            round(limits.test_s * 1000),
+            round(limits.program_s * 1000),
+            0 if self.cgroup else limits.memory_mb,
+            limits.cpu_s,
+            limits.processes,
+            limits.file_mb,
+            disk_mb,
+            limits.inodes,
+            min(round(limits.output_mb * 1024 * 1024), 0xFFFFFFFF),  # beyond 4 GiB nobody waits for the difference
+        )
+
+    def _judge(self, result: tuple[tuple[int, ...], bytes, bytes]) -> Run:
+        (_, outcome, code, _, _, memory_kb, wall_us, cpu_us), stdout, stderr = result
+        failed = outcome in (EXITED, SIGNALED, TIMEOUT) and (outcome, code) != (EXITED, 0)
+        oom_kills = self.cgroup.oom_kills() if self.cgroup else 0
+        starved = failed and (oom_kills > self._oom_kills or ran_out_of_memory(stderr))
+        self._oom_kills = oom_kills  # a kill that an earlier test survived is not this one's
+        return Run(outcome, code, stdout, stderr, wall_us / 1e6, cpu_us / 1e6, memory_kb / 1024, starved)
+
+    def _send(self, message: bytes, deadline: float) -> None:
+        view = memoryview(message)
+        while view:
+            try:
+                view = view[os.write(self._to_driver, view) :]
+            except BlockingIOError:
+                self._wait(self._writing, self._to_driver, deadline)
+
+    def _receive(self, deadline: float) -> tuple[tuple[int, ...], bytes, bytes]:
+        data = self._read(RESULT.size, deadline)
+        fields = RESULT.unpack_from(data)
+        if fields[0] != MAGIC:
+            raise JailBroken("the driver's answer is no message")
+        size = RESULT.size + fields[3] + fields[4]
+        data += self._read(size - len(data), deadline)
+        if len(data) != size:
+            raise JailBroken("the driver said more than it was asked")
+        middle = RESULT.size + fields[3]
+        return fields, bytes(data[RESULT.size : middle]), bytes(data[middle:])
+
+    def _read(self, least: int, deadline: float) -> bytearray:
+        """At least `least` bytes; more when they have come."""
+        data = bytearray()
+        while len(data) < least:
+            self._wait(self._reading, self._from_driver, deadline)
+            piece = os.read(self._from_driver, 1 << 16)
+            if not piece:
+                raise JailBroken(self._why("the driver has gone"))
+            data += piece
+        return data
+
+    def _wait(self, events: select.poll, fd: int, deadline: float) -> None:
+        ready = events.poll(max(0, deadline - time.monotonic()) * 1000)
+        if not ready:
+            raise JailBroken("the driver has fallen silent")
+        if any(other != fd for other, _ in ready):
+            raise JailBroken("the pool has gone")
+
+    def _why(self, otherwise: str) -> str:
+        """What the driver, or else nsjail, wrote last before it ended."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(1)
+        self._log.seek(0)
+        lines = self._log.read(1 << 16).decode(errors="replace").splitlines()
+        ours = [line for line in lines if line.startswith("driver: ")]
+        theirs = [NSJAIL_LINE.sub("", line) for line in lines if line.startswith(("[W]", "[E]", "[F]"))]
+        return (ours[-1:] or theirs[:1] or [otherwise])[0]
+
+    def close(self) -> None:
+        """Ends nsjail and all inside it; returns when it is gone."""
+        assert self._process.stdin and self._process.stdout
+        self._process.stdin.close()  # the init sees it, exits, and nsjail follows
+        try:
+            self._process.wait(2)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process.stdout.close()
+        self._log.close()
+
+
+def _strings(words: list[str]) -> bytes:
+    return b"".join(word.encode() + b"\0" for word in words)

@@ -1,0 +1,111 @@
+"""What goes into the sandbox and what comes out: tests, limits, jobs and verdicts. Plain data, no behaviour.
+
+A job travels to a worker process; of a job, only the program and the tests' *inputs* ever enter the jail.
+Expected outputs stay on the host, which compares (see `sandbox/compare.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class SandboxError(Exception):
+    """The sandbox cannot do its work on this machine. The message is one sentence that says why and what to do."""
+
+
+class Status(StrEnum):
+    """How a program fared. `INFRASTRUCTURE_ERROR` is the sandbox's own failure: never a reward, never a zero."""
+
+    PASSED = "passed"
+    WRONG_OUTPUT = "wrong_output"
+    RUNTIME_ERROR = "runtime_error"
+    COMPILE_ERROR = "compile_error"
+    TIMEOUT = "timeout"
+    OUTPUT_LIMIT = "output_limit"
+    MEMORY_LIMIT = "memory_limit"
+    NO_PROGRAM = "no_program"
+    INFRASTRUCTURE_ERROR = "infrastructure_error"
+
+
+class Test(NamedTuple):
+    """One run of a program: what it reads and what it must print."""
+
+    input: str
+    output: str
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds on one program; a language file's `limits:` mapping overrides any of them. Times are wall clock."""
+
+    compile_s: float = 30.0  # the compile command, seconds
+    test_s: float = 5.0  # one test, seconds
+    program_s: float = 60.0  # compile and all tests together, seconds
+    cpu_s: int = 20  # CPU time of one process with its threads, seconds: what several threads burn at once
+    memory_mb: int = 1024  # MiB, compiler and program alike
+    processes: int = 64  # processes and threads alive at once
+    file_mb: int = 64  # MiB, the largest file a program may write
+    disk_mb: int = 256  # MiB, all files together (tmpfs)
+    inodes: int = 4096  # files and directories together
+    output_mb: float = 5.0  # MiB, each of stdout and stderr (paper section 3.3)
+
+
+@dataclass(frozen=True)
+class Checker:
+    """A judge for problems with several right outputs: a program in any of our languages, in a jail of its own."""
+
+    language: str
+    program: str
+
+
+@dataclass(frozen=True)
+class Compare:
+    """How an output is compared with the expected one: a rule of `sandbox/compare.py`, or a checker program."""
+
+    rule: str = "exact"  # exact | tokens | decimal | lines | float | checker
+    tolerance: float = 1e-6  # rule float: absolute or relative error
+    checker: Checker | None = None  # rule checker
+
+
+@dataclass(frozen=True)
+class Job:
+    """One program to verify."""
+
+    id: str
+    language: str
+    program: str | None  # None: the completion held no program
+    tests: tuple[Test, ...]
+    compare: Compare = field(default_factory=Compare)
+    limits: Limits | None = None  # None: the language's own
+    all_tests: bool = False  # run every test even after one failed
+
+
+@dataclass(frozen=True)
+class TestResult:
+    """One test's outcome as far as it was run."""
+
+    status: Status
+    stdout: str = ""  # first lines
+    stderr: str = ""  # first lines
+    exit_code: int | None = None
+    signal: int | None = None
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    memory_mb: float = 0.0  # peak, MiB
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The outcome of a job: the status of the first failing test, or `PASSED`."""
+
+    id: str
+    status: Status
+    tests: tuple[TestResult, ...] = ()
+    compile: TestResult | None = None
+    message: str = ""  # for people: why, in one sentence (infrastructure errors, missing program)
+
+    @property
+    def passed(self) -> bool:
+        return self.status is Status.PASSED

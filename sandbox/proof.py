@@ -1,0 +1,114 @@
+"""The same eleven small programs in every language, and what the sandbox must say of each.
+
+`languages/proofs/<language>.yaml` has one program under each name below; a private language's file lies in the folder
+`proofs` beside it. The doctor (`sandbox/check.py`) and the tests run them in the language's jail.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import yaml
+
+import languages
+from sandbox.job import Job, Status, Test
+
+
+def _sum() -> list[Test]:
+    return [Test("3 4\n", "7\n"), Test("-20 5\n", "-15\n"), Test("100000 900000\n", "1000000\n")]
+
+
+def _echo() -> list[Test]:
+    return [
+        Test("plain\nzwölf Boxkämpfer\n日本語 и 🙂\n", "plain\nzwölf Boxkämpfer\n日本語 и 🙂\n"),
+        Test("one\n", "one\n"),
+    ]
+
+
+def _mean() -> list[Test]:
+    return [Test("4\n1 2 3 4.5\n", "2.6250\n"), Test("3\n10.5 20.25 30.125\n", "20.2917\n")]
+
+
+def _sort() -> list[Test]:
+    numbers = random.Random(0).choices(range(-(10**9), 10**9), k=10**5)
+    return [Test("\n".join(map(str, [len(numbers), *numbers])) + "\n", "\n".join(map(str, sorted(numbers))) + "\n")]
+
+
+def _until_eof() -> list[Test]:
+    return [Test("1\n2\n3\n40\n", "46\n"), Test("5\n", "5\n")]
+
+
+TESTS: dict[str, Callable[[], list[Test]]] = {
+    "sum": _sum,  # of the two integers on the only line
+    "echo": _echo,  # every line as it is, until the end of input
+    "mean": _mean,  # of n numbers, n on the first line, the numbers on the second; four decimals
+    "sort": _sort,  # 10^5 integers, one a line after their count; sorted, one a line
+    "until_eof": _until_eof,  # the sum of the integers, one a line until the end of input
+    "wrong": _sum,  # a minus b
+    "broken": _sum,  # does not compile, or does not parse
+    "crash": _sum,  # an error that nothing catches
+    "loop": _sum,  # runs for ever
+    "hog": _sum,  # takes and fills memory for ever
+    "flood": _sum,  # prints for ever
+}
+EXPECTED = {
+    "wrong": Status.WRONG_OUTPUT,
+    "crash": Status.RUNTIME_ERROR,
+    "loop": Status.TIMEOUT,
+    "hog": Status.MEMORY_LIMIT,
+    "flood": Status.OUTPUT_LIMIT,
+}
+LOOP_S = 2.0  # seconds that an endless loop is given, for the proof not to take long
+HOG_MB, HOG_S = 512, 60.0  # what the memory hog may fill, and the seconds it has for that on a busy machine
+
+
+def path(language: languages.Language) -> Path:
+    """Where a language's proof lies, beside the language's own file."""
+    return Path(language.where).parent / "proofs" / f"{language.name}.yaml"
+
+
+def programs(language: languages.Language) -> dict[str, str]:
+    """The small programs by name, as many as there are. Raises languages.LanguageError for a file that is wrong."""
+    file = path(language)
+    if not file.is_file():
+        return {}
+    try:
+        row = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise languages.LanguageError(f"{file}: not YAML ({' '.join(str(error).split())})") from None
+    if not isinstance(row, dict):
+        raise languages.LanguageError(f"{file}: must be a mapping of {', '.join(TESTS)} to programs")
+    for name, text in row.items():
+        if name not in TESTS or not isinstance(text, str):
+            raise languages.LanguageError(f"{file}: {name!r}: must be one of {', '.join(TESTS)}, and a program as text")
+    return {name: row[name] for name in TESTS if name in row}
+
+
+def expected(language: languages.Language, name: str) -> set[Status]:
+    """The verdicts that are right for a program of the proof.
+
+    A compile line that names the program's file compiles it, and then `broken` must be caught there.
+    """
+    if name == "broken":
+        if language.compile is None:
+            return {Status.RUNTIME_ERROR}
+        named = language.filename in language.compile
+        return {Status.COMPILE_ERROR} if named else {Status.COMPILE_ERROR, Status.RUNTIME_ERROR}
+    return {EXPECTED.get(name, Status.PASSED)}
+
+
+def jobs(language: languages.Language) -> list[Job]:
+    """The proof as jobs for a pool; a job's id is its program's name."""
+    limits = {
+        "loop": replace(language.limits, test_s=min(LOOP_S, language.limits.test_s)),
+        "hog": replace(
+            language.limits, test_s=HOG_S, program_s=HOG_S, memory_mb=min(HOG_MB, language.limits.memory_mb)
+        ),
+    }
+    return [
+        Job(name, language.name, program, tuple(TESTS[name]()), limits=limits.get(name))
+        for name, program in programs(language).items()
+    ]

@@ -1,0 +1,406 @@
+"""Root file systems: `languages/x.yaml` -> a folder that the jail uses read-only as its root.
+
+    python -m sandbox.rootfs language=r          build (or find) a root; language=lua,r builds several
+    python -m sandbox.rootfs list                what is in the cache, and which of it is still in use
+    python -m sandbox.rootfs prune               remove the roots that no language file asks for any more
+
+A root comes from one of three sources, tried in this order:
+
+    engine    an image built from `container.base-image` and `install` by whatever answers docker's API, exported
+    debian    mmdebstrap, where no engine answers: a Debian suite plus the packages of an `apt-get install` line
+    prebuilt  `container.base-image: /path/to/root` or `/path/to/root.tar.gz`: that, and nothing else
+
+Roots are cached in `$AGNOSTICS_CACHE/rootfs` (default `~/.cache/agnostics/rootfs`) as `<language>-<hash>`, the hash
+taken over everything that determines the files. A root that is there is used, however it was built. Builds happen
+beside and are renamed, under a lock, so that an interrupted build leaves nothing that looks like a root.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import sys
+import tarfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import rich.progress
+import rich.table
+from rich.console import Console
+
+import languages
+from sandbox import debian, engine, tarball
+from sandbox.job import SandboxError
+
+FORMAT = 1  # part of the hash: raise it when the same recipe must give different files
+DEFAULT_ENV = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+
+Report = Callable[[str], None]
+
+
+class RootfsError(SandboxError):
+    """A root that cannot be had: which language file, what failed, what to do."""
+
+
+@dataclass(frozen=True)
+class Rootfs:
+    """A root file system, ready to be used read-only by the jail."""
+
+    path: Path
+    env: dict[str, str]  # the image's ENV; PATH is always there
+    source: str  # for people: "image julia:1.11.3", "debian trixie: luajit", "/path/to/root.tar"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One way to make a language's root. `key` holds everything that determines its files."""
+
+    language: str
+    kind: str  # engine | debian | tarball
+    source: str
+    key: dict[str, Any] = field(compare=False)
+
+    @property
+    def folder(self) -> Path:
+        text = json.dumps({"format": FORMAT, "kind": self.kind, **self.key}, sort_keys=True)
+        return cache() / f"{self.language}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def cache() -> Path:
+    """The folder that holds the roots of this machine."""
+    return Path(os.environ.get("AGNOSTICS_CACHE") or "~/.cache/agnostics").expanduser().absolute() / "rootfs"
+
+
+def ensure(language: languages.Language, report: Report | None = None) -> Rootfs:
+    """The root of a language, built first where it is not in the cache.
+
+    `report` gets a line whenever the build goes on to something else; by default progress goes to standard error.
+    Raises RootfsError, one sentence (with the last lines of the tool that failed).
+    """
+    base = language.base_image
+    if _is_path(base) and Path(base).expanduser().is_dir():
+        return _in_place(language, Path(base).expanduser().absolute())
+    recipes, missing = _recipes(language)
+    for recipe in recipes:
+        if _complete(recipe.folder):
+            return _read(recipe.folder)
+    with contextlib.ExitStack() as stack:
+        if report is None:
+            report = stack.enter_context(progress([language.name]))[language.name]
+        return _build_first(language, recipes, missing, report)
+
+
+# --- the sources of a language's root
+
+
+def _is_path(base_image: str) -> bool:
+    return base_image.startswith(("/", "~"))
+
+
+def _recipes(language: languages.Language) -> tuple[list[Recipe], str]:
+    """The ways to make a language's root, best first; and why mmdebstrap is not among them, if it is not."""
+    base = language.base_image
+    if _is_path(base):
+        path = Path(base).expanduser().absolute()
+        if not path.is_file():
+            raise RootfsError(f"{language.where}: container.base-image: there is no root file system at {path}")
+        status = path.stat()
+        key = {"path": str(path.resolve()), "size": status.st_size, "changed": status.st_mtime_ns}
+        return [Recipe(language.name, "tarball", str(path), key)], ""
+
+    text = engine.dockerfile(base, language.install, language.container_instructions)
+    recipes = [Recipe(language.name, "engine", f"image {base}", {"dockerfile": text})]
+    suite = language.debian.get("suite") or debian.suite_of(base)
+    if suite is None:
+        return recipes, f"its base image {base} is not Debian's"
+    if language.container_instructions is not None and "install" not in language.debian:
+        return recipes, "its container-instructions are a Dockerfile's"
+    line = language.debian.get("install", language.install)
+    try:
+        packages = debian.parse_install(line)
+    except ValueError as error:
+        return recipes, f"of its install line {line!r}, {error}"
+    key = {"suite": suite, "packages": packages.names, "recommends": packages.recommends}
+    source = f"debian {suite}: {' '.join(packages.names) or 'no packages'}"
+    return [*recipes, Recipe(language.name, "debian", source, key)], ""
+
+
+def _in_place(language: languages.Language, path: Path) -> Rootfs:
+    """A prebuilt root given as a folder is used where it is; only empty mount points are added to it."""
+    if tarball.missing_mount_points(path):
+        try:
+            tarball.add_mount_points(path)
+        except OSError as error:
+            missing = ", ".join("/" + name for name in tarball.missing_mount_points(path))
+            raise RootfsError(
+                f"{language.where}: the prebuilt root {path} lacks {missing}, which the jail mounts over, "
+                f"and they cannot be made ({error.strerror}): make them as empty folders and files"
+            ) from None
+    return Rootfs(path, dict(DEFAULT_ENV), str(path))
+
+
+# --- the cache
+
+
+def _complete(folder: Path) -> bool:
+    return (folder / "rootfs.json").is_file()
+
+
+def _read(folder: Path) -> Rootfs:
+    row = json.loads((folder / "rootfs.json").read_text(encoding="utf-8"))
+    return Rootfs(folder / "root", row["env"], row["source"])
+
+
+@contextlib.contextmanager
+def _lock(path: Path, report: Report) -> Iterator[None]:
+    """Holds an exclusive lock on a file; the kernel lets go of it when the process ends, however it ends."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            report("waiting: another process builds this root")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _build_first(language: languages.Language, recipes: list[Recipe], missing: str, report: Report) -> Rootfs:
+    """Builds by the first recipe that this machine can follow."""
+    silent = None
+    for recipe in recipes:
+        if recipe.kind == "engine":
+            silent = engine.answers()
+            if silent is not None:
+                continue
+        try:
+            return _build(recipe, report)
+        except (
+            engine.EngineError,
+            debian.DebianError,
+            tarball.UnsafeTar,
+            tarfile.TarError,
+            OSError,
+        ) as error:
+            raise RootfsError(
+                f"{language.where}: the root of {language.name} ({recipe.source}) was not built: {error}"
+            ) from None
+    raise RootfsError(
+        f"{language.where}: the root of {language.name} needs a container engine, because {missing}, and none answers "
+        f"({silent}). Choose one: start docker or podman's service (DOCKER_HOST names its socket); write `install` as "
+        f"`apt-get install -y PACKAGE ...` on a base image debian:SUITE; add container.debian: {{suite: SUITE, "
+        f"install: ...}}; or name a prebuilt root, container.base-image: /path/to/root.tar"
+    )
+
+
+def _build(recipe: Recipe, report: Report) -> Rootfs:
+    """Makes the root beside its place in the cache and renames it there."""
+    folder = recipe.folder
+    with _lock(folder.parent / f".{folder.name}.lock", report):
+        if _complete(folder):
+            return _read(folder)
+        part = folder.parent / f".{folder.name}.part"
+        _remove(part)  # of a build that was killed; nobody else builds while we hold the lock
+        _remove(folder)
+        part.mkdir()
+        try:
+            begun = time.time()
+            env = dict(DEFAULT_ENV)
+            with _as_tar(recipe, report, part) as (stream, image_env):
+                tarball.extract(stream, part / "root", lambda size: report(f"unpacking, {size / 2**20:.0f} MB"))
+            env.update(image_env)
+            tarball.add_mount_points(part / "root")
+            about = {
+                "language": recipe.language,
+                "kind": recipe.kind,
+                "source": recipe.source,
+                "recipe": recipe.key,
+                "env": env,
+                "size_mb": round(tarball.size_mb(part / "root"), 1),
+                "built": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+                "build_s": round(time.time() - begun, 1),
+            }
+            (part / "rootfs.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+            for leftover in part.iterdir():  # a builder's temporary files
+                if leftover.name not in ("root", "rootfs.json"):
+                    _remove(leftover)
+            part.rename(folder)
+        except BaseException:
+            _remove(part)
+            raise
+    report(f"ready, {about['size_mb']:.0f} MB")
+    return _read(folder)
+
+
+@contextlib.contextmanager
+def _as_tar(recipe: Recipe, report: Report, scratch: Path) -> Iterator[tuple[IO[bytes], dict[str, str]]]:
+    """The tar stream of a recipe's root, and the environment that goes with it."""
+    if recipe.kind == "engine":
+        report(f"container engine: {recipe.source}")
+        tag = f"agnostics/{recipe.folder.name}:building"
+        with engine.image_as_tar(recipe.key["dockerfile"], tag, report) as (stream, env):
+            yield stream, env
+    elif recipe.kind == "debian":
+        report(f"no container engine answers: mmdebstrap, {recipe.source}")
+        packages = debian.Packages(tuple(recipe.key["packages"]), recipe.key["recommends"])
+        with debian.root_as_tar(recipe.key["suite"], packages, report, scratch) as stream:
+            yield stream, {}
+    else:
+        with open(recipe.key["path"], "rb") as stream:
+            yield stream, {}
+
+
+def _remove(path: Path) -> None:
+    """Removes a tree. Builds unmount before they end; on a tree that still has a mount inside, rmtree fails loudly."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+# --- progress
+
+
+@contextlib.contextmanager
+def progress(names: list[str]) -> Iterator[dict[str, Report]]:
+    """A report function for each language: a live line each on a terminal, plain timed lines elsewhere (stderr)."""
+    console = Console(stderr=True)
+    if console.is_terminal:
+        columns = (
+            rich.progress.SpinnerColumn(),
+            rich.progress.TextColumn("rootfs {task.fields[language]}"),
+            rich.progress.TimeElapsedColumn(),
+            rich.progress.TextColumn("{task.description}", markup=False),
+        )
+        with rich.progress.Progress(*columns, console=console) as bar:
+
+            def live(name: str) -> Report:
+                task = bar.add_task("", total=None, language=name)
+                return lambda text: bar.update(task, description=text)
+
+            yield {name: live(name) for name in names}
+    else:
+        begun, lock = time.time(), threading.Lock()
+
+        def line(name: str) -> Report:
+            def report(text: str) -> None:
+                with lock:
+                    print(f"{time.time() - begun:6.1f} s  rootfs {name}: {text}", file=sys.stderr, flush=True)
+
+            return report
+
+        yield {name: line(name) for name in names}
+
+
+# --- command line
+
+
+def build(names: list[str], at_once: int | None = None) -> dict[str, Rootfs | RootfsError]:
+    """The roots of several languages, built `at_once` at a time (default: one per core, four at most)."""
+    chosen = [languages.load(name) for name in names]
+    interrupted = threading.Event()
+
+    def one(language: languages.Language) -> Rootfs | RootfsError:
+        def report(text: str) -> None:
+            if interrupted.is_set():
+                raise KeyboardInterrupt  # Ctrl-C reaches the main thread only; this ends an engine's build
+            reports[language.name](text)
+
+        try:
+            return ensure(language, report)
+        except RootfsError as error:
+            reports[language.name]("failed")
+            return error
+
+    with progress(names) as reports, ThreadPoolExecutor(at_once or min(4, os.cpu_count() or 1)) as threads:
+        futures = [threads.submit(one, language) for language in chosen]
+        try:
+            return {name: future.result() for name, future in zip(names, futures, strict=True)}
+        except KeyboardInterrupt:
+            interrupted.set()
+            threads.shutdown(wait=False, cancel_futures=True)
+            debian.stop()
+            raise
+
+
+def _in_use() -> set[str]:
+    """The names of the cache folders that today's language files ask for."""
+    used: set[str] = set()
+    for name in languages.names():
+        with contextlib.suppress(languages.LanguageError, RootfsError):
+            used.update(recipe.folder.name for recipe in _recipes(languages.load(name))[0])
+    return used
+
+
+def _cached() -> list[tuple[Path, dict[str, Any]]]:
+    return [
+        (folder, json.loads((folder / "rootfs.json").read_text(encoding="utf-8")))
+        for folder in sorted(cache().glob("*"))
+        if _complete(folder)
+    ]
+
+
+def _list() -> None:
+    table = rich.table.Table("language", "source", "size", "built", "state", "path")
+    used = _in_use()
+    for folder, about in _cached():
+        table.add_row(
+            about["language"],
+            about["source"],
+            f"{about['size_mb']:.0f} MB",
+            about["built"][:16].replace("T", " "),
+            "in use" if folder.name in used else "stale",
+            str(folder / "root"),
+        )
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
+
+
+def _prune() -> None:
+    used, freed = _in_use(), 0.0
+    for folder, about in _cached():
+        if folder.name not in used:
+            with _lock(folder.parent / f".{folder.name}.lock", print):
+                (folder / "rootfs.json").unlink()  # first: a half-removed root must not look like one
+                _remove(folder)
+            freed += about["size_mb"]
+            print(f"removed {about['language']} ({about['source']}), {about['size_mb']:.0f} MB: {folder}")
+    print(f"freed {freed:.0f} MB")
+
+
+USAGE = "usage: python -m sandbox.rootfs language=NAME[,NAME...] | list | prune"
+
+
+def main(arguments: list[str]) -> int:
+    if arguments == ["list"]:
+        _list()
+        return 0
+    if arguments == ["prune"]:
+        _prune()
+        return 0
+    if len(arguments) != 1 or not arguments[0].startswith("language="):
+        print(f"{USAGE}\nlanguages: {', '.join(languages.names())}", file=sys.stderr)
+        return 2
+    names = list(dict.fromkeys(name for name in arguments[0].removeprefix("language=").split(",") if name))
+    try:
+        outcomes = build(names)
+    except languages.LanguageError as error:
+        print(error, file=sys.stderr)
+        return 2
+    for outcome in outcomes.values():
+        print(outcome, file=sys.stderr) if isinstance(outcome, RootfsError) else print(outcome.path)
+    return 1 if any(isinstance(outcome, RootfsError) for outcome in outcomes.values()) else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)

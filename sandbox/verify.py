@@ -1,0 +1,219 @@
+"""Judges programs from the command line, one JSON object a line in and out:
+
+    python -m sandbox.verify language=lua < jobs.jsonl > verdicts.jsonl
+
+A job is {id, program, tests: [{input, output}]}; or `completion` in place of `program`: a model's answer, of which
+the code block is taken. Optional keys: `compare` (as in a problem file), `limits` (any field of sandbox.job.Limits),
+`all_tests`, and `language` where several are given (language=lua,python; the first is the default).
+
+Verdicts come in the order of the jobs, each as soon as it and all before it are known. A line that is no job gets a
+sentence on standard error; the others are judged all the same, and the exit status is 1.
+
+Arguments: language (required), workers (default: one per core), all_tests, unprotected (true or false).
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import CancelledError, Future
+from dataclasses import asdict, dataclass, fields, replace
+from typing import IO, Any
+
+import languages
+from languages import Language, LanguageError
+from problems.answer import extract
+from problems.problem import DataError, Problem
+from sandbox.job import Job, Limits, SandboxError, TestResult, Verdict
+from sandbox.pool import Pool
+from sandbox.rootfs import RootfsError
+
+KEYS = ("id", "program", "completion", "tests", "compare", "limits", "all_tests", "language")
+AHEAD = 32  # jobs read ahead for each worker: memory stays bounded
+
+
+@dataclass(frozen=True)
+class Arguments:
+    languages: tuple[Language, ...]
+    workers: int | None = None
+    all_tests: bool = False
+    unprotected: bool = False
+
+
+def parse_arguments(words: list[str]) -> Arguments:
+    """Raises ValueError, LanguageError."""
+    given: dict[str, str] = {}
+    keys = ("language", "workers", "all_tests", "unprotected")
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals or key not in keys:
+            raise ValueError(f"unknown argument {word!r}; write key=value with the keys {', '.join(keys)}")
+        given[key] = value
+    if not given.get("language"):
+        raise ValueError(f"language= is missing; the languages are {', '.join(languages.names())}")
+    workers = given.get("workers")
+    if workers is not None and (not workers.isdecimal() or int(workers) < 1):
+        raise ValueError(f"workers must be a whole number above 0, not {workers!r}")
+    flags = {}
+    for key in ("all_tests", "unprotected"):
+        value = given.get(key, "false").lower()
+        if value not in ("true", "false"):
+            raise ValueError(f"{key} must be true or false, not {given[key]!r}")
+        flags[key] = value == "true"
+    chosen = tuple(languages.load(name) for name in given["language"].split(","))
+    return Arguments(chosen, int(workers) if workers else None, **flags)
+
+
+def parse_job(line: bytes, where: str, arguments: Arguments) -> Job:
+    """Raises DataError; `where` names the line in its message."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{where}: not JSON ({error})") from None
+    if not isinstance(row, dict):
+        raise DataError(f"{where}: a job is a JSON object, not {type(row).__name__}")
+    if unknown := sorted(set(row) - set(KEYS)):
+        raise DataError(f"{where}: unknown key {unknown[0]!r}; the keys are {', '.join(KEYS)}")
+    if ("program" in row) == ("completion" in row):
+        raise DataError(f"{where}: a job has one of the keys program and completion")
+    chosen = {language.name: language for language in arguments.languages}
+    name = row.get("language", arguments.languages[0].name)
+    if not isinstance(name, str) or name not in chosen:
+        raise DataError(f"{where}: language {name!r} is not one of those given: {', '.join(chosen)}")
+    for key in ("program", "completion"):
+        if not isinstance(row.get(key), str | None):
+            raise DataError(f"{where}: key {key!r} must be a string, not {type(row[key]).__name__}")
+    if not isinstance(row.get("all_tests", False), bool):
+        raise DataError(f"{where}: key 'all_tests' must be true or false, not {row['all_tests']!r}")
+    program = row.get("program")
+    if row.get("completion") is not None:
+        program = extract(row["completion"], chosen[name])
+    # id, tests and compare are those of a problem, and so are their errors
+    shared = {key: row[key] for key in ("id", "tests", "compare") if key in row}
+    problem = Problem.from_row(shared | {"statement": "a job"}, where)
+    limits = _limits(row["limits"], chosen[name].limits, where) if row.get("limits") else None
+    all_tests = row.get("all_tests", arguments.all_tests)
+    return Job(problem.id, name, program, problem.tests, problem.compare, limits, all_tests)
+
+
+def _limits(row: Any, default: Limits, where: str) -> Limits:
+    kinds = {field.name: type(field.default) for field in fields(Limits)}
+    if not isinstance(row, dict) or not set(row) <= set(kinds):
+        raise DataError(f"{where}: key 'limits' must be an object with keys of {', '.join(kinds)}")
+    for key, value in row.items():
+        if isinstance(value, bool) or not isinstance(value, int if kinds[key] is int else int | float):
+            kind = "a whole number" if kinds[key] is int else "a number"
+            raise DataError(f"{where}: limits.{key} must be {kind}, not {value!r}")
+    return replace(default, **row)
+
+
+def to_row(verdict: Verdict) -> dict[str, Any]:
+    """A verdict as a JSON object: id, status, tests, and where they say something compile and message."""
+    row: dict[str, Any] = {"id": verdict.id, "status": verdict.status}
+    row["tests"] = [_result_row(result) for result in verdict.tests]
+    if verdict.compile:
+        row["compile"] = _result_row(verdict.compile)
+    if verdict.message:
+        row["message"] = verdict.message
+    return row
+
+
+def _result_row(result: TestResult) -> dict[str, Any]:
+    row = {key: value for key, value in asdict(result).items() if value is not None}
+    return row | {key: round(row[key], 6) for key in ("wall_s", "cpu_s", "memory_mb")}
+
+
+def verify(lines: IO[bytes], pool: Pool, arguments: Arguments, workers: int) -> Iterator[Verdict | str]:
+    """Verdicts in the order of the lines, and in place of a line that is no job, its error.
+
+    A thread reads ahead, so that a verdict never waits for the next line.
+    """
+    pending: queue.Queue[Future[Verdict] | str | None] = queue.Queue(AHEAD * workers)
+
+    def read() -> None:
+        try:
+            for number, line in enumerate(lines, start=1):
+                if not line.strip():
+                    continue
+                try:
+                    pending.put(pool.submit(parse_job(line, f"line {number}", arguments)))
+                except (DataError, ValueError) as error:
+                    text = str(error)
+                    pending.put(text if text.startswith("line ") else f"line {number}: {text}")
+        except SandboxError:
+            pass  # the pool was closed: nobody reads on
+        finally:
+            pending.put(None)
+
+    threading.Thread(target=read, daemon=True).start()
+    while (item := pending.get()) is not None:
+        yield item if isinstance(item, str) else item.result()
+
+
+def main(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help"):
+        print(__doc__)
+        return 0 if words else 2
+    bad = 0
+    try:
+        arguments = parse_arguments(words)
+        with (
+            Pool(arguments.languages, arguments.workers, unprotected=arguments.unprotected) as pool,
+            _Progress() as bar,
+        ):
+            for answer in verify(sys.stdin.buffer, pool, arguments, pool.workers):
+                if isinstance(answer, str):
+                    bad += 1
+                    bar.say(answer)
+                else:
+                    print(json.dumps(to_row(answer)), flush=True)
+                    bar.count(answer)
+    except (ValueError, LanguageError, RootfsError, SandboxError) as error:
+        print(f"sandbox.verify: {error}", file=sys.stderr)
+        return 2
+    except (KeyboardInterrupt, CancelledError):
+        return 130
+    except BrokenPipeError:  # the reader of our output has seen enough
+        sys.stderr.close()
+        return 1
+    return 1 if bad else 0
+
+
+class _Progress:
+    """On a terminal: how many programs are judged, how many passed, and how fast."""
+
+    def __enter__(self) -> _Progress:
+        from rich.console import Console
+        from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        console = Console(stderr=True)
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+        self.progress = Progress(*columns, console=console, disable=not console.is_terminal)
+        self.progress.start()
+        self.task = self.progress.add_task("waiting for jobs", total=None)
+        self.judged = self.passed = 0
+        return self
+
+    def count(self, verdict: Verdict) -> None:
+        self.judged += 1
+        self.passed += verdict.passed
+        if not self.progress.disable:
+            speed = self.progress.tasks[0].elapsed or 1
+            text = f"{self.judged} judged, {self.passed} passed, {self.judged / speed:.0f}/s"
+            self.progress.update(self.task, description=text)
+
+    def say(self, text: str) -> None:
+        if self.progress.disable:
+            print(text, file=sys.stderr, flush=True)
+        else:
+            self.progress.console.print(text, markup=False, highlight=False)
+
+    def __exit__(self, *_: object) -> None:
+        self.progress.stop()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

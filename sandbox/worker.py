@@ -1,0 +1,203 @@
+"""A worker process: takes jobs from the pool, runs them in its own jails, compares, and answers with verdicts.
+
+Started by sandbox/pool.py as a plain `python -S`, not through multiprocessing's own start methods: those import the
+parent's main script into every worker, and a trainer's main script imports torch. Only the standard library and the
+sandbox are imported here. Messages are pickles between two processes of ours over a socket pair; nothing that a
+program printed is ever unpickled, it travels as a string.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import socket
+import struct
+import sys
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sandbox.bare import Bare
+from sandbox.binaries import Binaries
+from sandbox.cgroup import Cgroup
+from sandbox.compare import matches
+from sandbox.jail import EXEC_FAILED, EXITED, SIGNALED, Jail, JailBroken, Run, Toolchain
+from sandbox.job import Checker, Job, SandboxError, Status, TestResult, Verdict
+
+LENGTH = struct.Struct("<Q")
+SHOWN = 2000  # characters of an output that a verdict keeps
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a worker is told first."""
+
+    number: int
+    cgroup: str | None  # the name of the memory cgroup to make; None: bound memory by RLIMIT_AS
+    toolchains: dict[str, Toolchain]
+    binaries: Binaries | None  # None: no jails, plain processes
+
+
+def send(link: socket.socket, value: Any) -> None:
+    data = pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+    link.sendall(LENGTH.pack(len(data)) + data)
+
+
+def receive(link: socket.socket) -> Any:
+    """The next value. Raises EOFError when the other end has gone."""
+    return pickle.loads(_exactly(link, LENGTH.unpack(_exactly(link, LENGTH.size))[0]))
+
+
+def _exactly(link: socket.socket, count: int) -> bytes:
+    data = bytearray()
+    while len(data) < count:
+        piece = link.recv(min(count - len(data), 1 << 20))
+        if not piece:
+            raise EOFError
+        data += piece
+    return bytes(data)
+
+
+class Worker:
+    def __init__(self, setup: Setup, link: socket.socket):
+        self.setup = setup
+        self.link = link
+        self.cgroup = Cgroup.create(setup.cgroup) if setup.cgroup else None
+        self.jails: dict[str, Jail | Bare] = {}
+
+    def verify(self, job: Job) -> Verdict:
+        """Raises JailBroken and SandboxError, after closing the jails: the pool decides about a retry."""
+        if job.program is None:
+            return Verdict(job.id, Status.NO_PROGRAM, message="the completion holds no program")
+        jail = self._jail(job.language)
+        limits = job.limits or jail.toolchain.limits
+        runs = jail.run(job.program, [test.input for test in job.tests], limits)
+        compiled = None
+        if jail.toolchain.compile is not None:
+            compiled = self._compiled(next(runs))
+            if compiled.status is not Status.PASSED:
+                runs.close()
+                return Verdict(job.id, compiled.status, compile=compiled)
+        results: list[TestResult] = []
+        status = Status.PASSED
+        for test, run in zip(job.tests, runs, strict=False):
+            result = self._tested(job, jail, test.input, test.output, run)
+            results.append(result)
+            if status is Status.PASSED:
+                status = result.status
+            if status is not Status.PASSED and not job.all_tests:
+                break
+        runs.close()
+        message = ""
+        if status is Status.INFRASTRUCTURE_ERROR:
+            message = next(r.stderr for r in results if r.status is Status.INFRASTRUCTURE_ERROR)
+        return Verdict(job.id, status, tuple(results), compiled, message)
+
+    def _jail(self, language: str) -> Jail | Bare:
+        jail = self.jails.get(language)
+        if jail is None:
+            chain = self.setup.toolchains[language]
+            binaries = self.setup.binaries
+            jail = Jail(chain, self.setup.number, self.cgroup, binaries) if binaries else Bare(chain)
+            jail.watch(self.link.fileno())
+            self.jails[language] = jail
+        return jail
+
+    def _compiled(self, run: Run) -> TestResult:
+        if run.outcome == EXEC_FAILED:
+            raise SandboxError(_missing(run))
+        status = run.status or Status.PASSED
+        if status is Status.RUNTIME_ERROR:
+            status = Status.COMPILE_ERROR
+        return _result(status, run, run.stdout.decode(errors="replace"))
+
+    def _tested(self, job: Job, jail: Jail | Bare, given: str, expected: str, run: Run) -> TestResult:
+        output = run.stdout.decode(errors="replace")
+        status = run.status
+        if run.outcome == EXEC_FAILED:
+            # `./program` is the program's own doing; a missing interpreter is ours
+            if not jail.toolchain.execute.startswith("./"):
+                raise SandboxError(_missing(run))
+            status = Status.RUNTIME_ERROR
+        if status is None and job.compare.rule == "checker":
+            assert job.compare.checker is not None
+            return replace(
+                _result(Status.PASSED, run, output),
+                **self._checked(job.compare.checker, given, run.stdout, expected),
+            )
+        if status is None:
+            status = Status.PASSED if matches(job.compare, output, expected) else Status.WRONG_OUTPUT
+        return _result(status, run, output)
+
+    def _checked(self, checker: Checker, given: str, output: bytes, reference: str) -> dict[str, Any]:
+        """What a checker program makes of an output: it exits with 0 for right, 1 for wrong. Anything else is its own
+        fault, so an infrastructure error. It finds input.txt, output.txt and reference.txt in its folder, and the
+        output on its standard input; it runs in a jail of its own, where no candidate has been."""
+        jail = self._jail(checker.language)
+        files = {
+            "input.txt": given.encode(errors="replace"),
+            "output.txt": output,
+            "reference.txt": reference.encode(errors="replace"),
+        }
+        runs = list(jail.run(checker.program, [output.decode(errors="replace")], jail.toolchain.limits, files))
+        last = runs[-1]
+        if all(run.status is None for run in runs[:-1]) and last.outcome == EXITED and last.code in (0, 1):
+            return {"status": Status.PASSED if last.code == 0 else Status.WRONG_OUTPUT}
+        why = f"the checker failed (exit code or signal {last.code}): " + _shown(last.stderr.decode(errors="replace"))
+        return {"status": Status.INFRASTRUCTURE_ERROR, "stderr": why}
+
+    def close(self) -> None:
+        for jail in self.jails.values():
+            jail.close()
+        self.jails.clear()
+
+
+def _missing(run: Run) -> str:
+    return f"the command of the language file cannot be started in its root file system: {os.strerror(run.code)}"
+
+
+def _shown(text: str) -> str:
+    return text if len(text) <= SHOWN else text[:SHOWN] + "..."
+
+
+def _result(status: Status, run: Run, output: str) -> TestResult:
+    return TestResult(
+        status,
+        _shown(output),
+        _shown(run.stderr.decode(errors="replace")),
+        run.code if run.outcome == EXITED else None,
+        run.code if run.outcome == SIGNALED else None,
+        run.wall_s,
+        run.cpu_s,
+        run.memory_mb,
+    )
+
+
+def main(fd: int) -> None:
+    """Serves the pool until it hangs up. Answers each job with a Verdict, or with the message of a failure (str)."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the pool's to handle
+    link = socket.socket(fileno=fd)
+    worker = Worker(receive(link), link)
+    send(link, "ready")
+    try:
+        while True:
+            job = receive(link)
+            try:
+                answer: Verdict | str = worker.verify(job)
+            except (JailBroken, SandboxError) as error:
+                worker.close()
+                answer = str(error)
+            except Exception as error:  # a fault of ours: say so rather than die silently
+                worker.close()
+                answer = f"the worker failed: {error!r}"
+            send(link, answer)
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        pass
+    finally:
+        worker.close()
+        if worker.cgroup:
+            worker.cgroup.remove()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

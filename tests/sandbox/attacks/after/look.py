@@ -1,0 +1,10 @@
+import os
+
+line = input()
+for found, expected in ((os.listdir("/tmp"), ["w"]), (os.listdir("/tmp/w"), ["program.py"])):
+    if found != expected:
+        print("found", found)
+pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
+if sorted(pids) != [1, os.getpid()]:
+    print("found", pids)
+print(line)

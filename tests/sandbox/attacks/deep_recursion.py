@@ -1,0 +1,13 @@
+# Recursion without end and without the interpreter's limit.
+# expect=runtime_error,memory_limit
+# ruff: noqa
+import sys
+
+sys.setrecursionlimit(10**9)
+
+
+def f(n):
+    return max(n, f(n + 1))
+
+
+f(1)

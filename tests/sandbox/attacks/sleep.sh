@@ -1,0 +1,3 @@
+# Sleeps beyond its deadline.
+# expect=timeout test_s=0.5
+exec sleep 60

@@ -1,0 +1,15 @@
+// Keeps the process above busy with signals, in short-lived children, until it has spent a program's CPU time.
+// expect=passed cpu_s=1 test_s=12 program_s=20
+#include "attack.h"
+int main(void) {
+    for (int round = 0; round < 3; round++) {
+        if (!fork()) {
+            while (clock() < CLOCKS_PER_SEC * 6 / 10)
+                for (int i = 0; i < 50; i++) kill(1, SIGCHLD);
+            _exit(0);
+        }
+        wait(NULL);
+    }
+    HOLDS(!system("grep -q '^Max cpu time *unlimited' /proc/1/limits")); /* it takes minutes to reach it for sure */
+    return done();
+}

@@ -1,0 +1,37 @@
+"""Pools over the Lua root file system, which has a shell and the core utilities too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+import languages
+from sandbox.jail import Toolchain
+from sandbox.job import Limits
+from sandbox.pool import Pool, toolchain
+
+QUICK = Limits(compile_s=5, test_s=2, program_s=8, memory_mb=128)
+
+
+@pytest.fixture(scope="session")
+def lua() -> Toolchain:
+    return replace(toolchain(languages.load("lua")), limits=QUICK)
+
+
+@pytest.fixture(scope="session")
+def shell(lua: Toolchain) -> Toolchain:
+    return replace(lua, language="sh", filename="program.sh", execute="sh program.sh")
+
+
+@pytest.fixture(scope="session")
+def pool(lua: Toolchain, shell: Toolchain) -> Iterator[Pool]:
+    compiled = replace(
+        shell,
+        language="compiled",
+        compile="sh -n program.sh && cp program.sh built && chmod +x built",
+        execute="./built",
+    )
+    with Pool([lua, shell, compiled], workers=1) as pool:
+        yield pool

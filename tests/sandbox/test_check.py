@@ -1,0 +1,172 @@
+"""Every language of the project is proved in its jail; the doctor says in plain words what is wrong with a file.
+
+The roots that are not in the cache are built first (about four minutes for all on a fresh machine, two at a time).
+"""
+
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import languages
+from sandbox import check, proof, rootfs
+from sandbox.job import SandboxError, Status
+
+REPOSITORY = Path(__file__).parents[2]
+PROVED = ["fortran", "julia", "lua", "ocaml", "python", "r"]
+
+
+@pytest.fixture(scope="session")
+def roots() -> dict[str, rootfs.Rootfs | rootfs.RootfsError]:
+    return rootfs.build(PROVED)
+
+
+@pytest.mark.parametrize("name", PROVED)
+def test_a_language_is_proved_in_its_jail(name: str, roots: dict[str, rootfs.Rootfs]) -> None:
+    report = check.examine(languages.load(name))
+    assert [finding.name for finding in report.findings] == list(proof.TESTS)
+    wrong = {finding.name: f"{finding.verdict.status}: {finding.diagnosis}" for finding in report.findings}
+    assert {name: why for name, why in wrong.items() if not name_is_right(report, name)} == {}
+    assert report.remarks == [] and report.healthy
+    assert any(digit in report.version for digit in "0123456789")
+
+
+def name_is_right(report: check.Report, name: str) -> bool:
+    return next(finding for finding in report.findings if finding.name == name).right
+
+
+def test_the_same_programs_prove_every_language() -> None:
+    assert set(PROVED) <= set(languages.names())
+    for name in languages.names():
+        assert set(proof.programs(languages.load(name))) == set(proof.TESTS), name
+
+
+@pytest.fixture(scope="session")
+def lua_root(roots: dict[str, rootfs.Rootfs]) -> Path:
+    return roots["lua"].path
+
+
+def sick(folder: Path, root: Path, programs: dict[str, str] | None = None, **keys: object) -> languages.Language:
+    """A Lua whose file has something wrong with it, with a proof of its own, on the root that is there already."""
+    row = {"prompt": "x", "filename": "program.lua", "execute": "luajit program.lua", **keys}
+    row["container"] = {"base-image": str(root)}
+    healthy = proof.programs(languages.load("lua"))
+    chosen = {name: healthy[name] for name in check.NEEDED} | (programs or {})
+    (folder / "proofs").mkdir()
+    lines = [f"{name}: |\n" + "".join(f"  {line}\n" for line in text.splitlines()) for name, text in chosen.items()]
+    (folder / "proofs/sick.yaml").write_text("".join(lines))
+    return languages.parse("sick", row, str(folder / "sick.yaml"))
+
+
+def said_of(report: check.Report, name: str) -> str:
+    return next(finding.diagnosis for finding in report.findings if finding.name == name)
+
+
+def test_a_healthy_file_gets_no_complaint(tmp_path: Path, lua_root: Path) -> None:
+    report = check.examine(sick(tmp_path, lua_root))
+    assert report.healthy and "LuaJIT 2" in report.version
+
+
+def test_no_toolchain(tmp_path: Path, lua_root: Path) -> None:
+    report = check.examine(sick(tmp_path, lua_root, execute="luajitt program.lua"))
+    assert not report.healthy
+    assert any("No toolchain" in remark and "'luajitt'" in remark for remark in report.remarks)
+
+
+def test_wrong_file_name(tmp_path: Path, lua_root: Path) -> None:
+    report = check.examine(sick(tmp_path, lua_root, execute="luajit snippet.lua"))
+    assert any("Wrong file name" in remark and "'program.lua'" in remark for remark in report.remarks)
+    assert not report.healthy
+
+
+def test_output_on_stderr(tmp_path: Path, lua_root: Path) -> None:
+    wrong = "io.stderr:write(io.read('*n') + io.read('*n'))"
+    report = check.examine(sick(tmp_path, lua_root, {"sum": wrong}))
+    assert "Output on stderr" in said_of(report, "sum")
+
+
+def test_too_little_memory(tmp_path: Path, lua_root: Path) -> None:
+    hungry = "local t = string.rep('x', 2^25); print(io.read('*n') + io.read('*n'))"
+    report = check.examine(sick(tmp_path, lua_root, {"sum": hungry}, limits={"memory_mb": 16}))
+    assert "Too little memory" in said_of(report, "sum") and "16 MB" in said_of(report, "sum")
+
+
+def test_missing_newline(tmp_path: Path, lua_root: Path) -> None:
+    joined = "for line in io.lines() do io.write(line) end"
+    report = check.examine(sick(tmp_path, lua_root, {"echo": joined}))
+    assert "Missing newline" in said_of(report, "echo")
+
+
+def test_leading_blanks(tmp_path: Path, lua_root: Path) -> None:
+    report = check.examine(sick(tmp_path, lua_root, {"sum": "print('', io.read('*n') + io.read('*n'))"}))
+    assert "right but for blanks" in said_of(report, "sum")
+
+
+def test_a_slow_start(tmp_path: Path, lua_root: Path) -> None:
+    slow = "local begun = os.clock(); while os.clock() < begun + 2 do end; print(io.read('*n') + io.read('*n'))"
+    report = check.examine(sick(tmp_path, lua_root, {"sum": slow}, limits={"test_s": 0.5}))
+    assert "limits.test_s" in said_of(report, "sum")
+
+
+def test_a_compiler_that_fails_and_one_that_does_not_notice(tmp_path: Path, lua_root: Path) -> None:
+    compiled = "test -s program.lua || cc program.lua"
+    report = check.examine(sick(tmp_path, lua_root, compile=compiled))
+    broken = next(finding for finding in report.findings if finding.name == "broken")
+    assert broken.expected == {Status.COMPILE_ERROR}
+    assert broken.verdict.status is Status.RUNTIME_ERROR and broken.diagnosis
+
+
+def test_a_proof_that_does_not_do_what_it_says(tmp_path: Path, lua_root: Path) -> None:
+    good = proof.programs(languages.load("lua"))["sum"]
+    report = check.examine(sick(tmp_path, lua_root, {"wrong": good}))
+    assert "'wrong'" in said_of(report, "wrong") and not report.healthy
+
+
+def test_a_language_without_a_proof_is_told_what_to_write(tmp_path: Path, lua_root: Path) -> None:
+    language = sick(tmp_path, lua_root)
+    proof.path(language).unlink()
+    report = check.examine(language)
+    assert [finding.name for finding in report.findings] == ["broken"]
+    assert any("Not proved" in remark and "sum, wrong, crash" in remark for remark in report.remarks)
+    proof.path(language).write_text("sum: print(1)\nhum: print(2)\n")
+    with pytest.raises(languages.LanguageError, match="'hum': must be one of sum, echo"):
+        check.examine(language)
+
+
+def test_a_root_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+    language = replace(languages.load("lua"), base_image="/nowhere/root")
+    with pytest.raises(SandboxError, match=r"lua\.yaml: container\.base-image"):
+        check.examine(language)
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "sandbox.check", *arguments]
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=300)
+
+
+def test_the_command_line(roots: dict[str, rootfs.Rootfs]) -> None:
+    healthy = run("language=lua")
+    assert healthy.returncode == 0, healthy.stdout + healthy.stderr
+    for word in ("wrong_output", "runtime_error", "timeout", "output_limit", "seccomp", "LuaJIT", "Lua works here."):
+        assert word in healthy.stdout
+    unknown = run("language=klingon")
+    assert unknown.returncode == 1 and "klingon" in unknown.stderr and "Traceback" not in unknown.stderr
+    assert run("lua").returncode == 2
+
+
+@pytest.mark.slow
+def test_the_page_on_adding_a_language_followed_to_the_letter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (REPOSITORY / "docs/adding-a-language.md").read_text(encoding="utf-8")
+    file, _, proofs = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "proofs").mkdir()
+    (tmp_path / "tcl.yaml").write_text(file)
+    (tmp_path / "proofs/tcl.yaml").write_text(proofs)
+    monkeypatch.setenv("AGNOSTICS_LANGUAGES", str(tmp_path))
+    for module, words in (("sandbox.rootfs", "/tcl-"), ("sandbox.check", "Tcl works here.")):
+        command = [sys.executable, "-m", module, "language=tcl"]
+        done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=600)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert words in done.stdout

@@ -1,0 +1,190 @@
+"""The jail under a pool: every status, every limit, and what is left for the next program."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from sandbox import binaries
+from sandbox.cgroup import Cgroup
+from sandbox.jail import Jail, Run, Toolchain, command
+from sandbox.job import Limits, Status
+
+
+@pytest.fixture(scope="module", params=["cgroup", "rlimit"])
+def jail(request: pytest.FixtureRequest, shell: Toolchain) -> Iterator[Jail]:
+    cgroup = Cgroup.create(f"{os.getpid()}-test") if request.param == "cgroup" else None
+    if request.param == "cgroup" and cgroup is None:
+        pytest.skip("no memory cgroup can be made here")
+    jail = Jail(shell, 7, cgroup, binaries.find())
+    yield jail
+    jail.close()
+    if cgroup:
+        path = cgroup.path
+        cgroup.remove()
+        assert not path.exists()
+
+
+def run(jail: Jail, program: str, stdin: str = "", **limits: float) -> Run:
+    (only,) = jail.run(program, [stdin], replace(jail.toolchain.limits, **limits))  # type: ignore[arg-type]
+    return only
+
+
+def test_a_program_reads_prints_and_ends(jail: Jail) -> None:
+    result = run(jail, "cat; echo told >&2; exit 3", "given\n")
+    assert (result.stdout, result.stderr, result.code) == (b"given\n", b"told\n", 3)
+    assert result.status is Status.RUNTIME_ERROR
+    assert run(jail, "true").status is None
+    assert 0 < result.wall_s < 2 and 0 < result.cpu_s < 2 and 0.5 < result.memory_mb < 50
+
+
+def test_a_signal_is_named(jail: Jail) -> None:
+    result = run(jail, "kill -SEGV $$")
+    assert result.status is Status.RUNTIME_ERROR and result.code == 11
+
+
+@pytest.mark.parametrize(
+    "program", ["while :; do :; done", "sleep 60", "trap '' TERM; kill -STOP $$", "exec >&- 2>&-; sleep 60"]
+)
+def test_a_program_without_end_meets_its_deadline(jail: Jail, program: str) -> None:
+    result = run(jail, program, test_s=0.3)
+    assert result.status is Status.TIMEOUT
+    assert result.wall_s < 1.5
+
+
+def test_the_whole_programs_deadline_bounds_its_tests_together(jail: Jail) -> None:
+    results = list(jail.run("sleep 0.3", [""] * 5, replace(jail.toolchain.limits, program_s=0.7)))
+    assert [r.status for r in results[:2]] == [None, None]
+    assert {r.status for r in results[2:]} == {Status.TIMEOUT}
+
+
+def test_cpu_time_is_bounded_apart_from_wall_time(jail: Jail) -> None:
+    result = run(jail, "while :; do :; done", test_s=30, program_s=30, cpu_s=1)
+    assert result.status is Status.TIMEOUT and result.code == 24
+
+
+@pytest.mark.parametrize("stream", ["", ">&2"])
+def test_a_flood_is_cut_off(jail: Jail, stream: str) -> None:
+    result = run(jail, f"yes {stream}", test_s=10, program_s=10, output_mb=1)
+    assert result.status is Status.OUTPUT_LIMIT
+    assert result.wall_s < 5
+    assert len(result.stdout) == (0 if stream else 1 << 20)
+
+
+def test_output_up_to_the_limit_is_whole(jail: Jail) -> None:
+    result = run(jail, "head -c 1048576 /dev/zero", output_mb=1)
+    assert result.status is None and result.stdout == bytes(1 << 20)
+    assert run(jail, "head -c 1048577 /dev/zero", output_mb=1).status is Status.OUTPUT_LIMIT
+
+
+def test_large_unread_and_binary_input(jail: Jail) -> None:
+    big = "x" * 4_000_000
+    assert run(jail, "echo done", big).stdout == b"done\n"
+    assert run(jail, "exec <&-; echo done", big).stdout == b"done\n"
+    assert run(jail, "wc -c", big).stdout.split() == [b"4000000"]
+    assert run(jail, "cat", "\0\ud800é").stdout == b"\0?\xc3\xa9"
+
+
+def test_memory_of_one_process_is_bounded(jail: Jail) -> None:
+    # tail keeps the last line, which never ends
+    result = run(jail, "tail -n 1 /dev/zero", memory_mb=64, test_s=10, program_s=10)
+    assert result.status is Status.MEMORY_LIMIT
+    assert result.memory_mb < 90
+    assert run(jail, "echo fine").stdout == b"fine\n"
+
+
+def test_memory_of_many_processes_together_needs_the_cgroup(jail: Jail) -> None:
+    if jail.cgroup is None:
+        pytest.skip("RLIMIT_AS bounds each process alone")
+    fill = "for i in 1 2 3 4; do (head -c 30000000 /dev/zero | tail -n 1 | wc -c) & done; wait; sleep 1; exit 1"
+    assert run(jail, fill, memory_mb=64, test_s=20, program_s=20).status is Status.MEMORY_LIMIT
+
+
+def test_processes_files_and_disk_are_bounded(jail: Jail) -> None:
+    assert b"annot fork" in run(jail, "i=0; while [ $i -lt 50 ]; do sleep 5 & i=$((i+1)); done", processes=20).stderr
+    big = run(jail, "head -c 3000000 /dev/zero > big; s=$?; wc -c < big; exit $s", file_mb=1)
+    assert big.stdout.split() == [b"1048576"] and big.code != 0
+    full = run(jail, "for i in 1 2 3 4 5 6; do head -c 1000000 /dev/zero > $i; done", disk_mb=4)
+    assert b"No space left" in full.stderr
+    inodes = run(jail, "i=0; while [ $i -lt 100 ]; do : > $i || exit 9; i=$((i+1)); done", inodes=50)
+    assert inodes.code != 0
+    assert run(jail, "ulimit -c; ulimit -n").stdout == b"0\n256\n"
+
+
+def test_nothing_is_left_for_the_next_program(jail: Jail) -> None:
+    leave = "echo secret > left; echo secret > /tmp/left; (sleep 60 >/dev/null 2>&1 &); setsid sleep 60 & exit 0"
+    assert run(jail, leave).status is None
+    look = run(jail, "cat left /tmp/left 2>/dev/null; ls -A /tmp /tmp/w; for p in /proc/[0-9]*; do cat $p/comm; done")
+    assert b"secret" not in look.stdout
+    assert look.stdout.split() == [b"/tmp:", b"w", b"/tmp/w:", b"program.sh", b"driver", b"sh"]
+
+
+def test_nothing_outside_the_tmpfs_can_be_written(jail: Jail) -> None:
+    tries = "for d in / /dev /proc /proc/self /etc /usr /var /root /home /dev/shm; do : > $d/mark && echo $d; done"
+    assert run(jail, f"({tries}) 2>/dev/null; true").stdout == b""
+    assert run(jail, "find / -xdev -writable -not -type l 2>/dev/null; true").stdout == b"/tmp\n"
+
+
+def test_no_privilege_no_network_no_host(jail: Jail) -> None:
+    status = run(jail, "cat /proc/self/status; id -u").stdout.decode()
+    assert "CapEff:\t0000000000000000" in status and "CapBnd:\t0000000000000000" in status
+    assert "NoNewPrivs:\t1" in status and "Seccomp:\t2" in status
+    assert status.endswith("1000\n")
+    assert run(jail, "cat /proc/net/dev").stdout.count(b":") == 1  # lo, which is down
+    assert run(jail, f"cat /etc/shadow || ls {os.getcwd()}").status is Status.RUNTIME_ERROR
+    env = dict(line.split("=", 1) for line in run(jail, "env").stdout.decode().splitlines())
+    assert set(env) <= {"PATH", "HOME", "TMPDIR", "LC_ALL", "PWD", "OLDPWD", "SHLVL", "_"} | set(
+        dict(jail.toolchain.environment)
+    )
+    assert env["HOME"] == env["TMPDIR"] == "/tmp"
+
+
+def test_the_init_is_out_of_reach(jail: Jail) -> None:
+    assert run(jail, "kill -9 1; kill -STOP 1; kill -9 -1; echo alive").code in (0, -9, 9)
+    for path in ("fd", "mem", "environ", "cwd", "root"):
+        refused = run(jail, f"ls -l /proc/1/{path}/ 2>/dev/null || cat /proc/1/{path} 2>/dev/null || echo refused")
+        assert refused.stdout.endswith(b"refused\n")
+    assert run(jail, "ls /proc/self/fd").stdout.split() == [b"0", b"1", b"2", b"3"]  # 3: ls's own
+    assert run(jail, "echo 0 > /proc/self/oom_score_adj; cat /proc/self/oom_score_adj").stdout == b"1000\n"
+    assert run(jail, "ulimit -u 1; echo fine").stdout == b"fine\n"
+
+
+def test_the_mount_and_namespace_calls_are_refused(jail: Jail) -> None:
+    for call in ("unshare -Ur true", "unshare -n true", "mount -t tmpfs none /tmp", "chroot /tmp true"):
+        assert run(jail, call).code != 0
+
+
+def test_the_jail_is_usable_after_a_generator_is_dropped(jail: Jail) -> None:
+    runs = jail.run("cat", ["1", "2", "3"], jail.toolchain.limits)
+    assert next(runs).stdout == b"1"
+    runs.close()
+    assert run(jail, "echo next").stdout == b"next\n"
+
+
+def test_a_shell_is_started_only_for_shell_lines() -> None:
+    assert command("luajit program.lua") == ["luajit", "program.lua"]
+    assert command("ocamlfind ocamlopt -package str a.ml -o a && ./a") == [
+        "/bin/sh",
+        "-c",
+        "ocamlfind ocamlopt -package str a.ml -o a && ./a",
+    ]
+    assert command("X=1 run")[0] == "/bin/sh"
+
+
+def test_no_descriptor_or_process_is_left_by_a_jail(shell: Toolchain) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        jail = Jail(shell, 8, None, binaries.find())
+        assert run(jail, "echo 1").stdout == b"1\n"
+        pid = jail._process.pid
+        jail.close()
+        assert not os.path.exists(f"/proc/{pid}")
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_the_default_limits_fit_the_driver(jail: Jail) -> None:
+    (result,) = jail.run("echo 1", [""], Limits())
+    assert result.stdout == b"1\n"

@@ -1,0 +1,307 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import CancelledError
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sandbox.cgroup import Cgroup
+from sandbox.jail import Toolchain
+from sandbox.job import Checker, Compare, Job, Limits, SandboxError, Status, Test
+from sandbox.pool import Pool
+
+
+def sh(program: str | None, *tests: tuple[str, str], language: str = "sh", job_id: str = "job", **more: object) -> Job:
+    return Job(job_id, language, program, tuple(Test(*t) for t in tests or [("", "")]), **more)  # type: ignore[arg-type]
+
+
+def children(pid: int) -> list[int]:
+    """All processes below, nearest first."""
+    found = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in map(int, task.read_text().split()):
+            found += [child, *children(child)]
+    return found
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 5) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def name_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
+
+
+def test_every_status(pool: Pool) -> None:
+    quick = Limits(test_s=0.3, program_s=3, memory_mb=64, output_mb=1)
+    expected = {
+        Status.PASSED: sh("cat", ("a\n", "a"), ("b", "b\n")),
+        Status.WRONG_OUTPUT: sh("echo 1", ("", "2")),
+        Status.RUNTIME_ERROR: sh("echo 1; exit 1", ("", "1")),
+        Status.COMPILE_ERROR: sh("if", ("", ""), language="compiled"),
+        Status.TIMEOUT: sh("sleep 9", limits=quick),
+        Status.OUTPUT_LIMIT: sh("yes", limits=replace(quick, test_s=3)),
+        Status.MEMORY_LIMIT: sh("tail -n 1 /dev/zero", limits=replace(quick, test_s=3)),
+        Status.NO_PROGRAM: sh(None),
+    }
+    verdicts = pool.verify(expected.values())
+    assert [v.status for v in verdicts] == list(expected)
+    assert verdicts[2].tests[0].exit_code == 1
+    assert verdicts[3].tests == () and verdicts[3].compile and "program.sh" in verdicts[3].compile.stderr
+
+
+def test_compiling_happens_once_and_its_product_runs(pool: Pool) -> None:
+    (verdict,) = pool.verify([sh("#!/bin/sh\ncat", ("1", "1"), ("2", "2"), language="compiled")])
+    assert verdict.passed and verdict.compile and verdict.compile.status is Status.PASSED
+    (gone,) = pool.verify([sh("#!/bin/sh\ncat; rm built", ("1", "1"), ("2", "2"), language="compiled")])
+    assert [t.status for t in gone.tests] == [Status.PASSED, Status.RUNTIME_ERROR]
+
+
+def test_the_first_failing_test_is_the_last_unless_all_are_asked_for(pool: Pool) -> None:
+    tests = [("1", "1"), ("2", "x"), ("3", "3"), ("4", "y")]
+    stopped, whole = pool.verify([sh("cat", *tests), sh("cat", *tests, all_tests=True)])
+    assert [t.status.value for t in stopped.tests] == ["passed", "wrong_output"]
+    assert [t.status.value for t in whole.tests] == ["passed", "wrong_output", "passed", "wrong_output"]
+    assert stopped.status is whole.status is Status.WRONG_OUTPUT
+
+
+def test_expected_outputs_never_enter_the_jail(pool: Pool) -> None:
+    search = "grep -rl hidden[-]answer /tmp /proc/self/environ /proc/1 2>/dev/null; echo searched"
+    (verdict,) = pool.verify([sh(search, ("", "hidden-answer"))])
+    assert verdict.tests[0].stdout == "searched\n"
+
+
+def test_output_that_is_no_text_is_judged_all_the_same(pool: Pool) -> None:
+    (verdict,) = pool.verify([sh("printf '\\377\\000ok'", ("", "\ufffd\0ok"))])
+    assert verdict.passed
+
+
+def test_a_program_cannot_write_its_own_verdict(pool: Pool) -> None:
+    # zeros and a perfect result message on every descriptor that it can find
+    forge = "for fd in 1 2 3 4 5 6 7 8 9; do head -c 400 /dev/zero >&$fd; done 2>/dev/null; printf 'RGAJ'; exit 0"
+    forged, honest = pool.verify([sh(forge, ("", "right")), sh("echo right", ("", "right"))])
+    assert forged.status is Status.WRONG_OUTPUT and honest.passed
+
+
+CHECKER = """
+read want < input.txt; read got < output.txt; read ref < reference.txt
+[ "$want" = in ] && [ "$ref" = ref ] || exit 3
+read in; [ "$in" = "$got" ] || exit 4
+[ "$got" = good ]
+"""
+
+
+def test_a_checker_judges(pool: Pool) -> None:
+    compare = Compare("checker", checker=Checker("sh", CHECKER))
+    right, wrong, crashed = pool.verify(
+        [
+            sh("echo good", ("in\n", "ref"), compare=compare),
+            sh("echo bad", ("in\n", "ref"), compare=compare),
+            sh("exit 1", ("in\n", "ref"), compare=compare),
+        ]
+    )
+    assert [right.status, wrong.status, crashed.status] == [
+        Status.PASSED,
+        Status.WRONG_OUTPUT,
+        Status.RUNTIME_ERROR,
+    ]
+    assert right.tests[0].stdout == "good\n"
+
+
+@pytest.mark.parametrize("program", ["exit 3", "kill -9 $$", "sleep 30"])
+def test_a_checkers_own_fault_is_not_the_candidates(pool: Pool, program: str) -> None:
+    compare = Compare("checker", checker=Checker("sh", program))
+    (verdict,) = pool.verify([sh("echo 1", ("", "1"), compare=compare)])
+    assert verdict.status is Status.INFRASTRUCTURE_ERROR
+    assert "checker" in verdict.message
+
+
+def test_a_checker_in_a_compiled_language(pool: Pool) -> None:
+    compare = Compare("checker", checker=Checker("compiled", "#!/bin/sh\ngrep -q good output.txt"))
+    good, bad = pool.verify([sh(f"echo {w}", ("", ""), compare=compare) for w in ("good", "bad")])
+    assert good.passed and bad.status is Status.WRONG_OUTPUT
+
+
+@pytest.mark.parametrize(
+    ("job", "words"),
+    [
+        (Job("a", "sh", "true", ()), "'a' has no tests"),
+        (Job("a", "perl", "true", (Test("", ""),)), "no language 'perl'; it has compiled, lua, sh"),
+        (sh("true", compare=Compare("fuzzy")), "no comparison rule 'fuzzy'"),
+        (sh("true", compare=Compare("checker")), "needs a checker program"),
+        (sh("true", compare=Compare("checker", checker=Checker("perl", ""))), "no language 'perl'"),
+        (sh("true", limits=Limits(test_s=0)), "limit test_s is 0"),
+        (sh("true", limits=Limits(program_s=float("nan"))), "limit program_s is nan"),
+    ],
+)
+def test_a_job_that_can_have_no_verdict_is_refused(pool: Pool, job: Job, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        pool.submit(job)
+    with pytest.raises(ValueError, match=words):
+        pool.verify([sh("true"), job])
+
+
+def test_order_is_kept_and_verdicts_come_as_they_finish(pool: Pool) -> None:
+    jobs = [sh(f"sleep 0.{2 - n}; echo {n}", ("", str(n)), job_id=f"j{n}") for n in range(3)]
+    assert [v.id for v in pool.verify(jobs)] == ["j0", "j1", "j2"]
+    assert sorted((i, v.id) for i, v in pool.as_verified(jobs)) == [(0, "j0"), (1, "j1"), (2, "j2")]
+
+
+def test_equal_jobs_run_once(pool: Pool) -> None:
+    # the time of day in nanoseconds differs whenever the program runs again
+    jobs = [sh("date +%N; exit 1", job_id=f"j{n}") for n in range(20)]
+    verdicts = pool.verify([*jobs, sh("date +%N; exit 2", job_id="other")])
+    assert [v.id for v in verdicts] == [f"j{n}" for n in range(20)] + ["other"]
+    assert len({v.tests[0].stdout for v in verdicts[:20]}) == 1
+    assert verdicts[20].tests[0].stdout != verdicts[0].tests[0].stdout
+
+
+@pytest.mark.parametrize("victim", ["python", "nsjail", "driver"])
+def test_a_killed_process_is_replaced_and_its_job_tried_again(shell: Toolchain, victim: str) -> None:
+    with Pool([shell], workers=1) as pool:
+        assert pool.verify([sh("echo 0", ("", "0"))])[0].passed
+        future = pool.submit(sh("sleep 0.5; echo 1", ("", "1")))
+        time.sleep(0.2)
+        worker = pool._workers[0].process.pid
+        family = [worker, *children(worker)]
+        wanted = (
+            [p for p in family if p == worker] if victim == "python" else [p for p in family if name_of(p) == victim]
+        )
+        assert wanted, [name_of(p) for p in family]
+        os.kill(wanted[-1], signal.SIGKILL)
+        assert future.result(timeout=20).passed
+        assert pool.verify([sh("echo 2", ("", "2"))])[0].passed
+        assert eventually(lambda: not any(name_of(p) for p in family if p not in children(os.getpid())))
+
+
+def test_a_job_that_always_breaks_its_worker_is_reported(shell: Toolchain) -> None:
+    with Pool([shell, replace(shell, language="absent", execute="no-such-command")], workers=1) as pool:
+        broken = pool.verify([sh("true", language="absent")])[0]
+        assert broken.status is Status.INFRASTRUCTURE_ERROR
+        assert "'job' failed 3 times" in broken.message and "No such file" in broken.message
+        assert pool.verify([sh("echo 2", ("", "2"))])[0].passed
+
+
+def test_a_stopped_worker_does_not_hold_up_a_batch(shell: Toolchain, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sandbox.pool.GRACE_S", 0.5)
+    monkeypatch.setattr("sandbox.pool.STOP_S", 0.2)
+    with Pool([shell], workers=1) as pool:
+        os.kill(pool._workers[0].process.pid, signal.SIGSTOP)
+        (verdict,) = pool.verify([sh("echo 1", ("", "1"), limits=Limits(program_s=1))])
+        assert verdict.passed
+
+
+def test_closing_leaves_nothing_and_cancels_what_waits(shell: Toolchain) -> None:
+    mounts, groups = Path("/proc/mounts").read_text(), cgroups()
+    pool = Pool([shell], workers=2)
+    assert pool.verify([sh("echo 1", ("", "1"))])[0].passed
+    family = [p for w in pool._workers for p in (w.process.pid, *children(w.process.pid))]
+    futures = [pool.submit(sh(f"sleep 20 # {n}", limits=Limits(test_s=30))) for n in range(5)]
+    start = time.monotonic()
+    pool.close()
+    pool.close()
+    assert time.monotonic() - start < 4
+    assert not any(Path(f"/proc/{p}").exists() for p in family)
+    assert Path("/proc/mounts").read_text() == mounts
+    assert cgroups() == groups
+    for future in futures:
+        with pytest.raises(CancelledError):
+            future.result(timeout=1)
+    with pytest.raises(SandboxError, match="closed"):
+        pool.submit(sh("true"))
+
+
+def test_two_pools_of_one_process_do_not_touch_each_other(pool: Pool, shell: Toolchain) -> None:
+    worker = pool._workers[0].process.pid
+    future = pool.submit(sh("sleep 0.5; echo 1", ("", "1")))
+    with Pool([shell], workers=1) as other:
+        assert other.verify([sh("echo 2", ("", "2"))])[0].passed
+    assert future.result(timeout=10).passed
+    assert pool._workers[0].process.pid == worker
+
+
+def test_a_cgroup_left_by_a_dead_pool_is_removed_by_the_next(shell: Toolchain) -> None:
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    left = Cgroup.create(f"{dead.pid}-0-0")
+    if left is None:
+        pytest.skip("no memory cgroup can be made here")
+    Pool([shell], workers=1).close()
+    assert not left.path.exists()
+
+
+def cgroups() -> set[str]:
+    return {str(p) for p in Path("/sys/fs/cgroup").rglob(f"agnostics-{os.getpid()}-*")}
+
+
+MAIN = """
+import os, sys, time
+sys.path.insert(0, {root!r})
+from tests.sandbox.test_pool import *
+pool = Pool([Toolchain("sh", {jail!r}, (), "program.sh", None, "sh program.sh", Limits(test_s=60))], workers=2)
+print(os.getpid(), *[p for w in pool._workers for p in (w.process.pid,)], flush=True)
+with pool:
+    pool.verify([sh("sleep 50 # %d" % n) for n in range(4)])
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_an_interrupted_or_killed_parent_leaves_no_process(shell: Toolchain, how: signal.Signals) -> None:
+    root = str(Path(__file__).parents[2])
+    main = subprocess.Popen(
+        [sys.executable, "-c", MAIN.format(root=root, jail=shell.root)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert main.stdout
+    workers = [int(word) for word in main.stdout.readline().split()[1:]]
+    assert eventually(lambda: all(len(children(w)) >= 4 for w in workers), 10)
+    family = [p for w in workers for p in (w, *children(w))]
+    main.send_signal(how)
+    main.wait(10)
+    assert eventually(lambda: not any(Path(f"/proc/{p}").exists() for p in family))
+    assert eventually(lambda: not list(Path("/sys/fs/cgroup").rglob(f"agnostics-{main.pid}-*")))
+
+
+def test_a_worker_imports_little(pool: Pool) -> None:
+    maps = Path(f"/proc/{pool._workers[0].process.pid}/smaps_rollup").read_text()
+    kilobytes = next(int(line.split()[1]) for line in maps.splitlines() if line.startswith("Pss:"))
+    assert kilobytes < 20_000
+
+
+def test_no_jail_no_pool_unless_told_by_name(lua: Toolchain, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sandbox.protection._try_jail", lambda _: "clone failed: Operation not permitted")
+    with pytest.raises(SandboxError, match=r"without namespaces, .*clone failed.*unprotected=True"):
+        Pool([lua])
+    python = Toolchain("python", "/", (), "p.py", None, f"{sys.executable} p.py", Limits(test_s=5))
+    with Pool([python], workers=1, unprotected=True) as pool:
+        jobs = [
+            sh("print(input())", ("x", "x"), language="python"),
+            sh("import os; os.kill(os.getpid(), 11)", language="python"),
+            sh("while True: print('y' * 999)", language="python"),
+            sh("while True: pass", language="python", limits=Limits(test_s=0.5)),
+            sh("x = 'x' * 10**10", language="python"),
+        ]
+        assert [v.status.value for v in pool.verify(jobs)] == [
+            "passed",
+            "runtime_error",
+            "output_limit",
+            "timeout",
+            "memory_limit",
+        ]

