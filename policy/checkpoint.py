@@ -1,0 +1,97 @@
+"""Checkpoints: a folder that `from_pretrained` loads, with the optimizer's state beside the weights.
+
+A checkpoint is written into a hidden folder beside its place and renamed, so whatever kills the run, the folders that
+are there are whole. Nothing is pickled: tensors are safetensors, the rest is JSON. Sampling seeds, data order and
+learning rate are pure functions of (seed, step), so weights, moments and the step number are all of a run's state.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from policy.model import Policy
+
+MOMENTS = "optimizer.safetensors"
+STATE = "trainer.json"
+
+
+class CheckpointError(Exception):
+    """A checkpoint that could not be written or read. The message is one sentence naming the folder and the cause."""
+
+
+def save(
+    folder: Path, step: int, policy: Policy, optimizer: torch.optim.Optimizer, score: float | None, keep: int
+) -> Path:
+    """Writes `folder/step_<step>`, then removes old ones but the `keep` newest and the best by `score`.
+
+    Raises CheckpointError when it cannot be written; earlier checkpoints are untouched then.
+    """
+    final, part = folder / f"step_{step:06d}", folder / f".step_{step:06d}.part"
+    names = {id(p): name for name, p in policy.model.named_parameters()}
+    moments = {
+        f"{names[id(p)]}/{key}": value.detach().cpu().contiguous()
+        for p, state in optimizer.state.items()
+        for key, value in state.items()
+    }
+    try:
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        policy.save(part)
+        save_file(moments, part / MOMENTS)
+        (part / STATE).write_text(json.dumps({"step": step, "score": score}))
+        for path in part.iterdir():  # on the disk before the rename makes them the truth
+            with open(path, "rb") as file:
+                os.fsync(file.fileno())
+        shutil.rmtree(final, ignore_errors=True)
+        part.rename(final)
+    except (OSError, SafetensorError, RuntimeError) as error:
+        shutil.rmtree(part, ignore_errors=True)
+        reason = " ".join(str(error).split())[:200]
+        raise CheckpointError(
+            f"cannot write checkpoint {final} ({reason}); earlier checkpoints are intact, free some disk and "
+            "run the same command with resume=auto"
+        ) from None
+    _prune(folder, keep)
+    return final
+
+
+def _prune(folder: Path, keep: int) -> None:
+    everything = checkpoints(folder)
+    scores = {path: json.loads((path / STATE).read_text())["score"] for path in everything}
+    best = max((path for path in everything if scores[path] is not None), key=lambda p: scores[p], default=None)
+    for path in everything[:-keep] if keep else []:
+        if path != best:
+            shutil.rmtree(path)
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """The whole checkpoints of a run, oldest first."""
+    return sorted(path for path in folder.glob("step_*") if (path / STATE).is_file())
+
+
+def restore(path: Path, policy: Policy, optimizer: torch.optim.Optimizer) -> int:
+    """Puts the optimizer's state of `path` into `optimizer` and returns the step it was saved at.
+
+    The weights are the caller's: `Policy.load` reads them from `path`. Raises CheckpointError for a damaged checkpoint.
+    """
+    try:
+        step = int(json.loads((path / STATE).read_text())["step"])
+        moments = load_file(path / MOMENTS)
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        raise CheckpointError(
+            f"cannot read checkpoint {path} ({error}); remove it to resume from the one before"
+        ) from None
+    parameters = dict(policy.model.named_parameters())
+    for name, value in moments.items():
+        parameter, _, key = name.rpartition("/")
+        p = parameters[parameter]
+        # AdamW keeps its step counter on the CPU, the moments with the weights.
+        optimizer.state[p][key] = value if key == "step" else value.to(p.device)
+    return step

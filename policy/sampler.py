@@ -1,0 +1,204 @@
+"""Sampling completions: the interface every engine offers, and the one that runs anywhere, transformers' generate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from omegaconf import DictConfig
+from torch import Tensor
+from transformers import (
+    GenerationConfig,
+    LogitsProcessor,
+    LogitsProcessorList,
+    StoppingCriteria,
+    StoppingCriteriaList,
+)
+
+from policy import choice
+from policy.model import Policy
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How completions are drawn. The trainer scores tokens at the same `temperature`."""
+
+    temperature: float
+    max_new_tokens: int
+    top_p: float = 1.0
+    max_prompt_tokens: int = 2048  # a longer prompt is an error, not cut
+
+
+@dataclass(frozen=True)
+class Completion:
+    """One sampled answer to prompt number `prompt`."""
+
+    prompt: int
+    tokens: list[int]  # sampled ids; the end token is the last of them when `finished`
+    logprobs: list[float]  # of each token under softmax(logits / temperature), before top_p cuts; nats
+    text: str  # without special tokens
+    finished: bool  # False: cut at max_new_tokens
+
+
+class Sampler(Protocol):
+    """An engine that draws completions. `done` is called once per completion, as soon as it is complete."""
+
+    def sample(
+        self,
+        prompts: Sequence[Sequence[int]],
+        n: int,
+        sampling: Sampling,
+        seed: int,
+        done: Callable[[int, Completion], None],
+    ) -> None:
+        """Draws `n` completions of each prompt; `done(index, completion)`, index = prompt * n + number."""
+
+    def sleep(self) -> None:
+        """Frees what the trainer needs for its update; `sync` follows before the next `sample`."""
+
+    def sync(self) -> None:
+        """Takes over the policy's present weights."""
+
+
+def open_sampler(policy: Policy, config: DictConfig, seed: int) -> Sampler:
+    """The engine that the config group `rollout` names."""
+    choice.check("rollout.engine", config.engine, ("transformers", "vllm"))
+    if config.engine == "vllm":
+        from policy.sampler_vllm import VllmSampler  # vLLM takes a minute to start; only its users wait for it
+
+        return VllmSampler(policy, config, seed)
+    return TransformersSampler(policy, config.batch_size)
+
+
+class TransformersSampler:
+    """transformers' generate with a KV cache, on the very weights that are trained: nothing to sync."""
+
+    def __init__(self, policy: Policy, batch_size: int) -> None:
+        self.policy = policy
+        self.batch_size = batch_size  # sequences decoded at once
+
+    def sleep(self) -> None:
+        pass
+
+    def sync(self) -> None:
+        pass
+
+    @torch.no_grad()
+    def sample(
+        self,
+        prompts: Sequence[Sequence[int]],
+        n: int,
+        sampling: Sampling,
+        seed: int,
+        done: Callable[[int, Completion], None],
+    ) -> None:
+        torch.manual_seed(seed)
+        self.policy.model.eval()
+        # Prompts of like length share a batch, so that little is padding.
+        order = sorted(range(len(prompts) * n), key=lambda index: (len(prompts[index // n]), index))
+        for start in range(0, len(order), self.batch_size):
+            indices = order[start : start + self.batch_size]
+            _decode(self.policy, [prompts[index // n] for index in indices], indices, n, sampling, done)
+
+
+def _decode(
+    policy: Policy,
+    prompts: list[Sequence[int]],
+    indices: list[int],
+    n: int,
+    sampling: Sampling,
+    done: Callable[[int, Completion], None],
+) -> None:
+    width = max(map(len, prompts))
+    ids = torch.full((len(prompts), width), policy.pad)  # [rows, width], padded on the left
+    attention = torch.zeros_like(ids)  # [rows, width]
+    for row, prompt in enumerate(prompts):
+        ids[row, width - len(prompt) :] = torch.tensor(prompt)
+        attention[row, width - len(prompt) :] = 1
+
+    def emit(row: int, tokens: list[int], logprobs: list[float], finished: bool) -> None:
+        text = policy.tokenizer.decode(tokens, skip_special_tokens=True)
+        done(indices[row], Completion(indices[row] // n, tokens, logprobs, text, finished))
+
+    record = _Record(width, sampling.temperature, policy.eos, emit)
+    greedy = sampling.temperature == 0
+    config = GenerationConfig(
+        do_sample=not greedy,
+        top_p=None if greedy else sampling.top_p,
+        top_k=None if greedy else 0,
+        max_new_tokens=sampling.max_new_tokens,
+        eos_token_id=policy.eos,
+        pad_token_id=policy.pad,
+    )
+    with policy.autocast():
+        generate: Any = policy.model.generate
+        generate(
+            ids.to(policy.device),
+            attention_mask=attention.to(policy.device),
+            generation_config=config,
+            logits_processor=LogitsProcessorList([record.tempered]),
+            stopping_criteria=StoppingCriteriaList([record]),
+        )
+    record.emit_unfinished()
+
+
+class _Tempered(LogitsProcessor):
+    """Divides logits by the temperature and keeps them, so that the sampled token's log-prob can be read off."""
+
+    def __init__(self, temperature: float) -> None:
+        self.temperature = temperature or 1.0  # greedy: scores as they are
+        self.logits: Tensor | None = None  # [rows, vocabulary]
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        self.logits = scores / self.temperature  # [rows, vocabulary]
+        return self.logits
+
+
+class _Record(StoppingCriteria):
+    """Watches generate: notes each sampled token's log-prob and hands a completion on the moment it ends.
+
+    It never asks to stop; transformers' own criteria do that. With a copy of the logits per step, as
+    `output_logits=True` keeps, a long completion at a large vocabulary would need gigabytes.
+    """
+
+    def __init__(
+        self,
+        prompt_width: int,
+        temperature: float,
+        eos: list[int],
+        emit: Callable[[int, list[int], list[float], bool], None],
+    ) -> None:
+        self.tempered = _Tempered(temperature)
+        self.prompt_width = prompt_width
+        self.eos = eos
+        self.emit = emit
+        self.tokens: list[Tensor] = []  # each [rows]
+        self.logprobs: list[Tensor] = []  # each [rows]
+        self.open: Tensor | None = None  # [rows] True while a completion goes on
+
+    def __call__(self, input_ids: Tensor, scores: object, **kwargs: object) -> Tensor:
+        sampled = input_ids[:, -1]  # [rows]
+        logits = self.tempered.logits
+        assert logits is not None
+        logp = logits.gather(1, sampled[:, None])[:, 0] - logits.logsumexp(1)  # [rows]
+        if self.open is None:
+            self.open = torch.ones_like(sampled, dtype=torch.bool)  # [rows]
+        self.tokens.append(sampled.cpu())
+        self.logprobs.append(logp.float().cpu())
+        ended = self.open & torch.isin(sampled, torch.tensor(self.eos, device=sampled.device))  # [rows]
+        for row in ended.nonzero()[:, 0].tolist():
+            self._hand_on(row, finished=True)
+        self.open = self.open & ~ended  # [rows]
+        return torch.zeros_like(ended)  # [rows]
+
+    def emit_unfinished(self) -> None:
+        """Hands on the completions that were cut at max_new_tokens."""
+        if self.open is not None:
+            for row in self.open.nonzero()[:, 0].tolist():
+                self._hand_on(row, finished=False)
+
+    def _hand_on(self, row: int, finished: bool) -> None:
+        tokens = [int(step[row]) for step in self.tokens]
+        self.emit(row, tokens, [float(step[row]) for step in self.logprobs], finished)

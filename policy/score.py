@@ -1,0 +1,44 @@
+"""Scores of rollouts, and the held-out evaluation that `train.py` and `evaluate.py` share."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from languages import Language
+from policy.model import Policy
+from policy.rollout import Rollout, derive_seed, roll_out
+from policy.sampler import Sampler, Sampling
+from problems.problem import Problem
+from sandbox.executor import Executor
+from sandbox.job import Status
+
+
+def pass_at_1(rollouts: Sequence[Rollout]) -> float:
+    """The share of rollouts that passed; infrastructure errors are left out. 0 when nothing is left."""
+    known = [r.verdict.passed for r in rollouts if r.verdict.status is not Status.INFRASTRUCTURE_ERROR]
+    return sum(known) / len(known) if known else 0.0
+
+
+def verdict_shares(rollouts: Sequence[Rollout], prefix: str) -> dict[str, float]:
+    """The share of each verdict that occurs, keyed `<prefix><verdict>`."""
+    counts = Counter(rollout.verdict.status.value for rollout in rollouts)
+    return {f"{prefix}{status}": count / len(rollouts) for status, count in sorted(counts.items())}
+
+
+def evaluate(
+    policy: Policy,
+    sampler: Sampler,
+    pool: Executor,
+    problems: Sequence[Problem],
+    language: Language,
+    samples: int,
+    sampling: Sampling,
+    seed: int,
+    rule: str,
+) -> tuple[list[Rollout], dict[str, float]]:
+    """`samples` rollouts of each problem, and their scores. The same arguments give the same scores on a CPU."""
+    seed = derive_seed(seed, "heldout")
+    rollouts, phases = roll_out(policy, sampler, pool, problems, language, samples, sampling, seed, rule)
+    scores = {"heldout/pass@1": pass_at_1(rollouts), "heldout/seconds": phases.sample + phases.wait}
+    return rollouts, scores | verdict_shares(rollouts, "heldout/verdict/")

@@ -1,0 +1,75 @@
+"""A real policy of toy size for the tests of this folder: random weights, a word-level tokenizer, a chat template."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from omegaconf import DictConfig, OmegaConf
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import GenerationConfig, PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
+
+from policy.model import Policy
+
+VOCABULARY = 300
+
+
+def save_toy(folder: Path) -> None:
+    """A `save_pretrained` folder: a byte-level tokenizer without merges, a Qwen3 of two layers."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokens = ["<pad>", "<eos>", *alphabet]
+    bpe = Tokenizer(models.BPE({token: i for i, token in enumerate(tokens)}, []))
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    bpe.decoder = decoders.ByteLevel()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=bpe, pad_token="<pad>", eos_token="<eos>")
+    tokenizer.chat_template = "{% for m in messages %}{{ m.content }}\n{% endfor %}"
+    torch.manual_seed(0)
+    model = Qwen3ForCausalLM(
+        Qwen3Config(
+            vocab_size=VOCABULARY,
+            hidden_size=64,
+            intermediate_size=96,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            num_key_value_heads=1,
+            head_dim=32,
+            max_position_embeddings=1024,
+            tie_word_embeddings=True,
+            initializer_range=0.2,  # so that completions differ and some end early
+            pad_token_id=0,
+            eos_token_id=1,
+            bos_token_id=None,
+            dtype="float32",
+        )
+    )
+    model.generation_config = GenerationConfig(eos_token_id=1, pad_token_id=0)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+@pytest.fixture(scope="session")
+def toy_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("toy")
+    save_toy(folder)
+    return folder
+
+
+@pytest.fixture
+def model_config(toy_folder: Path) -> DictConfig:
+    return OmegaConf.create(
+        {
+            "name": "toy",
+            "build": None,
+            "path": str(toy_folder),
+            "system": None,
+            "chat_template_kwargs": {},
+            "compute_dtype": "float32",
+            "gradient_checkpointing": False,
+        }
+    )
+
+
+@pytest.fixture
+def policy(model_config: DictConfig) -> Policy:
+    return Policy.load(model_config)

@@ -1,0 +1,136 @@
+"""An update does not depend on how its batch is cut up, and never happens on a policy the sampler does not have."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from policy.loss import VARIANTS, LossConfig
+from policy.model import Policy
+from policy.rollout import Rollout
+from policy.sampler import Completion, Sampling
+from policy.update import SamplerGapError, learning_rate, micro_batches, update
+from problems.problem import Problem
+from sandbox.job import Status, Test, Verdict
+
+PROBLEM = Problem("p", "s", (Test("", ""),))
+
+
+def batch(policy: Policy, noise: float = 0.0) -> list[Rollout]:
+    """Rollouts of two prompts with completions of unlike lengths, and log-probs by the policy itself plus noise."""
+    generator = torch.Generator().manual_seed(1)
+    rollouts = []
+    for prompt in ([5, 6, 7], [9, 8, 7, 6, 5, 4]):
+        for n in range(5):
+            length = int(torch.randint(1, 12, (1,), generator=generator))
+            tokens = torch.randint(2, 250, (length,), generator=generator)
+            mask = torch.ones(1, length, dtype=torch.bool)
+            with torch.no_grad():
+                logp = policy.logprobs(prompt, tokens[None], mask, 0.7)[0][0] + noise
+            completion = Completion(0, tokens.tolist(), logp.tolist(), "", True)
+            verdict = Verdict("p", Status.PASSED)
+            advantage = [1.5, -0.5, 0.0, -0.5, 0.7][n]
+            rollouts.append(Rollout(PROBLEM, "", prompt, completion, None, verdict, 1.0, advantage))
+    return rollouts
+
+
+def settings(budget: int, clip: float = 1.0) -> Any:
+    return OmegaConf.create({"token_budget": budget, "grad_clip": clip})
+
+
+def updated(
+    policy: Policy, budget: int, variant: str = "grpo", epochs: int = 1
+) -> tuple[dict[str, float], dict[str, torch.Tensor]]:
+    policy = copy.deepcopy(policy)
+    optimizer = torch.optim.SGD(policy.model.parameters(), lr=0.1)
+    sampling = Sampling(0.7, 16)
+    figures = update(policy, optimizer, batch(policy), LossConfig(variant), sampling, settings(budget), epochs, 1.0)
+    return figures, dict(policy.model.named_parameters())
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("budget", [1, 40], ids=["one row at a time", "a few rows at a time"])
+def test_micro_batches_change_nothing(policy: Policy, variant: str, budget: int) -> None:
+    whole, weights = updated(policy, 10_000, variant, epochs=2)
+    parts, other = updated(policy, budget, variant, epochs=2)
+    for name in weights:
+        torch.testing.assert_close(other[name], weights[name], rtol=0, atol=2e-6)
+    for name in whole:
+        assert parts[name] == pytest.approx(whole[name], rel=1e-3, abs=1e-5), name
+
+
+def test_gradient_checkpointing_changes_nothing(policy: Policy) -> None:
+    _, weights = updated(policy, 10_000)
+    policy.model.gradient_checkpointing_enable({"use_reentrant": False})
+    _, other = updated(policy, 10_000)
+    for name in weights:
+        torch.testing.assert_close(other[name], weights[name], rtol=0, atol=2e-6)
+
+
+def test_an_update_changes_the_weights_and_reports(policy: Policy) -> None:
+    figures, weights = updated(policy, 10_000)
+    before = dict(policy.model.named_parameters())
+    assert any(not torch.equal(weights[name], before[name]) for name in before)
+    assert figures["ratio"] == pytest.approx(1)
+    assert figures["sampler_gap"] == pytest.approx(0, abs=1e-5)
+    assert figures["grad_norm"] > 0 and figures["entropy"] > 0 and figures["skipped_updates"] == 0
+
+
+@pytest.mark.parametrize("budget", [1, 20, 50, 10_000])
+def test_micro_batches_hold_each_row_with_an_advantage_once(policy: Policy, budget: int) -> None:
+    rollouts = batch(policy)
+    seen = []
+    for micro in micro_batches(rollouts, policy, budget):
+        assert len(micro.indices) == 1 or micro.tokens.shape[0] * (len(micro.prompt) + micro.tokens.shape[1]) <= budget
+        for row, index in enumerate(micro.indices):
+            assert micro.prompt == rollouts[index].prompt_tokens
+            assert micro.tokens[row][micro.mask[row]].tolist() == rollouts[index].completion.tokens
+        seen += micro.indices
+    assert sorted(seen) == [i for i, rollout in enumerate(rollouts) if rollout.advantage]
+
+
+def test_no_advantage_means_no_update(policy: Policy) -> None:
+    rollouts = batch(policy)
+    for rollout in rollouts:
+        rollout.advantage = 0.0
+    before = copy.deepcopy(policy.model.state_dict())
+    optimizer = torch.optim.AdamW(policy.model.parameters(), lr=0.1, weight_decay=0.1)
+    figures = update(policy, optimizer, rollouts, LossConfig(), Sampling(0.7, 16), settings(100), 1, 1.0)
+    assert figures["trained_tokens"] == 0
+    assert all(torch.equal(before[name], value) for name, value in policy.model.state_dict().items())
+
+
+def test_a_sampler_with_other_weights_stops_the_run(policy: Policy) -> None:
+    before = copy.deepcopy(policy.model.state_dict())
+    optimizer = torch.optim.AdamW(policy.model.parameters(), lr=0.1)
+    with pytest.raises(SamplerGapError, match=r"0\.8.*rollout.max_sampler_gap is 0.5; look at the weight sync"):
+        update(policy, optimizer, batch(policy, 0.8), LossConfig(), Sampling(0.7, 16), settings(100), 1, 0.5)
+    assert all(torch.equal(before[name], value) for name, value in policy.model.state_dict().items())
+
+
+def test_a_gradient_that_is_not_finite_is_skipped_and_counted(policy: Policy) -> None:
+    rollouts = batch(policy)
+    rollouts[0].advantage = float("inf")
+    before = copy.deepcopy(policy.model.state_dict())
+    optimizer = torch.optim.AdamW(policy.model.parameters(), lr=0.1)
+    figures = update(policy, optimizer, rollouts, LossConfig(), Sampling(0.7, 16), settings(100), 1, 1.0)
+    assert figures["skipped_updates"] == 1
+    assert all(torch.equal(before[name], value) for name, value in policy.model.state_dict().items())
+
+
+def schedule(name: str, warmup: float = 0.1) -> list[float]:
+    config = OmegaConf.create({"learning_rate": 1.0, "schedule": name, "warmup": warmup})
+    return [learning_rate(config, step, 100) for step in range(100)]
+
+
+@pytest.mark.parametrize("name", ["cosine", "linear", "constant"])
+def test_schedules(name: str) -> None:
+    rates = schedule(name)
+    assert all(0 < rate <= 1 for rate in rates)
+    assert rates[:10] == sorted(rates[:10]) and rates[10] == 1
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+    assert rates[55] == pytest.approx({"cosine": 0.5, "linear": 0.5, "constant": 1.0}[name])
