@@ -1,0 +1,73 @@
+"""The README's figures: the default run for several seeds, as a table and a picture of the learning curves.
+
+    python benchmarks/default_run.py [seeds=0,1,2] [picture=docs/learning_curve.png]
+
+Trains `python train.py seed=...` one after the other (minutes each on two cores), prints a Markdown table and, as its
+last line, one JSON object.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt
+
+ROOT = Path(__file__).parent.parent
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00")  # told apart by the colour-blind
+
+
+def train(seed: str, folder: Path) -> list[dict[str, Any]]:
+    """One default run; the rows of its metrics."""
+    subprocess.run([sys.executable, ROOT / "train.py", f"seed={seed}", f"run_dir={folder}"], check=True)
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def heldout(rows: list[dict[str, Any]]) -> list[tuple[int, float]]:
+    return [(row["step"], row["heldout/pass@1"]) for row in rows if "heldout/pass@1" in row]
+
+
+def seconds(rows: list[dict[str, Any]]) -> float:
+    """Of training: all steps and the held-out evaluations between them."""
+    return float(sum(row.get("seconds/step", 0.0) + row.get("heldout/seconds", 0.0) for row in rows))
+
+
+def draw(runs: dict[str, list[dict[str, Any]]], path: Path) -> None:
+    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
+    for (seed, rows), colour in zip(runs.items(), COLOURS, strict=False):
+        rewards = [row["reward"] for row in rows if row.get("reward") is not None]
+        axes.plot(range(1, len(rewards) + 1), rewards, color=colour, linewidth=0.6, alpha=0.5)
+        axes.plot(*zip(*heldout(rows), strict=True), "o-", color=colour, label=f"seed {seed}")
+    axes.set(xlabel="step", ylabel="share of programs that pass", ylim=(-0.02, 1.02))
+    axes.set_title("Tiny policy, Lua: held-out pass@1 (dots) and reward of each batch (thin)", fontsize=10)
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right")
+    figure.savefig(path, dpi=150)
+
+
+def main() -> None:
+    options = {"seeds": "0,1,2", "picture": "docs/learning_curve.png"}
+    for argument in sys.argv[1:]:
+        key, _, value = argument.partition("=")
+        if key not in options or not value:
+            sys.exit(f"error: unknown argument {argument!r}; the keys are {', '.join(options)}")
+        options[key] = value
+    with tempfile.TemporaryDirectory() as scratch:
+        runs = {seed: train(seed, Path(scratch) / seed) for seed in options["seeds"].split(",")}
+    draw(runs, ROOT / options["picture"])
+    print("\n| seed | held-out pass@1 before | after | training |\n|---|---|---|---|")
+    for seed, rows in runs.items():
+        scores = heldout(rows)
+        print(f"| {seed} | {scores[0][1]:.1%} | {scores[-1][1]:.1%} | {seconds(rows):.0f} s |")
+    print(json.dumps({seed: [heldout(rows)[0][1], heldout(rows)[-1][1], seconds(rows)] for seed, rows in runs.items()}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""Running the scripts as a user does, and one small finished run that several tests look at."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+# Small enough for a test, large enough that groups have both right and wrong programs.
+SMALL = (
+    "group=8",
+    "prompts=2",
+    "heldout.samples=1",
+    "heldout.every=2",
+    "checkpoint.every=1",
+    "rollout.max_new_tokens=64",
+)
+# Every heldout problem costs time; six are enough where the score itself does not matter.
+HELDOUT = 6
+
+
+def command(*arguments: object, script: str = "train.py") -> list[str]:
+    return [sys.executable, str(ROOT / script), *map(str, arguments)]
+
+
+def run(
+    *arguments: object, script: str = "train.py", env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*arguments, script=script),
+        capture_output=True,
+        text=True,
+        timeout=900,
+        env={**os.environ, **(env or {})},
+    )
+
+
+@pytest.fixture(scope="session")
+def few(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A held-out file of a few of the starter's problems."""
+    path = tmp_path_factory.mktemp("data") / "heldout.jsonl"
+    lines = (ROOT / "problems/data/starter/heldout.jsonl").read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:: len(lines) // HELDOUT][:HELDOUT]))
+    return f"dataset.heldout={path}"
+
+
+@pytest.fixture(scope="session")
+def calm(tmp_path_factory: pytest.TempPathFactory, few: str) -> Path:
+    """A run of four steps that nothing disturbs."""
+    folder = tmp_path_factory.mktemp("calm") / "run"
+    done = run(*SMALL, few, "steps=4", "wandb=offline", f"run_dir={folder}")
+    assert done.returncode == 0, done.stderr
+    return folder

@@ -1,0 +1,111 @@
+"""Every option of every config group composes; --help and --cfg work; experiment=paper says what the paper says."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig, OmegaConf
+
+import languages
+from policy.loss import LossConfig
+from policy.reward import check
+
+ROOT = Path(__file__).parent.parent
+CONF = ROOT / "conf"
+OPTIONS = [
+    f"{folder.name}={path.stem}"
+    for folder in sorted(CONF.iterdir())
+    if folder.is_dir()
+    for path in folder.glob("*.yaml")
+] + [f"language={name}" for name in languages.names()]
+
+
+def composed(*overrides: str, name: str = "train") -> DictConfig:
+    languages.register()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose(name, list(overrides))
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_every_option_composes(option: str) -> None:
+    config = composed(option)
+    missing = {"dataset=jsonl": {"dataset.train", "dataset.heldout"}}.get(option, set())
+    assert set(OmegaConf.missing_keys(config)) == missing
+    if not missing:
+        OmegaConf.resolve(config)
+    LossConfig(**config.loss)
+    check(config.reward)
+    languages.from_config(config.language)
+
+
+def test_models_of_one_kind_have_the_same_keys() -> None:
+    keys = {path.stem: set(OmegaConf.load(path)) for path in (CONF / "model").glob("*.yaml")}
+    assert all(found == keys["tiny"] for found in keys.values()), keys
+    assert set(keys) >= {"tiny", "smollm2_135m", "qwen3_4b", "qwen3_8b", "phi4_mini", "smollm3_3b"}
+
+
+def test_paper() -> None:
+    config = composed("experiment=paper", "model=qwen3_4b")
+    seen = {
+        "rate": config.optimizer.learning_rate,
+        "schedule": config.optimizer.schedule,
+        "warmup": config.optimizer.warmup,
+        "prompts": config.prompts,
+        "group": config.group,
+        "temperature": config.rollout.temperature,
+        "tokens": config.rollout.max_new_tokens,
+        "loss": config.loss.variant,
+        "kl": config.loss.get("kl", 0.0),
+        "correction": config.loss.correction,
+        "reasoning": config.model.chat_template_kwargs.enable_thinking,
+        "steps": config.steps,
+        "reward": dict(config.reward),
+    }
+    assert seen == {
+        "rate": 5e-6,
+        "schedule": "cosine",
+        "warmup": 0.1,
+        "prompts": 4,
+        "group": 32,
+        "temperature": 0.7,
+        "tokens": 1024,
+        "loss": "grpo",
+        "kl": 0.0,
+        "correction": "none",
+        "reasoning": False,
+        "steps": None,
+        "reward": {"passed": 1.0},
+    }
+
+
+def command(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, ROOT / script, *arguments], capture_output=True, text=True, timeout=300, check=False
+    )
+
+
+@pytest.mark.parametrize("script", ["train.py", "evaluate.py"])
+def test_help_shows_groups_and_three_examples(script: str) -> None:
+    done = command(script, "--help")
+    assert done.returncode == 0, done.stderr
+    for group in ("model: ", "language: ", "dataset: "):
+        assert group in done.stdout
+    assert done.stdout.count(f"python {script}") == 3
+
+
+def test_an_unknown_language_is_answered_with_the_choices() -> None:
+    done = command("train.py", "language=klingon")
+    assert done.returncode != 0
+    for word in ("klingon", "lua", "ocaml"):
+        assert word in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_cfg_job_shows_the_whole_config() -> None:
+    done = command("train.py", "--cfg", "job", "language=python")
+    assert done.returncode == 0, done.stderr
+    assert OmegaConf.create(done.stdout).language.name == "python"

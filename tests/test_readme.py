@@ -1,0 +1,72 @@
+"""Every command of the README runs. Those too large for a test run with fewer steps, samples and tokens, no more."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, SMALL
+
+README = (ROOT / "README.md").read_text()
+COMMANDS = [
+    line.partition(" #")[0].strip()
+    for block in re.findall(r"^```sh\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    for line in block.splitlines()
+    if line.strip() and not line.startswith("#")
+]
+TINY_STEPS = ["steps=1", *SMALL, "rollout.max_new_tokens=16"]
+
+
+def test_the_readme_has_commands() -> None:
+    assert {"make train", "make test"} <= set(COMMANDS)
+    assert len(COMMANDS) > 8
+
+
+def test_links_lead_somewhere() -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_command(command: str, calm: Path, few: str, tmp_path: Path) -> None:
+    words = shlex.split(command)
+    stdin = None
+    if words[0] == "make":
+        # `make test` runs this very test, and CI runs `make test`; what `make train` does, its parts' tests run.
+        words = ["make", "--dry-run", "--directory", str(ROOT), *words[1:]]
+    elif "qwen3_4b" in command:  # no machine of ours has its weights: the config is what can be checked
+        words = [sys.executable, str(ROOT / words[1]), *words[2:], "--cfg", "job"]
+    elif words[1] == "train.py":
+        extra = [] if "--help" in words else [*TINY_STEPS, few]
+        words = [sys.executable, str(ROOT / words[1]), *words[2:], *extra]
+    elif words[1] == "evaluate.py":
+        words = [sys.executable, str(ROOT / words[1]), *words[2:], few, "rollout.max_new_tokens=16"]
+        (tmp_path / "runs").mkdir()
+        (tmp_path / "runs/NAME").symlink_to(calm)
+    else:
+        words = [sys.executable, *words[1:]]
+    if "<" in words:  # jobs.jsonl > verdicts.jsonl
+        job = {
+            "id": "sum",
+            "program": "print(io.read('*n') + io.read('*n'))",
+            "tests": [{"input": "2 3", "output": "5"}],
+        }
+        stdin = json.dumps(job) + "\n"
+        words = words[: words.index("<")]
+    done = subprocess.run(
+        words, cwd=tmp_path, input=stdin, capture_output=True, text=True, timeout=1200, env=environment()
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    if stdin:
+        assert json.loads(done.stdout)["status"] == "passed"
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT)}

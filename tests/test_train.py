@@ -1,0 +1,201 @@
+"""The whole loop as a user runs it: reward rises, runs resume exactly, bad input gets one sentence."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from hydra import compose, initialize_config_dir
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+import languages
+import train
+from policy import run_folder
+from policy.errors import ERRORS
+from tests.conftest import HELDOUT, ROOT, SMALL, command, run
+
+
+def rows(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def untimed(folder: Path) -> list[dict[str, Any]]:
+    """The metrics that a run's speed has no part in."""
+    timed = ("seconds", "/s", "memory")
+    return [{key: value for key, value in row.items() if not any(t in key for t in timed)} for row in rows(folder)]
+
+
+def test_twenty_steps_raise_the_reward(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    done = run("steps=20", "heldout.every=0", "heldout.samples=2", f"run_dir={folder}")
+    assert done.returncode == 0, done.stderr
+    rewards = [row["reward"] for row in rows(folder)[1:]]
+    before, after = rows(folder)[0]["heldout/pass@1"], rows(folder)[-1]["heldout/pass@1"]
+    assert len(rewards) == 20
+    assert sum(rewards[-5:]) / 5 > sum(rewards[:5]) / 5 + 0.05
+    assert after > before + 0.1
+
+
+def test_a_run_leaves_what_the_readme_says(calm: Path) -> None:
+    assert [row["step"] for row in rows(calm)] == [0, 1, 2, 3, 4]
+    assert {"reward", "loss", "grad_norm", "seconds/step", "tokens/s"} <= set(rows(calm)[1])
+    assert [row["step"] for row in rows(calm) if "heldout/pass@1" in row] == [0, 2, 4]
+    config = yaml.safe_load((calm / "config.yaml").read_text())
+    assert (config["language"]["name"], config["steps"], config["group"]) == ("lua", 4, 8)
+    assert {"git", "torch", "python"} <= set(json.loads((calm / "versions.json").read_text()))
+    assert list((calm / "wandb").glob("offline-run-*/*.wandb"))
+    assert (calm / "learning_curve.png").read_bytes().startswith(b"\x89PNG")
+
+    table = pq.read_table(calm / "rollouts" / "step_000001.parquet").to_pylist()
+    assert len(table) == 16
+    assert sum(row["reward"] for row in table) / 16 == pytest.approx(rows(calm)[1]["reward"])
+    for row in table:
+        assert (row["verdict"] == "passed") == (row["reward"] == 1.0)
+        assert row["program"] is None or row["program"].strip() in row["completion"]
+        assert "```lua" in row["prompt"]
+
+    kept = sorted(path.name for path in (calm / "checkpoints").iterdir())
+    assert kept[-2:] == ["step_000003", "step_000004"]
+    AutoModelForCausalLM.from_pretrained(calm / "checkpoints/step_000004")
+    AutoTokenizer.from_pretrained(calm / "checkpoints/step_000004")
+
+
+def same_end(calm: Path, other: Path) -> None:
+    assert untimed(other) == untimed(calm)
+    for name in ("model.safetensors", "optimizer.safetensors"):
+        paths = [folder / "checkpoints/step_000004" / name for folder in (calm, other)]
+        assert paths[0].read_bytes() == paths[1].read_bytes(), name
+    for path in (calm / "rollouts").iterdir():
+        assert pq.read_table(path).equals(pq.read_table(other / "rollouts" / path.name)), path.name
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda n: n.name)
+def test_a_stopped_run_goes_on_exactly(number: signal.Signals, calm: Path, tmp_path: Path, few: str) -> None:
+    folder = tmp_path / "run"
+    arguments = (*SMALL, few, "steps=4", f"run_dir={folder}", "resume=auto")
+    with subprocess.Popen(command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        deadline = time.monotonic() + 600
+        while not (folder / "checkpoints/step_000002").exists():
+            assert process.poll() is None and time.monotonic() < deadline, "the run ended early"
+            time.sleep(0.05)
+        process.send_signal(number)
+        output, _ = process.communicate(timeout=300)
+    if number != signal.SIGKILL:
+        assert process.returncode == 1
+        assert f"run_dir={folder} resume=auto" in " ".join(output.split())
+        assert "Traceback" not in output
+    done = run(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert "resuming after step" in done.stdout
+    same_end(calm, folder)
+
+
+def test_a_run_folder_is_not_overwritten(calm: Path, few: str) -> None:
+    before = (calm / "metrics.jsonl").read_bytes()
+    done = run(*SMALL, few, "steps=4", f"run_dir={calm}")
+    assert done.returncode == 1
+    assert "holds a run already; add resume=auto" in done.stderr
+    assert (calm / "metrics.jsonl").read_bytes() == before
+
+
+def test_a_run_is_not_resumed_with_other_settings(calm: Path, few: str) -> None:
+    done = run(*SMALL, few, "steps=4", "optimizer.learning_rate=1e-3", f"run_dir={calm}", "resume=auto")
+    assert done.returncode == 1
+    assert "optimizer.learning_rate (0.0003 there, 0.001 here)" in done.stderr
+
+
+def test_evaluate_gives_the_figure_that_the_run_reported(calm: Path, few: str, tmp_path: Path) -> None:
+    done = run(
+        f"checkpoint={calm}", few, "samples=1", "rollout.max_new_tokens=64", f"results={tmp_path}", script="evaluate.py"
+    )
+    assert done.returncode == 0, done.stderr
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    assert scores["heldout/pass@1"] == rows(calm)[-1]["heldout/pass@1"]
+    assert pq.read_table(tmp_path / "rollouts.parquet").num_rows == HELDOUT
+
+
+def test_a_sweep_runs_every_job(tmp_path: Path, few: str) -> None:
+    done = subprocess.run(
+        command("-m", "language=lua,python", "seed=1,2", *SMALL, few, "steps=1"),
+        capture_output=True, text=True, timeout=900, cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    runs = [yaml.safe_load(path.read_text()) for path in (tmp_path / "runs").glob("*/config.yaml")]
+    assert sorted((config["language"]["name"], config["seed"]) for config in runs) == [
+        ("lua", 1), ("lua", 2), ("python", 1), ("python", 2),
+    ]  # fmt: skip
+
+
+def refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
+    """One sentence, no traceback, a status that says failure."""
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr
+    for word in words:
+        assert word in done.stderr, done.stderr
+
+
+def test_a_corrupt_row_is_named(tmp_path: Path, few: str) -> None:
+    path = tmp_path / "train.jsonl"
+    path.write_text('{"id": "a", "statement": "s", "tests": [{"input": "", "output": ""}]}\n{"id": "b"\n')
+    refused(run(f"dataset.train={path}", few, f"run_dir={tmp_path}/run"), f"{path}, line 2: not JSON")
+
+
+def test_a_root_that_cannot_be_built_is_explained(tmp_path: Path, few: str) -> None:
+    (tmp_path / "foo.yaml").write_text(
+        "prompt: Use Foo.\nfilename: a.foo\nexecute: foo a.foo\ninstall: apt-get install -y no-such-package-foo\n"
+    )
+    done = run("language=foo", few, f"run_dir={tmp_path}/run", env={"AGNOSTICS_LANGUAGES": str(tmp_path)})
+    refused(done, "foo", "no-such-package-foo")
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("loss.variant=ppo", ("loss.variant", "'ppo'", "grpo")),
+        ("advantage=median", ("advantage", "'median'", "group")),
+        ("optimizer.schedule=step", ("optimizer.schedule", "'step'", "cosine")),
+        ("extract=best", ("extract", "'best'", "paper")),
+        ("+reward.infrastructure_error=1", ("reward.infrastructure_error", "passed")),
+        ("model.path=/no/such/model", ("model.path", "/no/such/model")),
+        ("wandb=on", ("wandb", "'on'", "offline")),
+        ("resume=yes", ("resume", "auto")),
+    ],
+)
+def test_a_bad_choice_is_answered_with_the_choices(
+    override: str, words: tuple[str, ...], tmp_path: Path, few: str
+) -> None:
+    """In this process, as `main` calls it; that `main` turns these errors into a sentence is tested above."""
+    languages.register()
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        config = compose("train", [override, few, f"run_dir={tmp_path}/run", "steps=1", "group=2", "prompts=1"])
+    with pytest.raises(ERRORS) as caught:
+        train.train(config, run_folder.create(config))
+    for word in words:
+        assert word in str(caught.value)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts a file system of its own")
+def test_a_full_disk_loses_no_earlier_checkpoint(tmp_path: Path, few: str) -> None:
+    """On a tmpfs with room for one checkpoint but not for two."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    train = " ".join(command(*SMALL, few, "steps=4", f"run_dir={folder}/run"))
+    script = (
+        f"mount -t tmpfs -o size=20m tmpfs {folder} && {{ {train}; echo status $?; "
+        f"ls -A {folder}/run/checkpoints; {sys.executable} -c 'from transformers import AutoModelForCausalLM as M; "
+        f'M.from_pretrained("{folder}/run/checkpoints/step_000001"); print("loads")\'; }}'
+    )
+    done = subprocess.run(["unshare", "--mount", "sh", "-c", script], capture_output=True, text=True, timeout=600)
+    assert "status 1\nstep_000001\n" in done.stdout, done.stdout + done.stderr
+    assert "loads" in done.stdout
+    assert "cannot write checkpoint" in done.stderr and "resume=auto" in done.stderr
+    assert "Traceback" not in done.stderr
