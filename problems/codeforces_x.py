@@ -43,7 +43,9 @@ def problems(config: DictConfig, split: str, tally: Tally) -> Iterator[Problem]:
 
 
 def _published(config: DictConfig, split: str) -> Iterator[tuple[str, Row | BadRow]]:
-    source = OmegaConf.create({"source": config.published, "path": config.published_path, "streaming": False})
+    source = OmegaConf.create(
+        {"name": config.name, "source": config.published, "path": config.published_path, "streaming": False}
+    )
     return rows.read(source, None, split)
 
 
@@ -109,7 +111,7 @@ def _held_published(config: DictConfig) -> set[str]:
 
 
 def drawn(found: list[Problem], positions: dict[str, int], count: int) -> set[str]:
-    """A test split of our own by the paper's rule: the five easy rows and `count` drawn ones with two examples or more."""
+    """A test split of our own by the paper's rule: the five easy rows and `count` more with two examples."""
     fit = [problem for problem in found if len(problem.tests) > 1 and problem.compare.rule == "exact"]
     easy = {problem.id for problem in fit if positions[problem.id] in EASY}
     rest = [problem.id for problem in fit if problem.id not in easy]

@@ -105,11 +105,8 @@ def inflate(data: bytes, most: int = MAX_BYTES) -> bytes:
 
 # The instructions that pickle writes for one str, in protocols 0 to 5 (names and layout: the module pickletools).
 PROTO, FRAME, STOP = 0x80, 0x95, ord(".")
-SIZED = {
-    0x8C: 1,
-    ord("X"): 4,
-    0x8D: 8,
-}  # SHORT_BINUNICODE, BINUNICODE, BINUNICODE8: bytes of the length before the text
+# SHORT_BINUNICODE, BINUNICODE, BINUNICODE8 -> bytes of the length in front of the text
+SIZED = {0x8C: 1, ord("X"): 4, 0x8D: 8}
 UNICODE = ord("V")  # protocol 0: a line of raw-unicode-escape
 MEMO = {0x94: 0, ord("q"): 1, ord("r"): 4}  # MEMOIZE, BINPUT, LONG_BINPUT: bytes of the argument
 PUT = ord("p")  # protocol 0: a line

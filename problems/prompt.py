@@ -27,7 +27,7 @@ HEADINGS = {
 def render(problem: Problem, language: Language) -> str:
     """The user's message that asks for a `language` program solving `problem`, in the problem's style.
 
-    Styles are those of the paper's randomised prompts (appendix A): Markdown headings, bold headings, or the bare parts.
+    The styles are those of the paper's randomised prompts (appendix A): Markdown or bold headings, or the bare parts.
     """
     parts = [
         ("Problem", problem.statement),

@@ -90,6 +90,8 @@ def read(config: DictConfig, subset: str | None, split: str) -> Iterator[tuple[s
     """
     if config.get("path"):
         return _local(Path(str(config.path)).expanduser(), subset, split, config.streaming)
+    if not config.source:
+        raise DataError(f"dataset={config.name} needs dataset.source=NAME on the hub, or dataset.path=FILE_OR_FOLDER")
     return _datasets(str(config.source), {"path": config.source, "name": subset, "split": split}, config.streaming)
 
 
