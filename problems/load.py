@@ -32,9 +32,9 @@ def load(config: DictConfig, split: str) -> list[Problem]:
     tally = Tally()
     problems = list(read(config, split, tally))
     for sentence in tally.sentences():
-        print(f"{config.name}, {split}: {sentence}", file=sys.stderr)
+        print(f"dataset.{split}={config[split]}: {sentence}", file=sys.stderr)
     if not problems:
-        raise DataError(f"dataset={config.name}: {split} holds no problem")
+        raise DataError(f"dataset.{split}={config[split]} holds no problem")
     return problems
 
 

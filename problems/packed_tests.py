@@ -33,10 +33,10 @@ class PackedTests(Sequence[Test]):
     def __init__(self, packed: str):
         """Unpacks once to check and to count. Raises PackedError."""
         self.packed = packed
-        self.count = len(unpack(packed))
+        self.size = len(unpack(packed))
 
     def __len__(self) -> int:
-        return self.count
+        return self.size
 
     def __iter__(self) -> Iterator[Test]:
         return iter(unpack(self.packed))
@@ -46,7 +46,7 @@ class PackedTests(Sequence[Test]):
     @overload
     def __getitem__(self, index: slice) -> tuple[Test, ...]: ...
     def __getitem__(self, index: int | slice) -> Test | tuple[Test, ...]:
-        if isinstance(index, slice) and not range(self.count)[index]:
+        if isinstance(index, slice) and not range(self.size)[index]:
             return ()  # a prompt that shows no example unpacks nothing
         return unpack(self.packed)[index]
 

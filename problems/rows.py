@@ -85,8 +85,8 @@ def problems(
 def read(config: DictConfig, subset: str | None, split: str) -> Iterator[tuple[str, Row | BadRow]]:
     """The rows of `config.source` on the hub, or of the local copy `config.path`, each with a name for messages.
 
-    A local copy is a file, a folder with a README.md as a hub repository has (a clone), or a folder of plain files:
-    `<path>/<subset>/<split>*.jsonl` (or .parquet, .json, .csv), where the folder `<subset>` may be left out.
+    A local copy is a file; or a clone of a hub repository, whose README.md says which files make which split; or a
+    folder of plain files `<split>*.jsonl` (or .parquet, .json, .csv), in its folder `<subset>`, in `data` or in itself.
     """
     if config.get("path"):
         return _local(Path(str(config.path)).expanduser(), subset, split, config.streaming)
@@ -98,12 +98,13 @@ def read(config: DictConfig, subset: str | None, split: str) -> Iterator[tuple[s
 def _local(path: Path, subset: str | None, split: str, streaming: bool) -> Iterator[tuple[str, Row | BadRow]]:
     if not path.exists():
         raise DataError(f"dataset.path: there is no file or folder {path}")
-    if (path / "README.md").is_file():
+    if _is_clone(path):
         return _datasets(str(path), {"path": str(path), "name": subset, "split": split}, streaming)
     if path.is_file():
         files = [path]
     else:
-        folder = path / subset if subset and (path / subset).is_dir() else path
+        folders = [path / subset] if subset else []
+        folder = next((folder for folder in (*folders, path / "data") if folder.is_dir()), path)
         files = sorted(file for file in folder.glob(f"{split}*") if file.suffix in FORMATS)
         if not files:
             raise DataError(f"dataset.path: {folder} has no file {split}* in a known format ({', '.join(FORMATS)})")
@@ -114,6 +115,11 @@ def _local(path: Path, subset: str | None, split: str, streaming: bool) -> Itera
         raise DataError(f"dataset.path: {files[0]} and its like must be of one format of {', '.join(FORMATS)}")
     names = [str(file) for file in files]
     return _datasets(str(path), {"path": kinds.pop(), "data_files": names, "split": "train"}, streaming)
+
+
+def _is_clone(path: Path) -> bool:
+    card = path / "README.md"
+    return card.is_file() and "\nconfigs:" in card.read_text(errors="replace").partition("\n---")[0]
 
 
 def _lines(file: Path) -> Iterator[tuple[str, Row | BadRow]]:
