@@ -46,6 +46,12 @@ class Tally:
     def drop(self, reason: str, where: str) -> None:
         self.dropped.setdefault(reason, []).append(where)
 
+    def withdraw(self, problem: Problem, reason: str) -> None:
+        """A problem that was kept, and is dropped after all."""
+        self.kept -= 1
+        self.tests -= len(problem.tests)
+        self.drop(reason, problem.id)
+
     def sentences(self) -> list[str]:
         """One line a reason, and one on large tests; empty when there is nothing to say."""
         found = []
