@@ -11,7 +11,7 @@ from policy.model import ModelError
 from policy.run_folder import RunError
 from policy.update import SamplerGapError
 from problems.problem import DataError
-from sandbox.job import SandboxError
+from sandbox.job import JobError, SandboxError
 from sandbox.rootfs import RootfsError
 
 ERRORS = (
@@ -23,6 +23,7 @@ ERRORS = (
     CheckpointError,
     SamplerGapError,
     SandboxError,
+    JobError,
     RootfsError,
     OmegaConfBaseException,
 )

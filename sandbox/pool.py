@@ -174,7 +174,8 @@ class _Worker:
         limits = self.pool.limits(job)
         longest = limits.program_s + GRACE_S
         if job.compare.checker:
-            longest += len(job.tests) * self.pool.toolchains[job.compare.checker.language].limits.program_s
+            limits = self.pool.toolchains[job.compare.checker.language].limits
+            longest += len(job.tests) * 2 * limits.program_s  # a checker that fails is asked about the reference too
         why = ""
         for _ in range(1 + RETRIES):
             if self.pool._closed:
