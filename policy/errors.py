@@ -9,7 +9,7 @@ from policy.checkpoint import CheckpointError
 from policy.choice import ConfigError
 from policy.model import ModelError
 from policy.run_folder import RunError
-from policy.update import SamplerGapError
+from policy.update import SamplerGapError, UpdateError
 from problems.problem import DataError
 from sandbox.job import JobError, SandboxError
 from sandbox.rootfs import RootfsError
@@ -22,6 +22,7 @@ ERRORS = (
     RunError,
     CheckpointError,
     SamplerGapError,
+    UpdateError,
     SandboxError,
     JobError,
     RootfsError,

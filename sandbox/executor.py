@@ -94,6 +94,11 @@ class Executor:
             futures.append(future)
         return futures
 
+    def pending(self) -> list[str]:
+        """The ids of the jobs that have no verdict yet."""
+        with self._lock:
+            return [job_id for task in self._pending.values() for job_id, _ in task.waiting]
+
     def check(self, job: Job) -> None:
         """Raises JobError for a job that can have no verdict."""
         if not job.tests:

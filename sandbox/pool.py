@@ -32,6 +32,7 @@ from sandbox.job import Job, SandboxError, Status, Verdict
 from sandbox.protection import require_protections
 from sandbox.worker import Setup, receive, send
 
+EXECUTORS = ("local", "ray")
 GRACE_S = 30.0  # how much longer than its deadlines a job may take before its worker is replaced, seconds
 STOP_S = 5.0  # for a worker to end by itself, seconds
 START_S = 60.0  # for a worker to start, seconds
@@ -210,4 +211,4 @@ def open_pool(languages: Iterable[Language | Toolchain], executor: str = "local"
         from sandbox.ray_pool import RayPool  # which is made of our Pool
 
         return RayPool(languages, **options)
-    raise SandboxError(f"sandbox.executor is {executor!r}; the choices are local, ray")
+    raise SandboxError(f"sandbox.executor is {executor!r}; the choices are {', '.join(EXECUTORS)}")
