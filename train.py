@@ -28,6 +28,7 @@ from policy.errors import ERRORS
 from policy.journal import Journal, learning_curve
 from policy.loss import LossConfig, group_advantages
 from policy.model import Policy
+from policy.model import folder as weights
 from policy.progress import RunProgress
 from policy.ranks import Ranks, launch
 from policy.rollout import Phases, Rollout, derive_seed, roll_out
@@ -303,6 +304,7 @@ def main(config: DictConfig) -> None:
     try:
         OmegaConf.resolve(config)
         check_ranks(config)
+        weights(config.model)  # where they must be built first, one process does it: transformers saves on rank 0 only
         started = Ranks.started()  # by torchrun
         folder = Ranks.join().agree(lambda: str(run_folder.create(config)))
         if started or config.gpus == 1:
