@@ -190,7 +190,9 @@ class ChatFile:
             end = os.lseek(self.file, 0, os.SEEK_CUR)
             self.places.setdefault(key, (end - len(line), len(line)))
 
-    async def reply(self, question: Mapping[str, Any], counts: Counts, ask: Callable[[str], Awaitable[Any]]) -> Reply:
+    async def reply(
+        self, question: Mapping[str, Any], counts: Counts, ask: Callable[[str, Mapping[str, Any]], Awaitable[Any]]
+    ) -> Reply:
         """The reply in the file, or else what `ask(key, question)` gets, which is then in the file.
 
         Of two equal questions at the same time one is asked, and both get its answer.
