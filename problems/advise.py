@@ -51,9 +51,9 @@ Here are {count} {title} programs that another model wrote, each with what {titl
 {programs}
 
 Find the misconceptions about {title} behind these errors: syntax, types, input and output, the standard library. \
-Leave aside what is wrong with an algorithm. Then write advice to a programmer who makes such mistakes: how to write {title} \
-that compiles and runs. Answer with {fewest} to {most} plain sentences and nothing else: no heading, no list marks, no \
-code block, no mention of these programs."""
+Leave aside what is wrong with an algorithm. Then write advice to a programmer who makes such mistakes: how to write \
+{title} that compiles and runs. Answer with {fewest} to {most} plain sentences and nothing else: no heading, no list \
+marks, no code block, no mention of these programs."""
 
 RETRY = "That has {count} sentences{fence}. Answer again with {fewest} to {most} plain sentences and no code block."
 

@@ -1,4 +1,4 @@
-"""problems.advise with scripted models behind a real server, Lua in the real jail, and the tiny policy of this machine."""
+"""problems.advise with scripted models behind a real server, Lua in the real jail, and once with the tiny policy."""
 
 from __future__ import annotations
 
@@ -24,9 +24,8 @@ FAULTY = ["int x = 1", "print(io.read('*n')", "local s = nil\nprint(s.length)"]
 
 
 def problems(path: Path, count: int = 8) -> Path:
-    write_jsonl(
-        path, [Problem(f"sum/{n}", f"Add number {n}.", (Test("2 3", "5"), Test(f"{n} 1", str(n + 1)))) for n in range(count)]
-    )  # fmt: skip
+    tests = ((Test("2 3", "5"), Test(f"{n} 1", str(n + 1))) for n in range(count))
+    write_jsonl(path, [Problem(f"sum/{n}", f"Add number {n}.", pair) for n, pair in enumerate(tests)])
     return path
 
 
@@ -111,7 +110,7 @@ def test_an_advisor_is_told_what_is_wrong_with_its_answer(tmp_path: Path) -> Non
     with serve(script(["Too short.", f"{ADVICE}\n```lua\nx\n```", ADVICE])) as server:
         report = run(server, tmp_path)
         assert isinstance(report, dict) and report["advice"] == ADVICE
-        told = [r["messages"] for r in server.requests if len(r["messages"]) == 5][0]
+        told = next(r["messages"] for r in server.requests if len(r["messages"]) == 5)
     assert told[2]["content"].startswith("That has 1 sentences.")
     assert told[4]["content"].startswith("That has 12 sentences, and a code block.")
 
