@@ -107,7 +107,7 @@ async def reformulate_all(tasks: Sequence[Task], folder: Path, pool: Executor, c
                         shown.update()
 
                 # Twice as many tasks as questions: some are in the jail while others wait for the model.
-                at_once = 2 * config.model.get("concurrency", config.rollout.batch_size)
+                at_once = 2 * (config.model.concurrency if "concurrency" in config.model else config.rollout.batch_size)
                 async with asyncio.TaskGroup() as group:
                     for _ in range(at_once):
                         group.create_task(work(left))
@@ -211,6 +211,8 @@ def main(config: DictConfig) -> None:
         run(config)
     except ERRORS as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("error: interrupted before the first task")
 
 
 if __name__ == "__main__":

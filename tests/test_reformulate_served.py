@@ -36,8 +36,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     log = tmp_path_factory.mktemp("vllm") / "server.log"
     words = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(smollm2.ensure())]
     words += ["--served-model-name", NAME, "--host", "127.0.0.1", "--port", str(port)]
-    words += ["--max-model-len", "4096", "--max-num-seqs", "8", "--dtype", "float32"]
-    env = {**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1"}
+    words += ["--max-model-len", "4096", "--max-num-seqs", "8", "--dtype", "float32", "--enforce-eager"]
+    env = {**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1", "VLLM_HOST_IP": "127.0.0.1"}
     with open(log, "wb") as out:
         process = subprocess.Popen(words, stdout=out, stderr=out, env=env)
     try:

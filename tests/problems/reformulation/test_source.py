@@ -108,7 +108,7 @@ def test_what_is_called() -> None:
     ("unusable", "sentence"),
     [
         (task(), "no assertions"),
-        (task("assert f('" + "x" * 200_000 + "')"), "assertions of 200013 characters"),
+        (task("assert f('" + "x" * 200_000 + "')"), "assertions of 200012 characters"),
         (task("assert f("), "assertion 1 is not Python"),
         (task("assert f(1)", "f(2)"), "assertion 2 is no single assert statement"),
         (task("assert g(1)"), "assertion 1 calls no function of the solution"),
