@@ -26,7 +26,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 import languages
 from policy import run_folder
-from policy.chat import Chat, UnansweredError, open_chat
+from policy.chat import Chat, UnansweredError, model_name, open_chat
 from policy.errors import ERRORS
 from policy.run_folder import RunError
 from problems.problem import write_jsonl
@@ -164,8 +164,8 @@ class Shown:
 
 def open_folder(config: DictConfig) -> Path:
     """The run's folder with its config.yaml. Raises RunError where it holds a run with other settings."""
-    model = str(config.model.name).replace("/", "-")
-    config.run_dir = config.run_dir or f"runs/reformulate-{config.dataset.name}-{model}"
+    name = config.model.name.replace("/", "-")
+    config.run_dir = config.run_dir or f"runs/reformulate-{config.dataset.name}-{name}"
     folder = run_folder.find(config)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -186,6 +186,7 @@ async def interruptible(work: asyncio.Task[dict[str, str]]) -> dict[str, str] | 
 
 
 def run(config: DictConfig) -> None:
+    model_name(config.model)
     tasks = source.load(config.dataset)[: config.rows]
     folder = open_folder(config)
 

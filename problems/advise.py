@@ -29,7 +29,7 @@ from rich.table import Table
 import languages
 from languages import Language
 from policy import run_folder
-from policy.chat import Chat, UnansweredError, open_chat
+from policy.chat import Chat, UnansweredError, model_name, open_chat
 from policy.errors import ERRORS
 from policy.run_folder import RunError
 from problems import answer, load
@@ -194,7 +194,9 @@ async def advise(config: DictConfig, folder: Path) -> dict[str, Any]:
             report |= {"programs": half * config.samples, "faulty": len(pairs)}
             if not pairs:
                 return report | {"file": None, "why": "no program failed to compile or to run: there is nothing to say"}
-            async with open_chat(config.advisor, folder / "advisor.jsonl", config.rollout, config.seed) as advisor:
+            async with open_chat(
+                config.advisor, folder / "advisor.jsonl", config.rollout, config.seed, "advisor"
+            ) as advisor:
                 text = await advice(advisor, pairs, language, config)
             advised = with_advice(language, text)
             before = shares(await attempts(model, pool, chosen[half:], language, config))
@@ -214,7 +216,8 @@ async def advise(config: DictConfig, folder: Path) -> dict[str, Any]:
 
 
 def run(config: DictConfig) -> dict[str, Any]:
-    model = str(config.model.name).replace("/", "-")
+    model_name(config.advisor, "advisor")
+    model = model_name(config.model).replace("/", "-")
     folder = Path(config.run_dir or f"runs/advise-{config.language.name}-{model}").expanduser()
     try:
         folder.mkdir(parents=True, exist_ok=True)

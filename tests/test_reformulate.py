@@ -277,6 +277,10 @@ def test_bad_input_is_one_sentence(more: str, sentence: str, tmp_path: Path) -> 
     assert sentence in str(run_here(*words, more))
 
 
+def test_a_missing_key_is_one_sentence() -> None:
+    assert str(run_here("dataset.path=DATA")).startswith("model.name is not given; model=endpoint needs")
+
+
 def test_an_error_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
     done = run(
         "dataset.path=nowhere.jsonl", "model.name=x", "model.base_url=http://localhost:1", script="reformulate.py"

@@ -119,7 +119,7 @@ def test_schema(changes: dict[str, Any], sentence: str) -> None:
         ({"tests": with_test(0, input="3\n1, 2, 3")}, "python_values", "1, 2, 3"),
         ({"tests": with_test(2, output="'16'")}, "python_values", "the output of test 3"),
         ({"tests": with_test(2, output="16.000001")}, "python_values", "more than 4 digits"),
-        ({"tests": with_test(2, output="14")}, "table", "tests 1 and 3 have one output, their assertions expect two"),
+        ({"tests": with_test(2, output="14")}, "table", "tests 1 and 3 have one output, but"),
         ({"printer": "def printer(value):\n    return {14: '14', 0: '0', 16: '16'}[value]"}, "table", "printer holds"),
     ],
 )  # fmt: skip

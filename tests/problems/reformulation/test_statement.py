@@ -26,7 +26,7 @@ PYTHON = {
     "Write a python function.": ["Write a python function", "python function"],
     "Write a function to find the sum.": ["Write a function"],
     "Implement a recursive function that counts.": ["Implement a recursive function"],
-    "The function should count.": [],  # of what the next line finds
+    "The function should count.": ["The function should"],
     "This function should count.": ["This function should"],
     "The first function argument is n.": ["function argument"],
     "def solve(n): as above": ["def solve("],
