@@ -11,10 +11,11 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
-from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache, PreTrainedModel
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 from transformers.utils.logging import disable_progress_bar
 
 from languages import Language
+from policy.attention import hidden_states
 from policy.logprob import token_logprobs
 from problems.problem import Problem
 from problems.prompt import messages
@@ -106,29 +107,13 @@ class Policy:
     ) -> tuple[Tensor, Tensor]:
         """Log-probs of completions of ONE prompt, and entropies, both [rows, tokens] in nats; 0 where masked.
 
-        `completions` [rows, tokens] right-padded, `mask` [rows, tokens] True for real tokens. The prompt is encoded
-        once, and its keys and values (with their gradient) are shared by all rows: with a group of 32 short
-        completions that is most of the work saved. Under gradient checkpointing, which forbids a cache, the prompt is
-        repeated instead; the result is the same.
+        `completions` [rows, tokens] right-padded, `mask` [rows, tokens] True for real tokens. The prompt is computed
+        once for all rows (`policy.attention`): with a group of short completions that is most of the work saved.
         """
         rows, tokens = completions.shape
-        ids = torch.tensor([list(prompt)], device=self.device)  # [1, prompt]
-        body, head = self.model.get_decoder(), self.model.get_output_embeddings()
         with self.autocast():
-            if self.model.is_gradient_checkpointing and self.model.training:
-                whole = torch.cat([ids.expand(rows, -1), completions], 1)  # [rows, prompt + tokens]
-                hidden = body(input_ids=whole, use_cache=False).last_hidden_state  # [rows, prompt + tokens, width]
-                states = hidden[:, ids.shape[1] - 1 : -1]  # [rows, tokens, width]
-            else:
-                cache = DynamicCache(config=self.model.config)
-                first = body(input_ids=ids, past_key_values=cache, use_cache=True).last_hidden_state
-                first = first[:, -1:].expand(rows, -1, -1)  # [rows, 1, width], predicts each row's first token
-                if tokens > 1:
-                    cache.batch_repeat_interleave(rows)
-                    inner = body(input_ids=completions[:, :-1], past_key_values=cache, use_cache=True)
-                    states = torch.cat([first, inner.last_hidden_state], 1)  # [rows, tokens, width]
-                else:
-                    states = first  # [rows, 1, width]
+            states = hidden_states(self.model, torch.tensor(prompt, device=self.device), completions)
+        head = self.model.get_output_embeddings()
         logp, entropy = token_logprobs(states[mask], head.weight, completions[mask], temperature)  # [loss tokens]
         place = mask.nonzero(as_tuple=True)
         shape = (rows, tokens)
