@@ -95,7 +95,7 @@ class Task:
 def model_config(task: Task) -> DictConfig:
     config = OmegaConf.load(ROOT / "conf" / "model" / f"{MODELS[task.model][0]}.yaml")
     assert isinstance(config, DictConfig)
-    return OmegaConf.merge(config, {"path": task.path, "compute_dtype": "bfloat16"})
+    return OmegaConf.merge(config, {"path": task.path, "compute_dtype": "bfloat16", "gradient_checkpointing": True})
 
 
 def texts(policy: Policy, count: int) -> list[list[int]]:
@@ -388,7 +388,7 @@ def main() -> None:
     options = {
         "cases": ",".join(cases),
         "sides": ",".join(SIDES),
-        "prompts": "2",
+        "prompts": "1",
         "group": "8",
         "steps": "2",
         "rounds": "1",
