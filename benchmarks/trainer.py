@@ -34,8 +34,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import torch
@@ -52,6 +51,7 @@ from problems import load
 from sandbox.job import Status, Verdict
 from train import adamw
 
+ROOT = Path(__file__).parents[1]
 # name -> config group `model`, and the vocabulary when it is not the model's own (then the weights are random)
 MODELS = {
     "tiny": ("tiny", None),
@@ -367,7 +367,7 @@ def table(results: dict[str, dict[str, Figures]]) -> str:
 
 
 def ratios(results: dict[str, dict[str, Figures]]) -> dict[str, float | None]:
-    """The worst over the cases: of time to TRL's fastest, of memory to TRL as it comes, by vocabulary. None: not run."""
+    """Worst over the cases: time to TRL's fastest, memory to TRL as it comes, by vocabulary. None: not run."""
     times, memories = [], {"49k": [], "152k": []}
     for case, sides in results.items():
         theirs = [figures for side, figures in sides.items() if side != "ours"]

@@ -70,7 +70,7 @@ def hidden_states(model: PreTrainedModel, prompt: Tensor, completions: Tensor) -
         mask = torch.ones(tokens, size + tokens, dtype=torch.bool, device=device).tril(
             size
         )  # [tokens, prompt + tokens]
-        extra = {"attention_mask": mask[None, None], "completions": rows}
+        extra = {"attention_mask": seen.tril(size)[None, None], "completions": rows}
     # Not set back: gradient checkpointing runs the layers again during backward.
     model.config._attn_implementation = NAME
     body = model.get_decoder()
