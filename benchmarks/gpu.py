@@ -5,10 +5,10 @@
     python benchmarks/gpu.py size=toy                 the same road on a CPU, in a minute
 
 Each run is train.py's own loop in a process of its own: vLLM samples 4 x 32 completions, the sandbox judges them,
-update, weight sync. Three things are unlike a real run. Random weights never end a completion, so all have the full 1,024
-tokens: the longest step there can be. They write no program that passes, so rewards are drawn by lot (a third is 1), or
-there would be nothing to learn from. And no checkpoint is written. The first step warms up; figures are medians of the
-others.
+update, weight sync. Three things are unlike a real run. Random weights never end a completion, so all have the full
+1,024 tokens: the longest step there can be. They write no program that passes, so rewards are drawn by lot (a third
+is 1), or there would be nothing to learn from. And no checkpoint is written. The first step warms up; figures are
+medians of the others.
 
 `mfu` counts 6 FLOPs a trained parameter and token, 4 a frozen one, against the GPU's dense bf16 peak (policy/speed.py).
 The last line is one JSON object. `work=FOLDER` is where weights (8 GB) and runs are kept; without it they are deleted.

@@ -67,9 +67,7 @@ def hidden_states(model: PreTrainedModel, prompt: Tensor, completions: Tensor) -
     positions = torch.cat([torch.arange(size, device=device), after.repeat(rows)])  # [prompt + rows * tokens]
     extra: dict[str, Any] = {}
     if tokens:
-        mask = torch.ones(tokens, size + tokens, dtype=torch.bool, device=device).tril(
-            size
-        )  # [tokens, prompt + tokens]
+        seen = torch.ones(tokens, size + tokens, dtype=torch.bool, device=device)  # [tokens, prompt + tokens]
         extra = {"attention_mask": seen.tril(size)[None, None], "completions": rows}
     # Not set back: gradient checkpointing runs the layers again during backward.
     model.config._attn_implementation = NAME
