@@ -15,11 +15,12 @@ from peft import PeftModel
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
-from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache, PreTrainedModel
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 from transformers.utils.logging import disable_progress_bar
 
 from languages import Language
 from policy import lora
+from policy.attention import hidden_states
 from policy.logprob import token_logprobs
 from policy.ranks import whole
 from problems.problem import Problem
@@ -144,12 +145,10 @@ class Policy:
     ) -> tuple[Tensor, Tensor]:
         """Log-probs of completions of ONE prompt, and entropies, both [rows, tokens] in nats; 0 where masked.
 
-        `completions` [rows, tokens] right-padded, `mask` [rows, tokens] True for real tokens. The prompt is encoded
-        once, and its keys and values (with their gradient) are shared by all rows: with a group of 32 short
-        completions that is most of the work saved. Under gradient checkpointing, which forbids a cache, the prompt is
-        repeated instead; the result is the same.
+        `completions` [rows, tokens] right-padded, `mask` [rows, tokens] True for real tokens. The prompt is computed
+        once for all rows (`policy.attention`): with a group of short completions that is most of the work saved.
         """
-        ids = torch.tensor([list(prompt)], device=self.device)  # [1, prompt]
+        ids = torch.tensor(prompt, device=self.device)  # [prompt]
         with self.autocast():
             logp, entropy = self.scorer(ids, completions, mask, temperature)  # [rows, tokens], [rows, tokens]
         return logp, entropy
@@ -159,7 +158,7 @@ class Policy:
         self, prompt: Sequence[int], completions: Tensor, mask: Tensor, temperature: float
     ) -> Tensor:
         """Log-probs [rows, tokens] by the weights that training began with; arguments as for `logprobs`."""
-        ids = torch.tensor([list(prompt)], device=self.device)  # [1, prompt]
+        ids = torch.tensor(prompt, device=self.device)  # [prompt]
         scorer: Any = self.reference or self.scorer
         model: Any = self.model
         with self.autocast(), nullcontext() if self.reference else model.disable_adapter():
@@ -199,24 +198,12 @@ class _Scorer(nn.Module):
         self.model = model
 
     def forward(self, prompt: Tensor, completions: Tensor, mask: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
-        """`prompt` [1, prompt]; the rest and the result as `Policy.logprobs`."""
-        rows, tokens = completions.shape
-        body, head = self.model.get_decoder(), self.model.get_output_embeddings()
-        if self.model.is_gradient_checkpointing and self.model.training:
-            whole = torch.cat([prompt.expand(rows, -1), completions], 1)  # [rows, prompt + tokens]
-            hidden = body(input_ids=whole, use_cache=False).last_hidden_state  # [rows, prompt + tokens, width]
-            states = hidden[:, prompt.shape[1] - 1 : -1]  # [rows, tokens, width]
-        else:
-            cache = DynamicCache(config=self.model.config)
-            first = body(input_ids=prompt, past_key_values=cache, use_cache=True).last_hidden_state
-            states = first[:, -1:].expand(rows, -1, -1)  # [rows, 1, width], predicts each row's first token
-            if tokens > 1:
-                cache.batch_repeat_interleave(rows)
-                inner = body(input_ids=completions[:, :-1], past_key_values=cache, use_cache=True)
-                states = torch.cat([states, inner.last_hidden_state], 1)  # [rows, tokens, width]
+        """`prompt` [prompt]; the rest and the result as `Policy.logprobs`."""
+        states = hidden_states(self.model, prompt, completions)  # [rows, tokens, width]
+        head = self.model.get_output_embeddings()
         logp, entropy = token_logprobs(states[mask], head.weight, completions[mask], temperature)  # [loss tokens]
         place = mask.nonzero(as_tuple=True)
-        shape = (rows, tokens)
+        shape = completions.shape
         return (
             logp.new_zeros(shape).index_put(place, logp),  # [rows, tokens]
             entropy.new_zeros(shape).index_put(place, entropy),  # [rows, tokens]
