@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +12,14 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
-from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache, PreTrainedModel
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    DynamicCache,
+    GenerationConfig,
+    PreTrainedModel,
+)
 from transformers.utils.logging import disable_progress_bar
 
 from languages import Language
@@ -34,6 +42,23 @@ def folder(config: DictConfig) -> str:
     return str(importlib.import_module(config.build).ensure())
 
 
+def _device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _whole(source: str) -> PreTrainedModel:
+    return AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32)
+
+
+def _outline(source: str) -> PreTrainedModel:
+    """The model's configuration and nothing that takes memory."""
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(source))
+    with contextlib.suppress(OSError):  # a model without a generation config has its ends in the tokenizer
+        model.generation_config = GenerationConfig.from_pretrained(source)
+    return model
+
+
 @dataclass
 class Policy:
     """A model in training (fp32 master weights) or under evaluation, with what turns a problem into its tokens."""
@@ -42,31 +67,34 @@ class Policy:
     tokenizer: Any
     config: DictConfig  # the config group `model`
     source: str  # folder or hub id the weights came from
+    trainable: bool = True  # False: the model is an outline without weights
 
     @classmethod
-    def load(cls, config: DictConfig, checkpoint: Path | None = None) -> Policy:
+    def load(cls, config: DictConfig, checkpoint: Path | None = None, weights: bool = True) -> Policy:
         """Loads `config` (the group `model`), with the weights of `checkpoint` instead of its own if there is one.
 
-        Raises ModelError when the weights are not to be had.
+        `weights=False` loads none: enough where another engine samples and nobody trains. Raises ModelError when the
+        weights are not to be had.
         """
         source = str(checkpoint) if checkpoint else folder(config)
         disable_progress_bar()  # a bar for each load and save would bury what the run itself shows
         try:
             tokenizer = AutoTokenizer.from_pretrained(source)
-            model: Any = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32)
+            model: Any = _whole(source) if weights else _outline(source)
         except (OSError, ValueError) as error:
             reason = " ".join(str(error).split())[:300]
             raise ModelError(f"model.path: cannot load {source!r} ({reason})") from None
         if getattr(model.config, "final_logit_softcapping", None) or getattr(model.config, "logits_scaling", None):
             raise ModelError(f"model.path: {source!r} changes its logits after the head, which log-probs here do not")
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        if weights:
+            model = model.to(_device())
         if config.gradient_checkpointing:
             model.gradient_checkpointing_enable({"use_reentrant": False})
-        return cls(model.to(device), tokenizer, config, source)
+        return cls(model, tokenizer, config, source, weights)
 
     @property
     def device(self) -> torch.device:
-        return self.model.device
+        return self.model.device if self.trainable else _device()
 
     @property
     def eos(self) -> list[int]:
@@ -82,15 +110,13 @@ class Policy:
 
     def chat(self, problem: Problem, language: Language) -> str:
         """The prompt as text: the chat template over the problem's message, reasoning off."""
+        return self.template(messages(problem, language, self.config.system))
+
+    def template(self, chat: list[dict[str, str]]) -> str:
+        """A chat as text, by the model's template and its switches, ready for the model's turn."""
         kwargs: Any = OmegaConf.to_container(self.config.chat_template_kwargs)
-        return str(
-            self.tokenizer.apply_chat_template(
-                messages(problem, language, self.config.system),
-                tokenize=False,
-                add_generation_prompt=True,
-                **kwargs,
-            )
-        )
+        text = self.tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True, **kwargs)
+        return str(text)
 
     def encode(self, prompt: str) -> list[int]:
         """Token ids of a chat prompt, which holds its special tokens already."""
