@@ -53,11 +53,11 @@ def find(config: DictConfig, runs: Path = Path("runs")) -> Path:
         if (folder / CONFIG).exists():
             if config.resume != "auto":
                 raise RunError(f"run_dir {folder} holds a run already; add resume=auto to continue it, or name another")
-            if different := _difference(config, folder):
+            if different := difference(config, folder):
                 raise RunError(f"run_dir {folder} was started with another {different}; name another folder")
         return folder
     if config.resume == "auto":
-        same = [path.parent for path in runs.glob(f"*/{CONFIG}") if not _difference(config, path.parent)]
+        same = [path.parent for path in runs.glob(f"*/{CONFIG}") if not difference(config, path.parent)]
         if same:
             return max(same, key=lambda path: (path / CONFIG).stat().st_ctime_ns)
     name = f"{config.language.name}-{config.model.name}-{datetime.now():%Y%m%d-%H%M%S}"
@@ -68,7 +68,7 @@ def find(config: DictConfig, runs: Path = Path("runs")) -> Path:
     return folder
 
 
-def _difference(config: DictConfig, folder: Path) -> str | None:
+def difference(config: DictConfig, folder: Path) -> str | None:
     """The first key in which `config` and the run of `folder` differ, as `key (value there, value here)`, or None."""
     try:
         there = OmegaConf.to_container(OmegaConf.load(folder / CONFIG))

@@ -10,6 +10,8 @@ from languages import Language
 from problems.problem import Problem
 from sandbox.job import Test
 
+LONGEST_EXAMPLE = 10_000  # characters
+
 
 def render(problem: Problem, language: Language) -> str:
     """The user's message that asks for a `language` program solving `problem`."""
@@ -21,12 +23,18 @@ def render(problem: Problem, language: Language) -> str:
         sections.append(f"# Input\n{problem.input_format}")
     if problem.output_format:
         sections.append(f"# Output\n{problem.output_format}")
-    sections += [example(test) for test in problem.tests[: problem.examples]]
+    sections += [example(test) for test in problem.tests[: problem.examples] if _readable(test)]
     if problem.notes:
         sections.append(f"# Notes\n{problem.notes}")
-    sections.append(f"# Language\n{language.prompt}")
+    if language.prompt:
+        sections.append(f"# Language\n{language.prompt}")
     sections.append(f"Answer with the whole program in one ```{language.fence[0]} code block.")
     return "\n\n".join(sections)
+
+
+def _readable(test: Test) -> bool:
+    """Whether a test is short enough to be shown: some are megabytes, and would be the whole prompt."""
+    return len(test.input) + len(test.output) <= LONGEST_EXAMPLE
 
 
 def example(test: Test) -> str:
