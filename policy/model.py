@@ -37,6 +37,8 @@ def folder(config: DictConfig) -> str:
 
     `model.build` names a module of ours whose `ensure()` builds the model if needed (`policy.tiny`, `policy.smollm2`).
     """
+    if "base_url" in config:
+        raise ModelError("model=endpoint has no weights here; evaluate.py and reformulate.py can ask it, no other can")
     if config.path:
         return str(config.path)
     return str(importlib.import_module(config.build).ensure())
