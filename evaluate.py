@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 import languages
-from policy import choice, report, run_folder, score
+from policy import choice, heldout, report, run_folder, score
 from policy.errors import ERRORS
 from policy.evaluation import collect, missing
 from policy.generator import EndpointGenerator, Generator, LocalGenerator
@@ -57,7 +57,7 @@ def run(config: DictConfig) -> dict[str, Any]:
         config.rollout.max_prompt_tokens,
         task.stop,
     )
-    seed = score.heldout_seed(config.seed)
+    seed = heldout.draw_seed(config.seed)
     with open_pool([task.language], **config.sandbox) as pool:
         try:
             lacking = missing(task, config.samples, samples)

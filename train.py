@@ -26,6 +26,7 @@ from omegaconf import DictConfig, OmegaConf
 import languages
 from policy import checkpoint, choice, reward, run_folder
 from policy.errors import ERRORS
+from policy.heldout import evaluate, pass_at_1, verdict_shares
 from policy.journal import Journal, learning_curve
 from policy.loss import LossConfig, group_advantages
 from policy.model import Policy
@@ -33,7 +34,6 @@ from policy.progress import RunProgress
 from policy.rollout import Rollout, derive_seed, roll_out
 from policy.run_folder import RunError
 from policy.sampler import Sampling, open_sampler
-from policy.score import evaluate, pass_at_1, verdict_shares
 from policy.update import SCHEDULES, learning_rate, update
 from problems import load
 from sandbox.pool import open_pool

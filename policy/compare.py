@@ -16,21 +16,21 @@ from typing import Any
 
 import numpy as np
 
-from policy.run_folder import RunError
 from policy.score import resampled_means
+from problems.problem import DataError
 
 PERMUTATIONS = 100_000
 BATCH = 1_000  # permutations at once: bounds memory
 
 
 def compare(a: dict[str, Any], b: dict[str, Any], seed: int = 0) -> dict[str, float]:
-    """Two scores.json -> {difference (B - A), low, high, p, problems, left_out}. Raises RunError."""
+    """Two scores.json -> {difference (B - A), low, high, p, problems, left_out}. Raises DataError."""
     if a["dataset"] != b["dataset"]:
-        raise RunError(f"the two evaluations have other data sets ({a['dataset']}, {b['dataset']}): nothing to pair")
+        raise DataError(f"the two evaluations have other data sets ({a['dataset']}, {b['dataset']}): nothing to pair")
     ours, theirs = _by_problem(a), _by_problem(b)
     shared = sorted(set(ours) & set(theirs))
     if not shared:
-        raise RunError("the two evaluations have no problem in common")
+        raise DataError("the two evaluations have no problem in common")
     gaps = np.array([theirs[problem] - ours[problem] for problem in shared])  # [problems]
     low, high = np.percentile(resampled_means(gaps, seed), [2.5, 97.5])
     return {
@@ -65,14 +65,14 @@ def _by_problem(found: dict[str, Any]) -> dict[str, float]:
 
 
 def read(name: str) -> dict[str, Any]:
-    """The scores of an evaluation's folder. Raises RunError."""
+    """The scores of an evaluation's folder. Raises DataError."""
     path = Path(name).expanduser()
     path = path / "scores.json" if path.is_dir() else path
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         found["dataset"], found["per_problem"], found["pass@1"]["value"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{path} is not the scores.json of a finished evaluation ({error!r})") from None
+        raise DataError(f"{path} is not the scores.json of a finished evaluation ({error!r})") from None
     return dict(found)
 
 
@@ -82,7 +82,7 @@ def main(arguments: list[str]) -> None:
     try:
         a, b = map(read, arguments)
         found = compare(a, b)
-    except RunError as error:
+    except DataError as error:
         sys.exit(f"error: {error}")
     for name, scores in (("A", a), ("B", b)):
         print(f"{name}: {100 * scores['pass@1']['value']:.1f} %  {scores['model']} in {scores['language']}")

@@ -17,7 +17,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from policy.generator import Answer, Generator
 from policy.sampler import Sampling
-from policy.samples import Row, Samples, judged
+from policy.samples import Samples
+from policy.score import Row, judged
 from problems.problem import Problem
 from problems.task import Prompt, Task
 from sandbox.executor import Executor

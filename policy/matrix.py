@@ -16,7 +16,7 @@ from pathlib import Path
 from policy import report
 from policy.compare import read
 from policy.report import Scores
-from policy.run_folder import RunError
+from problems.problem import DataError
 
 
 def matrix(found: Iterable[Scores]) -> str:
@@ -41,7 +41,7 @@ def main(folders: list[str]) -> None:
         sys.exit(f"error: there is no scores.json under {', '.join(folders)}")
     try:
         print(matrix(read(str(path)) for path in paths), end="")
-    except RunError as error:
+    except DataError as error:
         sys.exit(f"error: {error}")
 
 

@@ -42,6 +42,8 @@ class VllmSampler:
             max_num_seqs=config.batch_size,
             enable_sleep_mode=self.can_sleep,
             enforce_eager=policy.device.type == "cpu",
+            # On a CPU, a prompt cut in two kills a request with a seed: its generator cannot be set back (vLLM 0.32).
+            enable_chunked_prefill=policy.device.type != "cpu",
             logprobs_mode="processed_logprobs",  # under the sampling temperature, as the trainer's
             disable_log_stats=True,
         )

@@ -11,13 +11,12 @@ import shutil
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from policy.run_folder import RunError
-from sandbox.job import Status
+from policy.score import Row
 
 SCHEMA = pa.schema(
     [
@@ -38,7 +37,6 @@ FLUSH_ROWS = 256
 FLUSH_S = 1.0  # seconds: what a kill can cost
 SECONDS = b"seconds"  # the time spent on a file's rows, in its metadata
 
-Row = dict[str, Any]
 Key = tuple[str, int]  # problem, sample
 
 
@@ -103,8 +101,3 @@ class Samples:
         table = pa.Table.from_pylist(rows, schema=SCHEMA)
         pq.write_table(table.replace_schema_metadata({SECONDS: str(seconds)}), part)
         part.replace(path)
-
-
-def judged(row: Row) -> bool:
-    """Whether a row's verdict stands: it has one, and it is not the sandbox's own failure."""
-    return row["verdict"] not in (None, Status.INFRASTRUCTURE_ERROR.value)

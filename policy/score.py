@@ -1,4 +1,4 @@
-"""Scores of samples: the unbiased pass@k, its interval, verdict shares; and training's held-out evaluation."""
+"""Scores of samples: the unbiased pass@k, its interval, verdict shares. Torch is not needed here."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from languages import Language
-from policy.model import Policy
-from policy.rollout import Rollout, derive_seed, roll_out
-from policy.sampler import Sampler, Sampling
-from policy.samples import Row, judged
-from problems.problem import Problem
-from sandbox.executor import Executor
 from sandbox.job import Status
+
+Row = dict[str, Any]  # a sample: the columns of policy/samples.py
 
 RESAMPLES = 10_000
 BATCH = 500  # resamples at once: bounds memory
+
+
+def judged(row: Row) -> bool:
+    """Whether a row's verdict stands: it has one, and it is not the sandbox's own failure."""
+    return row["verdict"] not in (None, Status.INFRASTRUCTURE_ERROR.value)
 
 
 def pass_at_k(n: int, passed: int, k: int) -> float:
@@ -48,7 +48,7 @@ def resampled_means(values: np.ndarray, seed: int = 0) -> np.ndarray:
 
 
 def scores(rows: Iterable[Row], ks: Sequence[int]) -> dict[str, Any]:
-    """The scores of an evaluation's rows (policy/samples.py).
+    """The scores of an evaluation's rows.
 
     Infrastructure errors are no samples: they are counted, and no pass@k has them. A k that is larger than every
     problem's number of samples is left out; a problem with fewer than k samples is no part of pass@k.
@@ -85,37 +85,3 @@ def shares(verdicts: Iterable[str]) -> dict[str, float]:
     """The share of each verdict that occurs, by its name."""
     counts = Counter(verdicts)
     return {status: count / counts.total() for status, count in sorted(counts.items())}
-
-
-def pass_at_1(rollouts: Sequence[Rollout]) -> float:
-    """The share of rollouts that passed; infrastructure errors are left out. 0 when nothing is left."""
-    known = [r.verdict.passed for r in rollouts if r.verdict.status is not Status.INFRASTRUCTURE_ERROR]
-    return sum(known) / len(known) if known else 0.0
-
-
-def verdict_shares(rollouts: Sequence[Rollout], prefix: str) -> dict[str, float]:
-    """The share of each verdict that occurs, keyed `<prefix><verdict>`."""
-    return {f"{prefix}{key}": share for key, share in shares(r.verdict.status.value for r in rollouts).items()}
-
-
-def heldout_seed(seed: int) -> int:
-    """The seed that held-out samples are drawn with: `train.py` and `evaluate.py` draw the same."""
-    return derive_seed(seed, "heldout")
-
-
-def evaluate(
-    policy: Policy,
-    sampler: Sampler,
-    pool: Executor,
-    problems: Sequence[Problem],
-    language: Language,
-    samples: int,
-    sampling: Sampling,
-    seed: int,
-    rule: str,
-) -> tuple[list[Rollout], dict[str, float]]:
-    """`samples` rollouts of each problem, and their scores, for training. The same arguments give the same scores on a
-    CPU, and `evaluate.py protocol=heldout` gives them too."""
-    rollouts, phases = roll_out(policy, sampler, pool, problems, language, samples, sampling, heldout_seed(seed), rule)
-    scores = {"heldout/pass@1": pass_at_1(rollouts), "heldout/seconds": phases.sample + phases.wait}
-    return rollouts, scores | verdict_shares(rollouts, "heldout/verdict/")

@@ -14,7 +14,7 @@ import pytest
 
 from policy import matrix
 from policy.compare import compare, p_value, read
-from policy.run_folder import RunError
+from problems.problem import DataError
 from tests.conftest import ROOT
 
 
@@ -60,7 +60,7 @@ def test_problems_of_one_side_only_are_left_out_and_counted() -> None:
 
 
 def test_other_data_sets_are_not_compared() -> None:
-    with pytest.raises(RunError, match="ladder, starter"):
+    with pytest.raises(DataError, match="ladder, starter"):
         compare(result([1]), {**result([1]), "dataset": "starter"})
 
 
@@ -79,7 +79,7 @@ def test_the_command(tmp_path: Path) -> None:
 def test_a_damaged_scores_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "scores.json"
     path.write_text('{"dataset": "ladder"')
-    with pytest.raises(RunError, match=str(path)):
+    with pytest.raises(DataError, match=str(path)):
         read(str(tmp_path))
 
 

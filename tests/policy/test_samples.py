@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from policy.run_folder import RunError
-from policy.samples import FLUSH_ROWS, Samples, judged
+from policy.samples import FLUSH_ROWS, Samples
+from policy.score import judged
 from tests.conftest import ROOT
 
 

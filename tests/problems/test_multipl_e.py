@@ -100,7 +100,7 @@ def pool() -> Iterator[Pool]:
         ("\n  return xs\nend", Status.RUNTIME_ERROR),  # luaunit's exit code is its number of failures
         ("\n  return (\nend", Status.RUNTIME_ERROR),
         ("\n  while true do end\nend", Status.TIMEOUT),
-        ("\n  os.exit(0)\nend", Status.PASSED),  # a hole of the benchmark's: the program judges itself
+        ("\n  return xs\nend\nos.exit(0)", Status.PASSED),  # a hole of the benchmark's: the program judges itself
     ],
 )
 def test_the_exit_code_decides(task: MultiplE, pool: Pool, completion: str, status: Status) -> None:
