@@ -58,16 +58,19 @@ def run(config: DictConfig) -> dict[str, Any]:
         task.stop,
     )
     seed = heldout.draw_seed(config.seed)
+    asked = len(task.problems) * config.samples
+    generator: Generator | None = None
     with open_pool([task.language], **config.sandbox) as pool:
         try:
-            lacking = missing(task, config.samples, samples)
-            generator = open_generator(config, checkpoint, folder) if lacking else None
+            if missing(task, config.samples, samples):
+                generator = open_generator(config, checkpoint, folder)
             collect(task, generator, pool, samples, config.samples, sampling, seed)
         except KeyboardInterrupt:
-            asked = len(task.problems) * config.samples
             raise RunError(
                 f"interrupted: {len(samples.rows)} of {asked} answers are kept in {folder}; the same command goes on"
             ) from None
+    if not samples.rows:
+        raise RunError(f"the model answered nothing ({generator.trouble if generator else 'nothing was asked'})")
     found = {
         "model": str(config.model.name) if checkpoint is None else str(checkpoint),
         "dataset": dataset_name(config),
@@ -80,11 +83,14 @@ def run(config: DictConfig) -> dict[str, Any]:
             "extract": config.extract,
         },
         "seconds": samples.seconds,
+        "unanswered": asked - len(samples.rows),
         **score.scores((samples.rows[key] for key in sorted(samples.rows)), config.k),
     }
     run_folder.write(folder / "scores.json", json.dumps(found, indent=2))
     run_folder.write(folder / "scores.md", report.page(found))
     show(found, folder)
+    if generator is not None and generator.trouble:
+        print(f"{found['unanswered']} answers are missing, and the same command asks again: {generator.trouble}")
     return found
 
 

@@ -26,6 +26,7 @@ class Answer:
 
 class Generator(Protocol):
     source: str  # the model's name, for people
+    trouble: str  # why the last question that got no answer got none; "" when all were answered
 
     def generate(
         self,
@@ -48,6 +49,7 @@ class LocalGenerator:
     def __init__(self, policy: Policy, sampler: Sampler) -> None:
         self.policy, self.sampler = policy, sampler
         self.source = policy.source
+        self.trouble = ""
 
     @classmethod
     def open(cls, model: DictConfig, rollout: DictConfig, checkpoint: Path | None, seed: int) -> LocalGenerator:
@@ -92,7 +94,7 @@ class EndpointGenerator:
         """`model` is the config group's endpoint.yaml; `folder` the evaluation's."""
         self.model, self.folder = model, folder
         self.source = str(model.name)
-        self.unanswered = ""  # why, of the last problem that got no answer
+        self.trouble = ""
 
     def generate(
         self,
@@ -104,7 +106,12 @@ class EndpointGenerator:
         wanted: Container[int],
     ) -> None:
         """A problem whose question is refused, or fails every retry, gets no answers: the others go on."""
-        asyncio.run(self._generate(prompts, n, sampling, seed, done, wanted))
+        if any(isinstance(prompt, str) for prompt in prompts):
+            raise DataError("model=endpoint can only chat, not continue a bare text; add dataset.style=chat")
+        try:
+            asyncio.run(self._generate(prompts, n, sampling, seed, done, wanted))
+        except ExceptionGroup as group:  # of the questions under way; what stopped one stops all
+            raise group.exceptions[0] from None
 
     async def _generate(
         self,
@@ -116,8 +123,7 @@ class EndpointGenerator:
         wanted: Container[int],
     ) -> None:
         async def ask(chat: Chat, number: int, prompt: Prompt) -> None:
-            if isinstance(prompt, str):
-                raise DataError("model=endpoint cannot continue a bare text; add dataset.style=chat")
+            assert not isinstance(prompt, str)
             system = [{"role": "system", "content": str(self.model.system)}] if self.model.system else []
             try:
                 reply = await chat.ask(
@@ -129,7 +135,7 @@ class EndpointGenerator:
                     top_p=sampling.top_p,
                 )
             except UnansweredError as error:
-                self.unanswered = str(error)
+                self.trouble = f"no answer to problem {number + 1} of the data set: {error}"
                 return
             for sample, answer in enumerate(reply.answers):
                 if number * n + sample in wanted:

@@ -18,6 +18,8 @@ def lines(found: Scores) -> list[tuple[str, str]]:
     rows += [(status, f"{100 * share:.1f} %") for status, share in found["verdicts"].items()]
     if found["infrastructure_errors"]:
         rows.append(("left out: infrastructure errors", str(found["infrastructure_errors"])))
+    if found["unanswered"]:
+        rows.append(("left out: never answered", str(found["unanswered"])))
     rows.append(("cut at max_new_tokens", f"{100 * found['unfinished']:.1f} %"))
     rows.append(("tokens an answer", f"{found['completion_tokens'] / max(1, found['samples']):.0f}"))
     rows.append(("seconds", f"{found['seconds']:.0f}"))

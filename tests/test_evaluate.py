@@ -20,8 +20,9 @@ from policy.errors import ERRORS
 from policy.run_folder import RunError
 from problems.problem import DataError
 from tests.conftest import HELDOUT, ROOT, command, run
+from tests.scripted_endpoint import Raw, serve
 
-SAMPLES = 16
+SAMPLES = 12
 # Small batches, so that a stop finds some answers drawn and some not.
 QUICK = (f"samples={SAMPLES}", "rollout.max_new_tokens=64", "rollout.batch_size=4", "sandbox.workers=2")
 
@@ -51,7 +52,7 @@ def test_it_leaves_samples_scores_and_a_page(whole: Path) -> None:
     passed = sum(row["verdict"] == "passed" for row in rows)
     assert scores["pass@1"]["value"] == pytest.approx(passed / len(rows))
     assert scores["pass@1"]["value"] < scores["pass@5"]["value"]
-    assert "pass@20" not in scores  # of 16 samples
+    assert "pass@20" not in scores  # of 12 samples
     assert sum(row["passed"] for row in scores["per_problem"]) == passed
     assert scores["protocol"]["samples"] == SAMPLES and scores["seconds"] > 0
     assert {path.name for path in whole.iterdir()} == {
@@ -145,6 +146,59 @@ def test_multipl_e_from_the_command_line(tmp_path: Path) -> None:
     for drawn in table(tmp_path / "out"):
         assert drawn["prompt"] == row["prompt"].strip()
         assert drawn["program"].startswith(row["prompt"]) and drawn["program"].endswith(row["tests"])
+
+
+def lua(request: dict[str, Any]) -> str | list[str] | Raw:
+    """Answers to the starter's problems: one right for every problem that wants a sum, one garbled, a refusal."""
+    text = request["messages"][-1]["content"]
+    if "palindrome" in text:
+        return Raw(400, b"too long")
+    return ["```lua\nprint(io.read('*n') + io.read('*n'))\n```", "half a \ud83d pair", "```lua\nprint("][: request["n"]]
+
+
+def test_a_model_behind_an_endpoint(tmp_path: Path, few: str) -> None:
+    rows = [
+        {"id": name, "statement": f"Do {name}.", "tests": [{"input": "2 3", "output": "5"}]}
+        for name in ("sum", "palindrome", "difference")
+    ]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with serve(lua) as server:
+        overrides = (
+            "model=endpoint", f"model.base_url={server.url}", "model.name=scripted", "dataset=jsonl",
+            "dataset.train=x", f"dataset.heldout={path}", "samples=3", f"results={tmp_path}/out",
+        )  # fmt: skip
+        found = evaluate.run(composed(*overrides))
+        asked = len(server.requests)
+        assert {request["max_tokens"] for request in server.requests} == {1024}
+        evaluate.run(composed(*overrides))  # asks only for what was refused
+        assert all("palindrome" in request["messages"][-1]["content"] for request in server.requests[asked:])
+    assert found["unanswered"] == 3
+    assert [(row["problem"], row["passed"], row["samples"]) for row in found["per_problem"]] == [
+        ("difference", 1, 3),
+        ("sum", 1, 3),
+    ]
+    assert found["verdicts"] == pytest.approx({"passed": 1 / 3, "no_program": 2 / 3})
+    assert (tmp_path / "out" / "chat.jsonl").is_file()
+
+
+def test_an_endpoint_that_is_down_is_one_sentence(tmp_path: Path, few: str) -> None:
+    config = composed(
+        "model=endpoint", "model.base_url=http://127.0.0.1:9/v1", "model.name=m", few, f"results={tmp_path}"
+    )
+    with pytest.raises(ERRORS, match=r"model\.base_url: no server answers at http://127\.0\.0\.1:9/v1"):
+        evaluate.run(config)
+
+
+def test_an_endpoint_cannot_continue_a_bare_text(tmp_path: Path) -> None:
+    row = {"name": "a", "prompt": "f(", "tests": "t", "stop_tokens": ["\n"]}
+    (tmp_path / "humaneval-lua.jsonl").write_text(json.dumps(row) + "\n")
+    config = composed(
+        "model=endpoint", "model.base_url=http://127.0.0.1:9/v1", "model.name=m", "dataset=multipl_e",
+        f"dataset.path={tmp_path}", f"results={tmp_path}",
+    )  # fmt: skip
+    with pytest.raises(DataError, match=r"dataset\.style=chat"):
+        evaluate.run(config)
 
 
 @pytest.mark.parametrize(

@@ -147,7 +147,8 @@ def test_an_unknown_style_is_answered_with_the_styles(tmp_path: Path) -> None:
 
 
 def test_without_a_hub_a_folder_is_advised(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
     config = OmegaConf.create({"name": "multipl_e", "root": "humaneval", "path": None, "style": "completion"})
     with pytest.raises(DataError, match=r"dataset\.path=FOLDER"):
         MultiplE.load(config, LUA)
