@@ -16,6 +16,7 @@ this project has no file for are counted as not run.
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from collections import Counter
@@ -60,9 +61,16 @@ def kth(data: Path, ours: dict[str, Language]) -> Iterator[Known]:
         language = KTH_LANGUAGES.get(row["lang"], row["lang"])
         limits = ours[language].limits if language in ours else Limits()
         limits = replace(limits, compile_s=60.0, test_s=SECONDS, cpu_s=20, program_s=600.0, memory_mb=2048)
-        job = Job(row["id"], language, row["program"], tests, _flags(problem["validator_flags"]), limits)
+        program = _named_main(row["program"]) if language == "java" else row["program"]
+        job = Job(row["id"], language, program, tests, _flags(problem["validator_flags"]), limits)
         accepted = row["label"] == "accepted"
         yield Known(job, "kth", row["label"], frozenset({Status.PASSED} if accepted else FAILURES))
+
+
+def _named_main(program: str) -> str:
+    """A Java program whose public class is Main: a judge finds it under any name, our file is always Main.java."""
+    name = re.search(r"public\s+class\s+(\w+)", program)
+    return re.sub(rf"\b{name[1]}\b", "Main", program) if name else program
 
 
 def _flags(flags: str | None) -> Compare:

@@ -23,8 +23,8 @@ from tests.conftest import HELDOUT, ROOT, command, run
 from tests.scripted_endpoint import Raw, serve
 
 SAMPLES = 12
-# Small batches, so that a stop finds some answers drawn and some not.
-QUICK = (f"samples={SAMPLES}", "rollout.max_new_tokens=64", "rollout.batch_size=4", "sandbox.workers=2")
+# Small batches, so that a stop finds some answers drawn and some not. The tiny model knows only prompts with a prefix.
+QUICK = ("prefix=true", f"samples={SAMPLES}", "rollout.max_new_tokens=64", "rollout.batch_size=4", "sandbox.workers=2")
 
 
 def composed(*overrides: str) -> DictConfig:
@@ -72,9 +72,11 @@ def test_the_papers_protocol_is_the_default() -> None:
     assert config.rollout.max_new_tokens == config.model.max_new_tokens
 
 
-def test_the_language_is_named_and_not_explained(whole: Path) -> None:
-    prompts = {row["prompt"] for row in table(whole)}
-    assert all("Lua program" in prompt and "LuaJIT" not in prompt for prompt in prompts)
+def test_the_language_is_named_and_not_explained(few: str) -> None:
+    for overrides, explained in (((), False), (("protocol=heldout",), True)):
+        task = evaluate.open_task(composed(few, *overrides))
+        prompt = json.dumps(task.prompt(task.problems[0]))
+        assert "Lua program" in prompt and ("LuaJIT" in prompt) == explained
 
 
 def test_the_same_command_asks_the_model_nothing_again(whole: Path, few: str, monkeypatch: pytest.MonkeyPatch) -> None:
