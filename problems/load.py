@@ -3,30 +3,65 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from omegaconf import DictConfig
 
+from problems import codeforces_x, hub, livecodebench_x, mbpp_x
 from problems.problem import DataError, Problem, read_jsonl
+from problems.rows import Tally
 
 ROOT = Path(__file__).parent.parent
+
+
+LOADERS = {
+    "mbpp_x": mbpp_x.problems,
+    "codeforces_x": codeforces_x.problems,
+    "livecodebench_x": livecodebench_x.problems,
+    "hub": hub.problems,
+}
 
 
 def load(config: DictConfig, split: str) -> list[Problem]:
     """The problems of a split (`train` or `heldout`) of the config group `dataset`.
 
-    A relative path is looked for in the working directory, then in this repository. Raises DataError.
+    Rows that made no problem are reported on standard error. Raises DataError.
     """
-    path = Path(str(config[split])).expanduser()
+    tally = Tally()
+    problems = list(read(config, split, tally))
+    for sentence in tally.sentences():
+        print(f"dataset.{split}={config[split]}: {sentence}", file=sys.stderr)
+    if not problems:
+        raise DataError(f"dataset.{split}={config[split]} holds no problem")
+    return problems
+
+
+def read(config: DictConfig, split: str, tally: Tally) -> Iterator[Problem]:
+    """The problems of a split, one at a time; `tally` counts them, and the rows that make none. Raises DataError.
+
+    `config[split]` is a JSONL file in the project's format, or, where `config.loader` is set and the value does not
+    end in .jsonl, the name of a split that this loader knows. A relative path is looked for in the working directory,
+    then in this repository.
+    """
+    value = config.get(split)
+    if value is None:
+        raise DataError(f"dataset={config.name} has nothing for {split}: set dataset.{split}=FILE.jsonl")
+    loader = config.get("loader")
+    if loader is not None and not str(value).endswith(".jsonl"):
+        if loader not in LOADERS:
+            raise DataError(f"dataset.loader is {loader!r}; the loaders are {', '.join(LOADERS)}")
+        yield from LOADERS[loader](config, str(value), tally)
+        return
+    path = Path(str(value)).expanduser()
     if not path.is_absolute() and not path.exists():
         path = ROOT / path
     if not path.is_file():
         raise DataError(f"dataset.{split}: there is no file {path}")
-    problems = list(read_jsonl(path))
-    if not problems:
-        raise DataError(f"{path}: the file holds no problem")
-    return problems
+    for problem in read_jsonl(path):
+        tally.keep(problem)
+        yield problem
 
 
 def steps_per_epoch(problems: Sequence[Problem], prompts: int) -> int:

@@ -7,12 +7,14 @@ Only `id`, `statement` and `tests` are required.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from sandbox.job import Checker, Compare, Test
+
+STYLES = ("headings", "bold", "plain")
 
 
 class DataError(Exception):
@@ -23,13 +25,14 @@ class DataError(Exception):
 class Problem:
     id: str
     statement: str  # what to compute, in words
-    tests: tuple[Test, ...]  # at least one
+    tests: Sequence[Test]  # at least one; a tuple, or problems.packed_tests.PackedTests
     input_format: str = ""
     output_format: str = ""
     notes: str = ""
     examples: int = 1  # how many of the tests, from the first, the prompt shows
     tier: int = 0  # difficulty, 0 when unknown; ladder: 1 (trivial) to 6 (easy contest level)
     compare: Compare = field(default_factory=Compare)
+    style: str = "headings"  # of the prompt's sections: headings | bold | plain (problems/prompt.py)
 
     @classmethod
     def from_row(cls, row: Any, where: str) -> Problem:
@@ -50,6 +53,8 @@ class Problem:
             value = row.get(key, 0)
             if not isinstance(value, int) or isinstance(value, bool) or value < 0:
                 raise DataError(f"{where}: key {key!r} must be a whole number of 0 or more, not {value!r}")
+        if row.get("style", "headings") not in STYLES:
+            raise DataError(f"{where}: style is {row['style']!r}; the styles are {', '.join(STYLES)}")
         row = dict(row, tests=_tests(row["tests"], where), compare=_compare(row.get("compare", {}), where))
         return cls(**row)
 
@@ -134,7 +139,7 @@ def read_jsonl(path: Path) -> Iterator[Problem]:
             yield problem
 
 
-def write_jsonl(path: Path, problems: list[Problem]) -> None:
+def write_jsonl(path: Path, problems: Iterable[Problem]) -> None:
     """Writes beside `path` and renames, so that a reader never sees half a file."""
     part = path.with_name(path.name + ".part")
     with open(part, "w", encoding="utf-8") as out:

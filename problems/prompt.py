@@ -11,24 +11,40 @@ from problems.problem import Problem
 from sandbox.job import Test
 
 LONGEST_EXAMPLE = 10_000  # characters
+HEADINGS = {
+    "headings": {part: f"# {part}\n" for part in ("Problem", "Input", "Output", "Example", "Notes", "Language")},
+    "bold": {
+        "Problem": "",
+        "Input": "**Standard input**\n",
+        "Output": "**Standard output**\n",
+        "Example": "**Sample**\n",
+        "Notes": "**Remarks**\n",
+        "Language": "**Language**\n",
+    },
+    "plain": {"Example": "**Sample**\n"},
+}
 
 
 def render(problem: Problem, language: Language) -> str:
-    """The user's message that asks for a `language` program solving `problem`."""
-    sections = [
-        f"Write a {language.title} program that solves this problem.",
-        f"# Problem\n{problem.statement}",
+    """The user's message that asks for a `language` program solving `problem`, in the problem's style.
+
+    The styles are those of the paper's randomised prompts (appendix A): Markdown or bold headings, or the bare parts.
+    """
+    parts = [
+        ("Problem", problem.statement),
+        ("Input", problem.input_format),
+        ("Output", problem.output_format),
+        *(("Example", example(test)) for test in problem.tests[: problem.examples] if _readable(test)),
+        ("Notes", problem.notes),
+        ("Language", language.prompt),
     ]
-    if problem.input_format:
-        sections.append(f"# Input\n{problem.input_format}")
-    if problem.output_format:
-        sections.append(f"# Output\n{problem.output_format}")
-    sections += [example(test) for test in problem.tests[: problem.examples] if _readable(test)]
-    if problem.notes:
-        sections.append(f"# Notes\n{problem.notes}")
-    if language.prompt:
-        sections.append(f"# Language\n{language.prompt}")
-    sections.append(f"Answer with the whole program in one ```{language.fence[0]} code block.")
+    headings = HEADINGS[problem.style]
+    sections = [headings.get(name, "") + part for name, part in parts if part]
+    if problem.style == "headings":
+        sections.insert(0, f"Write a {language.title} program that solves this problem.")
+    # Where neither the first sentence nor a section on the language names it, the last sentence does.
+    what = "program" if problem.style == "headings" or language.prompt else f"{language.title} program"
+    sections.append(f"Answer with the whole {what} in one ```{language.fence[0]} code block.")
     return "\n\n".join(sections)
 
 
@@ -38,8 +54,8 @@ def _readable(test: Test) -> bool:
 
 
 def example(test: Test) -> str:
-    """One test as a section of the prompt: what is read, what is printed."""
-    return f"# Example\nInput:\n```\n{test.input.rstrip()}\n```\nOutput:\n```\n{test.output.rstrip()}\n```"
+    """One test in the prompt's words: what is read, what is printed."""
+    return f"Input:\n```\n{test.input.rstrip()}\n```\nOutput:\n```\n{test.output.rstrip()}\n```"
 
 
 def messages(problem: Problem, language: Language, system: str | None = None) -> list[dict[str, str]]:

@@ -6,6 +6,7 @@ Expected outputs stay on the host, which compares (see `sandbox/compare.py`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
@@ -76,7 +77,7 @@ class Job:
     id: str
     language: str
     program: str | None  # None: the completion held no program
-    tests: tuple[Test, ...]
+    tests: Sequence[Test]  # hashable: equal jobs are run once
     compare: Compare = field(default_factory=Compare)
     limits: Limits | None = None  # None: the language's own
     all_tests: bool = False  # run every test even after one failed

@@ -51,3 +51,6 @@ def test_an_example_too_long_to_read_is_left_out() -> None:
 def test_a_language_without_a_prompt_is_only_named() -> None:
     text = render(PROBLEM, replace(LUA, prompt=""))
     assert "Write a Lua program" in text and "# Language" not in text and "LuaJIT" not in text
+    for style in ("bold", "plain"):
+        text = render(replace(PROBLEM, style=style), replace(LUA, prompt=""))
+        assert "whole Lua program in one ```lua code block" in text and "Language" not in text

@@ -1,0 +1,190 @@
+"""Writes a data set of conf/dataset as files in the project's format, with its splits and a card.
+
+    python -m problems.prepare dataset=codeforces language=lua
+    python -m problems.prepare dataset=mbpp_x dataset.path=my/clone out=data/mbpp
+
+The folder holds train.jsonl and heldout.jsonl, as far as the data set has them, and README.md: source, licence, counts,
+comparison, dropped rows and why. With a language, also the prompts that a model is asked with, {id, prompt} a line.
+Train on it with `dataset=jsonl dataset.train=FOLDER/train.jsonl dataset.heldout=FOLDER/heldout.jsonl`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+import hydra
+import yaml
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from rich.console import Console
+
+import languages
+from languages import Language, LanguageError
+from problems import load
+from problems.checkers import sound
+from problems.problem import DataError, Problem, write_jsonl
+from problems.prompt import render
+from problems.rows import SHOWN, Tally
+from sandbox.job import SandboxError
+from sandbox.rootfs import RootfsError
+
+SPLITS = ("train", "heldout")
+
+
+@dataclass
+class Split:
+    """What one split holds, as the card tells it."""
+
+    name: str
+    tally: Tally = field(default_factory=Tally)
+    rules: Counter[str] = field(default_factory=Counter)
+    styles: Counter[str] = field(default_factory=Counter)
+    sample: str = ""  # the first problem's prompt
+
+
+def prepare(config: DictConfig) -> Path:
+    """Writes the folder and returns it. Raises DataError, LanguageError, SandboxError, RootfsError, OSError."""
+    dataset = config.dataset
+    language = languages.from_config(config.language) if config.language else None
+    folder = Path(config.out or f"data/{dataset.name}").expanduser()
+    folder.mkdir(parents=True, exist_ok=True)
+    names = [name for name in SPLITS if dataset.get(name) is not None]
+    if not names:
+        raise DataError(f"dataset={dataset.name} names no split: set dataset.train or dataset.heldout")
+    console = Console(stderr=True)
+    splits = []
+    for name in names:
+        with console.status(f"{dataset.name}: {name}"):
+            splits.append(write(folder, dataset, name, language))
+        print(f"{folder / name}.jsonl: {splits[-1].tally.kept} problems, {splits[-1].tally.tests} tests")
+        for sentence in splits[-1].tally.sentences():
+            print(f"  {sentence}")
+    _write_text(folder / "README.md", card(dataset, splits, language))
+    return folder
+
+
+def write(folder: Path, dataset: DictConfig, name: str, language: Language | None) -> Split:
+    """Writes one split and its prompts; both files appear whole or not at all."""
+    split = Split(name)
+    with ExitStack() as stack:
+        prompts: IO[str] | None = None
+        if language:
+            path = folder / f"{name}.{language.name}.jsonl"
+            part = path.with_name(path.name + ".part")
+            prompts = stack.enter_context(open(part, "w", encoding="utf-8"))
+            stack.callback(part.unlink, missing_ok=True)
+
+        def seen() -> Iterator[Problem]:
+            problems = load.read(dataset, name, split.tally)
+            for problem in sound(problems, split.tally) if dataset.get("checkers") else problems:
+                split.rules[problem.compare.rule] += 1
+                split.styles[problem.style] += 1
+                if language:
+                    prompt = render(problem, language)
+                    split.sample = split.sample or prompt
+                    print(json.dumps({"id": problem.id, "prompt": prompt}, ensure_ascii=False), file=prompts)
+                yield problem
+
+        write_jsonl(folder / f"{name}.jsonl", seen())
+        if not split.tally.kept:
+            (folder / f"{name}.jsonl").unlink()
+            why = "; ".join(split.tally.sentences())
+            raise DataError(f"dataset.{name}={dataset[name]} holds no problem" + (f": {why}" if why else ""))
+        if prompts:
+            prompts.flush()
+            part.replace(path)
+    return split
+
+
+def card(dataset: DictConfig, splits: list[Split], language: Language | None) -> str:
+    """The folder's README.md, with the front matter by which a hub and `datasets` find the splits."""
+    source = dataset.get("path") or dataset.get("source")
+    files = [{"split": split.name, "path": f"{split.name}.jsonl"} for split in splits]
+    front = {
+        "license": dataset.get("license") or "unknown",
+        "task_categories": ["text-generation"],
+        "tags": ["code", "agnostics"],
+        "configs": [{"config_name": "default", "data_files": files}],
+    }
+    if dataset.get("source"):
+        front["source_datasets"] = [dataset.source]
+    own = [str(dataset[split.name]) for split in splits]
+    lines = [
+        "---",
+        yaml.safe_dump(front, sort_keys=False, allow_unicode=True).rstrip(),
+        "---",
+        f"# {dataset.name}",
+        "",
+        "Problems that say what a program must read and print, in no programming language in particular. One JSON",
+        "object a line: `id`, `statement`, `input_format`, `output_format`, `notes`, `tests` (`input`, `output`),",
+        "`examples` (how many tests the prompt shows, from the first), `compare` and `style`; defaults are left out.",
+        "",
+        f"- Source: {source or ', '.join(own)}",
+        f"- Licence: {dataset.get('license') or 'not known; see the source'}",
+        f"- Written by `python -m problems.prepare dataset={dataset.name}"
+        + (f" language={language.name}`" if language else "`"),
+        "",
+        "| split | problems | tests | comparison | prompt styles | largest input |",
+        "|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {split.name} | {split.tally.kept} | {split.tally.tests} | {_counts(split.rules)} | {_counts(split.styles)} "
+        f"| {split.tally.largest_input} characters |"
+        for split in splits
+    ]
+    lines += ["", "## Rows left out", ""]
+    dropped = [(split, *item) for split in splits for item in split.tally.dropped.items()]
+    if dropped:
+        lines += ["| split | rows | why | such as |", "|---|---|---|---|"]
+        lines += [
+            f"| {split.name} | {len(rows)} | {_cell(reason)} | {_cell('; '.join(rows[:SHOWN]))} |"
+            for split, reason, rows in dropped
+        ]
+    else:
+        lines.append("None.")
+    if dataset.get("loader") == "codeforces_x":
+        lines += ["", "Rows are counted as the source has them, before it is split."]
+    if language:
+        lines += ["", f"## The first prompt, in {language.title}", "", *_indented(splits[0].sample)]
+    return "\n".join(lines) + "\n"
+
+
+def _counts(counter: Counter[str]) -> str:
+    return ", ".join(name if len(counter) == 1 else f"{name} {count}" for name, count in counter.most_common())
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())
+
+
+def _indented(text: str) -> list[str]:
+    return ["    " + line if line else "" for line in text.split("\n")]  # whatever fences the prompt has
+
+
+def _write_text(path: Path, text: str) -> None:
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
+
+
+languages.register()
+
+
+@hydra.main(version_base="1.3", config_path=str(load.ROOT / "conf"), config_name="prepare")
+def main(config: DictConfig) -> None:
+    try:
+        OmegaConf.resolve(config)
+        prepare(config)
+    except (DataError, LanguageError, SandboxError, RootfsError, OmegaConfBaseException, OSError) as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()
