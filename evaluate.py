@@ -17,6 +17,7 @@ import hashlib
 import json
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ def run(config: DictConfig) -> dict[str, Any]:
         raise choice.ConfigError(f"samples is {config.samples}; it must be 1 or more")
     task = open_task(config)
     checkpoint = checkpoint_folder(config.checkpoint)
-    folder = results_folder(config, checkpoint)
+    folder = results_folder(config, checkpoint, task)
     samples = Samples(folder)
     sampling = Sampling(
         config.temperature,
@@ -125,14 +126,15 @@ def checkpoint_folder(name: str | None) -> Path | None:
     return found
 
 
-def results_folder(config: DictConfig, checkpoint: Path | None) -> Path:
-    """The folder of this evaluation, made if it is new. The same settings have the same folder.
+def results_folder(config: DictConfig, checkpoint: Path | None, task: Task) -> Path:
+    """The folder of this evaluation, made if it is new. The same settings on the same data have the same folder.
 
     Raises RunError when `results` names the folder of an evaluation with other settings.
     """
     plain: Any = OmegaConf.to_container(config, resolve=True)
     settings = {key: value for key, value in plain.items() if key not in NOT_IN_HASH}
     settings["checkpoint"] = str(checkpoint.resolve()) if checkpoint else None
+    settings["data"] = fingerprint(task)
     text = OmegaConf.to_yaml(OmegaConf.create(settings))
     name = f"{dataset_name(config)}-{config.language.name}-{config.model.name}"
     digest = hashlib.sha256(text.encode()).hexdigest()[:8]
@@ -148,6 +150,15 @@ def results_folder(config: DictConfig, checkpoint: Path | None) -> Path:
     if different := run_folder.difference(OmegaConf.create(settings), folder):
         raise RunError(f"results folder {folder} belongs to another {different}; name another folder")
     return folder
+
+
+def fingerprint(task: Task) -> str:
+    """A hash of the problems and their tests: an evaluation does not go on with others than it began with."""
+    digest = hashlib.sha256()
+    for problem in task.problems:
+        tests = getattr(problem.tests, "packed", problem.tests)  # packed tests stay packed
+        digest.update(repr((replace(problem, tests=()), tests)).encode())
+    return digest.hexdigest()[:16]
 
 
 _open: tuple[str, Generator] | None = None  # the jobs of a sweep over languages share one model

@@ -112,7 +112,7 @@ def test_what_has_no_verdict_is_verified_and_not_drawn_again(
     rows = pq.read_table(whole / "samples.parquet").to_pylist()
     rows[0]["verdict"], rows[1]["verdict"] = None, "infrastructure_error"
     config = composed(*QUICK, few, f"results={tmp_path}")
-    evaluate.results_folder(config, None)
+    evaluate.results_folder(config, None, evaluate.open_task(config))
     samples = evaluate.Samples(tmp_path)
     for row in rows:
         samples.add(row)
@@ -127,12 +127,23 @@ def test_other_settings_are_not_mixed_in(whole: Path, few: str) -> None:
         evaluate.run(composed(*QUICK, few, "temperature=0.5", f"results={whole}"))
 
 
-def test_equal_settings_have_one_folder(few: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_equal_settings_and_data_have_one_folder(few: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    folder = evaluate.results_folder(composed(few), None)
-    assert folder.parent == Path("scores") and folder.name.startswith("starter-lua-tiny-")
-    assert evaluate.results_folder(composed(few, "sandbox.workers=1", "k=[1]"), None) == folder
-    assert evaluate.results_folder(composed(few, "seed=1"), None) != folder
+
+    def folder(*overrides: str) -> Path:
+        config = composed(*overrides)
+        return evaluate.results_folder(config, None, evaluate.open_task(config))
+
+    first = folder(few)
+    assert first.parent == Path("scores") and first.name.startswith("starter-lua-tiny-")
+    assert folder(few, "sandbox.workers=1", "k=[1]") == first
+    assert folder(few, "seed=1") != first
+    rows = Path(few.partition("=")[2]).read_text()
+    changed = tmp_path / "heldout.jsonl"
+    changed.write_text(rows)
+    same = folder(f"dataset.heldout={changed}")
+    changed.write_text(rows.replace('"output": "', '"output": "1'))
+    assert folder(f"dataset.heldout={changed}") != same
 
 
 def test_multipl_e_from_the_command_line(tmp_path: Path) -> None:
