@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import hydra
+import yaml
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
@@ -135,7 +136,7 @@ def results_folder(config: DictConfig, checkpoint: Path | None, task: Task) -> P
     settings = {key: value for key, value in plain.items() if key not in NOT_IN_HASH}
     settings["checkpoint"] = str(checkpoint.resolve()) if checkpoint else None
     settings["data"] = fingerprint(task)
-    text = OmegaConf.to_yaml(OmegaConf.create(settings))
+    text = yaml.safe_dump(settings, sort_keys=False)
     name = f"{dataset_name(config)}-{config.language.name}-{config.model.name}"
     digest = hashlib.sha256(text.encode()).hexdigest()[:8]
     folder = Path(config.results).expanduser() if config.results else Path("scores") / f"{name}-{digest}"
@@ -147,7 +148,7 @@ def results_folder(config: DictConfig, checkpoint: Path | None, task: Task) -> P
             run_folder.write(path, text)
     except OSError as error:
         raise RunError(f"cannot write into results folder {folder} ({error.strerror})") from None
-    if different := run_folder.difference(OmegaConf.create(settings), folder):
+    if different := run_folder.difference(settings, folder):
         raise RunError(f"results folder {folder} belongs to another {different}; name another folder")
     return folder
 
@@ -202,6 +203,8 @@ def main(config: DictConfig) -> None:
         run(config)
     except ERRORS as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("error: interrupted before the first answer")
 
 
 if __name__ == "__main__":

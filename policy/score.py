@@ -13,6 +13,7 @@ from sandbox.job import Status
 
 Row = dict[str, Any]  # a sample: the columns of policy/samples.py
 
+UNVERIFIED = "unverified"  # an answer whose verdict never came
 RESAMPLES = 10_000
 BATCH = 500  # resamples at once: bounds memory
 
@@ -61,7 +62,7 @@ def scores(rows: Iterable[Row], ks: Sequence[int]) -> dict[str, Any]:
     for problem, group in by_problem.items():
         known = [row for row in group if judged(row)]
         passed = sum(row["verdict"] == Status.PASSED for row in known)
-        verdicts = Counter(row["verdict"] for row in group)
+        verdicts = Counter(row["verdict"] or UNVERIFIED for row in group)
         table.append({"problem": problem, "samples": len(known), "passed": passed, "verdicts": dict(verdicts)})
     found: dict[str, Any] = {}
     for k in sorted(set(ks)):
@@ -73,7 +74,7 @@ def scores(rows: Iterable[Row], ks: Sequence[int]) -> dict[str, Any]:
         **found,
         "problems": len(table),
         "samples": len(flat),
-        "verdicts": shares(row["verdict"] for row in flat),
+        "verdicts": shares(row["verdict"] or UNVERIFIED for row in flat),
         "infrastructure_errors": sum(not judged(row) for row in flat),
         "unfinished": sum(not row["finished"] for row in flat) / len(flat) if flat else 0.0,
         "completion_tokens": sum(row["completion_tokens"] for row in flat),

@@ -146,6 +146,18 @@ def test_equal_settings_and_data_have_one_folder(few: str, tmp_path: Path, monke
     assert folder(f"dataset.heldout={changed}") != same
 
 
+def test_a_language_may_hold_what_looks_like_an_interpolation(
+    few: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "shell.yaml").write_text("prompt: 'Use ${x:-1}'\nfilename: a.sh\nexecute: 'sh a.sh ${x:-1}'\n")
+    monkeypatch.setenv("AGNOSTICS_LANGUAGES", str(tmp_path))
+    config = composed(few, "language=shell", f"results={tmp_path}/out")
+    task = evaluate.open_task(config)
+    assert task.language.execute == "sh a.sh ${x:-1}"
+    for _ in range(2):
+        evaluate.results_folder(config, None, task)
+
+
 def test_multipl_e_from_the_command_line(tmp_path: Path) -> None:
     row = {
         "name": "Ours_0_one",

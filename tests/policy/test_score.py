@@ -45,16 +45,16 @@ def test_an_interval_of_equal_values_has_no_width() -> None:
     assert interval([0.25] * 7) == (0.25, 0.25)
 
 
-def row(problem: str, sample: int, verdict: str) -> dict[str, Any]:
+def row(problem: str, sample: int, verdict: str | None) -> dict[str, Any]:
     return {"problem": problem, "sample": sample, "verdict": verdict, "finished": True, "completion_tokens": 10}
 
 
 def test_scores() -> None:
-    verdicts = {
+    verdicts: dict[str, list[str | None]] = {
         "a": ["passed", "passed", "wrong_output", "wrong_output"],
         "b": ["timeout", "no_program", "wrong_output", "passed"],
         "c": ["infrastructure_error", "passed", "passed", "passed"],
-        "d": ["infrastructure_error"] * 4,
+        "d": ["infrastructure_error"] * 3 + [None],
     }
     found = scores([row(p, n, v) for p, group in verdicts.items() for n, v in enumerate(group)], [1, 3, 4, 5])
     assert found["pass@1"]["value"] == pytest.approx((0.5 + 0.25 + 1.0) / 3)
@@ -64,6 +64,7 @@ def test_scores() -> None:
     assert "pass@5" not in found
     assert (found["problems"], found["samples"], found["infrastructure_errors"]) == (4, 16, 5)
     assert found["verdicts"]["passed"] == 6 / 16
+    assert found["verdicts"]["unverified"] == 1 / 16
     assert sum(found["verdicts"].values()) == pytest.approx(1.0)
     assert found["per_problem"][1] == {
         "problem": "b",
