@@ -78,7 +78,6 @@ class Samples:
             return False
         with self._lock:
             rows, self._fresh = list(self._fresh.values()), {}
-        self.parts.mkdir(exist_ok=True)
         number = max((int(path.stem.split("_")[1]) for path in self.parts.glob("part_*.parquet")), default=0) + 1
         self._write(self.parts / f"part_{number:06d}.parquet", rows, old)
         self.seconds += old
@@ -99,5 +98,9 @@ class Samples:
     def _write(self, path: Path, rows: list[Row], seconds: float) -> None:
         part = path.with_name("." + path.name + ".part")
         table = pa.Table.from_pylist(rows, schema=SCHEMA)
-        pq.write_table(table.replace_schema_metadata({SECONDS: str(seconds)}), part)
-        part.replace(path)
+        try:
+            path.parent.mkdir(exist_ok=True)
+            pq.write_table(table.replace_schema_metadata({SECONDS: str(seconds)}), part)
+            part.replace(path)
+        except OSError as error:
+            raise RunError(f"cannot write {path} ({error}); mend that, and the same command goes on") from None

@@ -102,3 +102,11 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "samples.parquet").write_bytes(b"PAR1 but no more")
     with pytest.raises(RunError, match=r"samples\.parquet.*remove it"):
         Samples(tmp_path)
+
+
+def test_what_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "samples").write_text("in the way")
+    samples = Samples(tmp_path)
+    samples.add(row("a", 0))
+    with pytest.raises(RunError, match="the same command goes on"):
+        samples.flush(now=True)
