@@ -91,8 +91,13 @@ def save_random(shape: str, folder: Path) -> None:
         pad_token=source.pad_token,
     )
     tokenizer.chat_template = source.chat_template
-    special = {"eos_token_id": source.eos_token_id, "pad_token_id": source.pad_token_id, "bos_token_id": None}
-    config = Qwen3Config(**SHAPES[shape], **special, max_position_embeddings=4096, tie_word_embeddings=True)
+    special: dict[str, Any] = {
+        "eos_token_id": source.eos_token_id,
+        "pad_token_id": source.pad_token_id,
+        "bos_token_id": None,
+    }
+    size: dict[str, Any] = SHAPES[shape]
+    config = Qwen3Config(**size, **special, max_position_embeddings=4096, tie_word_embeddings=True)
     torch.manual_seed(0)
     with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
         model: Any = Qwen3ForCausalLM(config)
@@ -105,7 +110,7 @@ def rank(text: str, folder: str) -> None:
     """One rank of a run: train.py's, but for rewards and checkpoints."""
     lots = random.Random(0)  # the same on every rank
     train.reward.of = lambda *_: float(lots.random() < 1 / 3)
-    train.checkpoint.save = lambda *_, **__: None
+    setattr(train.checkpoint, "save", lambda *_, **__: None)  # noqa: B010 (mypy)
     train.run(text, folder)
 
 

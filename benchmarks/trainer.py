@@ -32,7 +32,7 @@ import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -95,7 +95,8 @@ class Task:
 def model_config(task: Task) -> DictConfig:
     config = OmegaConf.load(ROOT / "conf" / "model" / f"{MODELS[task.model][0]}.yaml")
     assert isinstance(config, DictConfig)
-    return OmegaConf.merge(config, {"path": task.path, "compute_dtype": "bfloat16", "gradient_checkpointing": True})
+    changes = {"path": task.path, "compute_dtype": "bfloat16", "gradient_checkpointing": True}
+    return cast(DictConfig, OmegaConf.merge(config, changes))
 
 
 def texts(policy: Policy, count: int) -> list[list[int]]:
@@ -368,7 +369,8 @@ def table(results: dict[str, dict[str, Figures]]) -> str:
 
 def ratios(results: dict[str, dict[str, Figures]]) -> dict[str, float | None]:
     """Worst over the cases: time to TRL's fastest, memory to TRL as it comes, by vocabulary. None: not run."""
-    times, memories = [], {"49k": [], "152k": []}
+    times: list[float] = []
+    memories: dict[str, list[float]] = {"49k": [], "152k": []}
     for case, sides in results.items():
         theirs = [figures for side, figures in sides.items() if side != "ours"]
         if "ours" not in sides or not theirs:

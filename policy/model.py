@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
@@ -15,7 +16,7 @@ from peft import PeftModel
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel
 from transformers.utils.logging import disable_progress_bar
 
 from languages import Language
@@ -43,6 +44,15 @@ def folder(config: DictConfig) -> str:
     return str(importlib.import_module(config.build).ensure())
 
 
+def _outline(source: str) -> PreTrainedModel:
+    """The model's configuration and nothing that takes memory."""
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(source))
+    with contextlib.suppress(OSError):  # a model without a generation config has its ends in the tokenizer
+        model.generation_config = GenerationConfig.from_pretrained(source)
+    return model
+
+
 @dataclass
 class Policy:
     """A model in training (fp32 master weights, or LoRA) or under evaluation, and what turns a problem into tokens."""
@@ -51,6 +61,7 @@ class Policy:
     tokenizer: Any
     config: DictConfig  # the config group `model`
     source: str  # folder or hub id of the weights without adapters
+    outline: bool = False  # the model is its configuration only, without weights
     sharded: bool = False  # over the ranks, by FSDP2
 
     def __post_init__(self) -> None:
@@ -58,11 +69,18 @@ class Policy:
         self.reference: _Scorer | None = None
 
     @classmethod
-    def load(cls, config: DictConfig, checkpoint: Path | None = None, adapters: DictConfig | None = None) -> Policy:
+    def load(
+        cls,
+        config: DictConfig,
+        checkpoint: Path | None = None,
+        adapters: DictConfig | None = None,
+        weights: bool = True,
+    ) -> Policy:
         """Loads `config` (the group `model`), with the weights of `checkpoint` instead of its own if there is one.
 
         `adapters`: the key `lora`; with a rank above 0 the model's own weights are frozen and LoRA is trained. A
-        checkpoint of LoRA needs no such key. Raises ModelError when the weights are not to be had.
+        checkpoint of LoRA needs no such key. `weights=False` loads none where they are not to be merged: enough where
+        another engine samples and nobody trains. Raises ModelError when the weights are not to be had.
         """
         trained = lora.saved_in(checkpoint)
         source = str(checkpoint) if checkpoint and not trained else folder(config)
@@ -70,7 +88,8 @@ class Policy:
         disable_progress_bar()  # a bar for each load and save would bury what the run itself shows
         try:
             tokenizer = AutoTokenizer.from_pretrained(source)
-            model: Any = _pretrained(source, getattr(torch, config.compute_dtype) if frozen else torch.float32)
+            dtype = getattr(torch, config.compute_dtype) if frozen else torch.float32
+            model: Any = _pretrained(source, dtype) if weights or trained else _outline(source)
             if checkpoint is not None and trained:
                 model = lora.load(model, checkpoint)
             elif adapters is not None and frozen:
@@ -82,6 +101,8 @@ class Policy:
             raise ModelError(f"model.path: {source!r} changes its logits after the head, which log-probs here do not")
         if config.gradient_checkpointing:
             model.gradient_checkpointing_enable({"use_reentrant": False})
+        if not weights and not trained:
+            return cls(model, tokenizer, config, source, outline=True)
         return cls(model.to(_device()), tokenizer, config, source)
 
     def keep_reference(self) -> None:
@@ -101,7 +122,7 @@ class Policy:
 
     @property
     def device(self) -> torch.device:
-        return self.model.device
+        return _device() if self.outline else self.model.device
 
     @property
     def eos(self) -> list[int]:
@@ -121,15 +142,13 @@ class Policy:
 
     def chat(self, problem: Problem, language: Language) -> str:
         """The prompt as text: the chat template over the problem's message, reasoning off."""
+        return self.template(messages(problem, language, self.config.system))
+
+    def template(self, chat: list[dict[str, str]]) -> str:
+        """A chat as text, by the model's template and its switches, ready for the model's turn."""
         kwargs: Any = OmegaConf.to_container(self.config.chat_template_kwargs)
-        return str(
-            self.tokenizer.apply_chat_template(
-                messages(problem, language, self.config.system),
-                tokenize=False,
-                add_generation_prompt=True,
-                **kwargs,
-            )
-        )
+        text = self.tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True, **kwargs)
+        return str(text)
 
     def encode(self, prompt: str) -> list[int]:
         """Token ids of a chat prompt, which holds its special tokens already."""

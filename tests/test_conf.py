@@ -19,7 +19,7 @@ CONF = ROOT / "conf"
 OPTIONS = [
     f"{folder.name}={path.stem}"
     for folder in sorted(CONF.iterdir())
-    if folder.is_dir()
+    if folder.is_dir() and folder.name != "protocol"  # evaluate.py's own
     for path in folder.glob("*.yaml")
 ] + [f"language={name}" for name in languages.names()]
 
