@@ -34,7 +34,7 @@ from policy.progress import RunProgress
 from policy.ranks import Ranks, launch
 from policy.rollout import Phases, Rollout, derive_seed, roll_out
 from policy.run_folder import RunError
-from policy.sampler import Sampling, open_sampler
+from policy.sampler import Sampling, TransformersSampler, open_sampler
 from policy.update import SCHEDULES, UpdateError, learning_rate, update
 from policy.watchdog import Watchdog
 from problems import load
@@ -62,7 +62,9 @@ def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
     policy = Policy.load(config.model, resumed, config.lora)
     if loss_config.kl:
         policy.keep_reference()
-    sampler = open_sampler(policy, config.rollout, config.seed, ranks)
+    sampler = (
+        open_sampler(policy, config.rollout, config.seed, ranks) if ranks.samples else TransformersSampler(policy, 1)
+    )
     if config.shard:
         policy.shard()
     optimizer = adamw(policy, config.optimizer)
@@ -76,6 +78,9 @@ def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
         checkpoint.save(folder / "checkpoints", step, policy, optimizer, score, config.checkpoint.keep, ranks)
         if ranks.first:
             learning_curve(journal.rows(), folder / "learning_curve.png", folder.name)
+
+    def saves(step: int) -> bool:
+        return step == steps or due(step, config.checkpoint.every)
 
     def measure(step: int) -> dict[str, float]:
         nonlocal score
@@ -118,10 +123,11 @@ def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
         if first == 0:
             journal.log({"step": 0, **measure(0)})
 
+        ahead: tuple[list[Rollout], Phases] | None = None  # the next batch, where it was sampled during this update
         for step in range(first, steps):  # `step` updates are done
             started = time.perf_counter()
             watchdog.phase("sampling")
-            rollouts, phases = sample(step)
+            rollouts, phases = ahead or sample(step)
             if ranks.any(interruption.asked):  # what was sampled is sampled again on resume
                 save(step)
                 raise RunError(interruption.farewell(step, folder))
@@ -132,19 +138,28 @@ def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
                 parameters["lr"] = rate
             update_started = time.perf_counter()
             sampler.sleep()
-            figures = update(
-                policy,
-                optimizer,
-                rollouts,
-                loss_config,
-                sampling,
-                config.optimizer,
-                config.epochs_per_batch,
-                config.rollout.max_sampler_gap,
-                ranks,
-            )
+            figures = {}
+            if ranks.trains:
+                figures = update(
+                    policy,
+                    optimizer,
+                    rollouts,
+                    loss_config,
+                    sampling,
+                    config.optimizer,
+                    config.epochs_per_batch,
+                    config.rollout.max_sampler_gap,
+                    ranks,
+                )
             updated = time.perf_counter()
+            # Ranks that only sample are here while the others update. Not before a checkpoint: a run that goes on from
+            # it has no older weights to sample with.
+            overlaps = config.samplers and not saves(step + 1)
+            ahead = sample(step + 1) if overlaps else None
+            synced = time.perf_counter()
             watchdog.phase("weight sync")
+            figures = ranks.agree(lambda: figures)  # noqa: B023 (called at once)
+            ranks.hand_over(policy.trainable())
             sampler.sync()
             ended = time.perf_counter()
 
@@ -164,7 +179,7 @@ def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
                 "seconds/sample": phases.sample,
                 "seconds/wait": phases.wait,
                 "seconds/update": updated - update_started,
-                "seconds/sync": ended - updated,
+                "seconds/sync": ended - synced,
                 "seconds/step": ended - started,
                 "wait_share": phases.wait / (ended - started),
                 "sampled_tokens": phases.tokens,
@@ -178,7 +193,7 @@ def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
                 row |= measure(done)
             journal.log(row)
             progress.step(row)
-            if done == steps or due(done, config.checkpoint.every):
+            if saves(done):
                 watchdog.phase("checkpoint")
                 save(done)
         progress.say(f"done: {folder}/checkpoints/step_{steps:06d} is a model that from_pretrained loads")
@@ -284,13 +299,18 @@ def check_ranks(config: DictConfig) -> None:
         raise choice.ConfigError(
             "shard=true needs gpus= above 1 and rollout=vllm: transformers' generate wants all weights"
         )
+    if not isinstance(config.samplers, int) or not 0 <= config.samplers < config.gpus:
+        raise choice.ConfigError(f"samplers is {config.samplers!r}; of gpus={config.gpus} at least one must train")
+    if config.samplers and config.shard:
+        raise choice.ConfigError("samplers= goes with whole weights on every rank, not with shard=true")
 
 
 def run(text: str, folder: str) -> None:
     """One rank of a run, from its resolved config as YAML."""
-    ranks = Ranks.join()
+    config = cast(DictConfig, OmegaConf.create(text))
+    ranks = Ranks.join(config.samplers)
     try:
-        train(cast(DictConfig, OmegaConf.create(text)), Path(folder), ranks)
+        train(config, Path(folder), ranks)
     except ERRORS as error:
         sys.exit(f"error: {error}" if ranks.first else f"error on rank {ranks.rank}: {error}")
     finally:

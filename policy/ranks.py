@@ -8,6 +8,9 @@ Every rank samples its share of a batch and verifies it; all rollouts are then g
 and metrics are computed from the whole batch by the same code on one rank as on sixteen. Each takes its share of the
 micro-batches, and gradients are summed. What ranks send each other are pickles between processes of this run; what a
 program printed travels in them as a string.
+
+With `samplers=4` the last four ranks only sample, one step ahead, while the others update: their weights are one update
+old, which the loss corrects for (`loss.correction`).
 """
 
 from __future__ import annotations
@@ -34,9 +37,11 @@ SILENCE = timedelta(hours=2)  # one rank may wait for another's sampling and ver
 class Ranks:
     rank: int = 0
     world: int = 1
+    samplers: int = 0  # the last so many only sample; 0: all sample and train in turn
+    training: Any = None  # torch's process group of those that train; None: all
 
     @classmethod
-    def join(cls) -> Ranks:
+    def join(cls, samplers: int = 0) -> Ranks:
         """This process's place among the ranks that torchrun or `launch` started; alone if none did."""
         if not cls.started():
             return cls()
@@ -45,7 +50,22 @@ class Ranks:
         if not dist.is_initialized():
             # gloo carries what lies on the CPU, such as gathered rollouts
             dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=SILENCE)
-        return cls(dist.get_rank(), dist.get_world_size())
+        world = dist.get_world_size()
+        training = dist.new_group(list(range(world - samplers))) if samplers else None
+        return cls(dist.get_rank(), world, samplers, training)
+
+    @property
+    def trainers(self) -> int:
+        """How many ranks train: the first ones."""
+        return self.world - self.samplers
+
+    @property
+    def trains(self) -> bool:
+        return self.rank < self.trainers
+
+    @property
+    def samples(self) -> bool:
+        return not self.samplers or not self.trains
 
     @staticmethod
     def started() -> bool:
@@ -64,16 +84,13 @@ class Ranks:
         return self.rank == 0
 
     def share(self, count: int) -> range:
-        """This rank's part of `count` items: the parts are contiguous, in order of rank, and differ by at most one."""
-        return range(self.rank * count // self.world, (self.rank + 1) * count // self.world)
+        """This rank's part of `count` items to sample; parts are contiguous, in order of rank, as equal as can be."""
+        parts, number = (self.samplers, self.rank - self.trainers) if self.samplers else (self.world, self.rank)
+        return range(number * count // parts, (number + 1) * count // parts) if self.samples else range(0)
 
     def gather(self, items: list[Any]) -> list[Any]:
         """The items of all ranks, in order of rank, on every rank."""
-        if self.world == 1:
-            return items
-        parts: list[Any] = [None] * self.world
-        dist.all_gather_object(parts, items)
-        return [item for part in parts for item in part]
+        return _gather(items, self.world, None)
 
     def any(self, flag: object) -> bool:
         """Whether the flag is set on any rank."""
@@ -88,27 +105,39 @@ class Ranks:
         return box[0]
 
     def sum(self, totals: dict[str, float]) -> dict[str, float]:
-        """Adds up, key by key, what all ranks have."""
-        if self.world == 1:
-            return totals
-        parts = self.gather([totals])
+        """Adds up, key by key, what all training ranks have."""
+        parts = _gather([totals], self.trainers, self.training)
         return {key: math.fsum(part.get(key, 0.0) for part in parts) for key in {k: None for p in parts for k in p}}
 
     def sum_gradients(self, parameters: Iterable[Tensor]) -> None:
-        """Replaces each gradient by its sum over the ranks; where a rank has none, it counts as zero."""
-        if self.world == 1:
+        """Replaces each gradient by its sum over the training ranks; where a rank has none, it counts as zero."""
+        if self.trainers == 1:
             return
         pending = []
         for parameter in parameters:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
-            pending.append(dist.all_reduce(parameter.grad, async_op=True))
+            pending.append(dist.all_reduce(parameter.grad, group=self.training, async_op=True))
         for work in pending:
             work.wait()
+
+    def hand_over(self, parameters: Iterable[Tensor]) -> None:
+        """Gives the weights of the first rank to the ranks that only sample."""
+        if self.samplers:
+            for parameter in parameters:
+                dist.broadcast(parameter.data, 0)
 
     def leave(self) -> None:
         if dist.is_initialized():
             dist.destroy_process_group()
+
+
+def _gather(items: list[Any], world: int, group: Any) -> list[Any]:
+    if world == 1:
+        return items
+    parts: list[Any] = [None] * world
+    dist.all_gather_object(parts, items, group)
+    return [item for part in parts for item in part]
 
 
 def whole(tensor: Tensor) -> Tensor:

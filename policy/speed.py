@@ -24,7 +24,7 @@ def utilisation(policy: Policy, tokens: float, seconds: float, ranks: Ranks) -> 
     tied = policy.model.config.tie_word_embeddings
     counted = [p for p in parameters.values() if tied or p is not embedding]
     flops = tokens * sum((6 if p.requires_grad else 4) * p.numel() for p in counted)
-    rate = flops / max(seconds, 1e-9) / ranks.world
+    rate = flops / max(seconds, 1e-9) / ranks.trainers
     name = torch.cuda.get_device_name() if policy.device.type == "cuda" else ""
     peak = next((peak for part, peak in PEAKS.items() if part in name), None)
     return {"tflops": rate / 1e12} | ({"mfu": rate / peak} if peak else {})

@@ -99,8 +99,8 @@ def batch_size(rollouts: Sequence[Rollout], max_new_tokens: int) -> BatchSize:
 
 def shares(micros: list[MicroBatch], ranks: Ranks, in_step: bool) -> list[MicroBatch]:
     """This rank's micro-batches. `in_step`: every rank gets as many, as FSDP2's gathering of weights needs."""
-    own = micros[ranks.rank :: ranks.world]
-    if in_step and micros and len(own) < math.ceil(len(micros) / ranks.world):
+    own = micros[ranks.rank :: ranks.trainers]
+    if in_step and micros and len(own) < math.ceil(len(micros) / ranks.trainers):
         own.append(replace(micros[-1], counts=False))
     return own
 
@@ -139,7 +139,7 @@ def update(
         sums: dict[str, float] = defaultdict(float)
         trained = [rollout for rollout in rollouts if trains(rollout, bool(loss_config.kl))]
         micros = list(
-            micro_batches(trained, policy, budget(trained, config.token_budget, ranks.world), bool(loss_config.kl))
+            micro_batches(trained, policy, budget(trained, config.token_budget, ranks.trainers), bool(loss_config.kl))
         )
         for number, micro in enumerate(shares(micros, ranks, in_step=policy.sharded)):
             where = (micro.prompt, micro.tokens, micro.mask, sampling.temperature)
@@ -150,7 +150,7 @@ def update(
                 logp, before, micro.sampled, micro.advantages, micro.mask, size, loss_config, reference
             )
             # FSDP2 averages over the ranks where a sum is due
-            scale = (ranks.world if policy.sharded else 1) * micro.counts
+            scale = (ranks.trainers if policy.sharded else 1) * micro.counts
             (loss * scale).backward()
             if micro.counts:
                 sums["loss"] += float(loss.detach()) / epochs

@@ -123,6 +123,40 @@ def test_two_ranks_train_one_policy(tmp_path: Path, few: str) -> None:
         assert row["sampler_gap"] < 1e-3, "both ranks' samples are scored under one policy"
 
 
+def test_one_rank_samples_ahead_while_the_other_trains(tmp_path: Path, few: str) -> None:
+    """Batches sampled during an update are one update old, and say so; those after a checkpoint are not."""
+    folder = tmp_path / "run"
+    changes = (
+        "checkpoint.every=2",
+        "optimizer.learning_rate=1e-3",
+        "optimizer.schedule=constant",
+        "optimizer.warmup=0",
+    )
+    done = run(*SMALL, *changes, few, "group=16", "steps=4", "gpus=2", "samplers=1", f"run_dir={folder}")
+    assert done.returncode == 0, done.stderr
+    assert [row["step"] for row in rows(folder)] == [0, 1, 2, 3, 4]
+    gaps = {row["step"]: row["sampler_gap"] for row in rows(folder)[1:] if row["trained_tokens"]}
+    assert {2, 4} <= set(gaps), "a step without signal: choose another seed"
+    assert all(gap > 1e-3 for step, gap in gaps.items() if step in (2, 4)), gaps
+    assert all(gap < 1e-3 for step, gap in gaps.items() if step in (1, 3)), gaps
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["gpus=0"], "gpus is 0"),
+        (["gpus=2", "samplers=2"], "samplers is 2; of gpus=2 at least one must train"),
+        (["gpus=2", "shard=true"], "shard=true needs gpus= above 1 and rollout=vllm"),
+    ],
+)
+def test_ranks_that_cannot_be_are_refused(overrides: list[str], words: str) -> None:
+    languages.register()
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        config = compose("train", overrides)
+    with pytest.raises(ERRORS, match=words):
+        train.check_ranks(config)
+
+
 def test_a_mistake_on_several_ranks_is_one_sentence(tmp_path: Path, few: str) -> None:
     done = run(*SMALL, few, "gpus=2", "steps=1", "model.path=/no/such/model", f"run_dir={tmp_path}/run")
     refused(done, "model.path: cannot load '/no/such/model'")
