@@ -1,33 +1,119 @@
-"""Scores a model on a data set's split in one language: the share of its programs that pass every test (pass@1).
+"""Scores a model on a benchmark in one language: the share of its programs that pass every test, as pass@k.
 
-    python evaluate.py checkpoint=runs/lua-tiny-20261121-120000
-    python evaluate.py model=smollm2_135m language=python dataset=ladder samples=4
-    python evaluate.py -m language=lua,python
+    python evaluate.py checkpoint=runs/lua-tiny-20261121-120000 protocol=heldout
+    python evaluate.py model=qwen_coder_1.5b rollout=vllm dataset=multipl_e samples=1
+    python evaluate.py -m language=lua,julia,r model=qwen3_4b dataset=ladder
 
-The same road as training's held-out evaluation, so the same seed and samples give the figure the run reported.
+By default the paper's protocol: 20 samples a problem at temperature 0.2, up to 1,024 new tokens, reasoning off, the
+language named and not explained. Every answer is verified as it comes and kept; a command that was stopped goes on
+when it is run again. `python -m policy.matrix` gathers the scores of many commands, `python -m policy.compare` tests
+two against each other. docs/evaluation.md explains the figures.
 """
 
 from __future__ import annotations
 
+import gc
+import hashlib
 import json
+import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import hydra
+import yaml
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
 import languages
-from policy import run_folder
+from policy import choice, heldout, report, run_folder, score
 from policy.errors import ERRORS
-from policy.journal import write_rollouts
-from policy.model import Policy
+from policy.evaluation import collect, missing
+from policy.generator import EndpointGenerator, Generator, LocalGenerator
 from policy.run_folder import RunError
-from policy.sampler import Sampling, open_sampler
-from policy.score import evaluate
-from problems import load
+from policy.sampler import Sampling
+from policy.samples import Samples
+from problems import answer, load
+from problems.multipl_e import MultiplE
+from problems.task import Stdio, Task
 from sandbox.pool import open_pool
+
+NOT_IN_HASH = ("results", "sandbox", "k")  # what changes no sample
+
+
+def run(config: DictConfig) -> dict[str, Any]:
+    """One model, benchmark and language. Returns the scores (policy/score.py)."""
+    choice.check("extract", config.extract, answer.RULES)
+    if config.samples < 1:
+        raise choice.ConfigError(f"samples is {config.samples}; it must be 1 or more")
+    task = open_task(config)
+    checkpoint = checkpoint_folder(config.checkpoint)
+    folder = results_folder(config, checkpoint, task)
+    samples = Samples(folder)
+    sampling = Sampling(
+        config.temperature,
+        config.rollout.max_new_tokens,
+        config.rollout.top_p,
+        config.rollout.max_prompt_tokens,
+        task.stop,
+    )
+    seed = heldout.draw_seed(config.seed)
+    asked = len(task.problems) * config.samples
+    generator: Generator | None = None
+    with open_pool([task.language], **config.sandbox) as pool:
+        try:
+            if missing(task, config.samples, samples):
+                generator = open_generator(config, checkpoint, folder)
+            collect(task, generator, pool, samples, config.samples, sampling, seed)
+        except KeyboardInterrupt:
+            raise RunError(
+                f"interrupted: {len(samples.rows)} of {asked} answers are kept in {folder}; the same command goes on"
+            ) from None
+    if not samples.rows:
+        raise RunError(f"the model answered nothing ({generator.trouble if generator else 'nothing was asked'})")
+    found = {
+        "model": str(config.model.name) if checkpoint is None else str(checkpoint),
+        "dataset": dataset_name(config),
+        "language": task.language.name,
+        "protocol": {
+            "samples": config.samples,
+            "temperature": config.temperature,
+            "max_new_tokens": config.rollout.max_new_tokens,
+            "prefix": config.prefix,
+            "extract": config.extract,
+        },
+        "seconds": samples.seconds,
+        "unanswered": asked - len(samples.rows),
+        **score.scores((samples.rows[key] for key in sorted(samples.rows)), config.k),
+    }
+    run_folder.write(folder / "scores.json", json.dumps(found, indent=2))
+    run_folder.write(folder / "scores.md", report.page(found))
+    show(found, folder)
+    if generator is not None and generator.trouble:
+        print(f"{found['unanswered']} answers are missing, and the same command asks again: {generator.trouble}")
+    return found
+
+
+def open_task(config: DictConfig) -> Task:
+    """The benchmark of the config group `dataset`, in the language."""
+    language = languages.from_config(config.language)
+    if config.dataset.name == "multipl_e":
+        task = MultiplE.load(config.dataset, language)
+        return MultiplE(task.problems[: config.limit], task.language, task.style)
+    problems = load.load(config.dataset, config.split)[: config.limit]
+    return Stdio(problems, language, config.extract, config.prefix)
+
+
+def dataset_name(config: DictConfig) -> str:
+    """The benchmark as a name: with its part, and what of it was taken."""
+    parts = [config.dataset.name]
+    if config.dataset.name == "multipl_e":
+        parts += [config.dataset.root, *(["chat"] if config.dataset.style == "chat" else [])]
+    elif config.split != "heldout":
+        parts.append(config.split)
+    return "-".join([*parts, *([f"first{config.limit}"] if config.limit else [])])
 
 
 def checkpoint_folder(name: str | None) -> Path | None:
@@ -41,30 +127,69 @@ def checkpoint_folder(name: str | None) -> Path | None:
     return found
 
 
-def run(config: DictConfig) -> dict[str, float]:
-    language = languages.from_config(config.language)
-    problems = load.load(config.dataset, config.split)
-    policy = Policy.load(config.model, checkpoint_folder(config.checkpoint))
-    sampler = open_sampler(policy, config.rollout, config.seed)
-    sampling = Sampling(
-        config.temperature, config.rollout.max_new_tokens, max_prompt_tokens=config.rollout.max_prompt_tokens
-    )
-    with open_pool([language], **config.sandbox) as pool:
-        rollouts, scores = evaluate(
-            policy, sampler, pool, problems, language, config.samples, sampling, config.seed, config.extract
-        )
-    table = Table(title=f"{policy.source} in {language.title} on {config.dataset.name} ({config.split})")
-    table.add_column("score")
-    table.add_column(f"{len(problems)} problems x {config.samples} samples, T = {config.temperature}", justify="right")
-    for name, value in scores.items():
-        table.add_row(name.removeprefix("heldout/"), f"{value:.4f}")
-    Console().print(table)
-    if config.results:
-        folder = Path(config.results).expanduser()
+def results_folder(config: DictConfig, checkpoint: Path | None, task: Task) -> Path:
+    """The folder of this evaluation, made if it is new. The same settings on the same data have the same folder.
+
+    Raises RunError when `results` names the folder of an evaluation with other settings.
+    """
+    plain: Any = OmegaConf.to_container(config, resolve=True)
+    settings = {key: value for key, value in plain.items() if key not in NOT_IN_HASH}
+    settings["checkpoint"] = str(checkpoint.resolve()) if checkpoint else None
+    settings["data"] = fingerprint(task)
+    text = yaml.safe_dump(settings, sort_keys=False)
+    name = f"{dataset_name(config)}-{config.language.name}-{config.model.name}"
+    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    folder = Path(config.results).expanduser() if config.results else Path("scores") / f"{name}-{digest}"
+    path = folder / run_folder.CONFIG
+    try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_rollouts(folder / "rollouts.parquet", rollouts)
-        run_folder.write(folder / "scores.json", json.dumps(scores, indent=2))
-    return scores
+        if not path.exists():
+            run_folder.write(folder / "versions.json", json.dumps(run_folder.versions(), indent=2))
+            run_folder.write(path, text)
+    except OSError as error:
+        raise RunError(f"cannot write into results folder {folder} ({error.strerror})") from None
+    if different := run_folder.difference(settings, folder):
+        raise RunError(f"results folder {folder} belongs to another {different}; name another folder")
+    return folder
+
+
+def fingerprint(task: Task) -> str:
+    """A hash of the problems and their tests: an evaluation does not go on with others than it began with."""
+    digest = hashlib.sha256()
+    for problem in task.problems:
+        tests = getattr(problem.tests, "packed", problem.tests)  # packed tests stay packed
+        digest.update(repr((replace(problem, tests=()), tests)).encode())
+    return digest.hexdigest()[:16]
+
+
+_open: tuple[str, Generator] | None = None  # the jobs of a sweep over languages share one model
+
+
+def open_generator(config: DictConfig, checkpoint: Path | None, folder: Path) -> Generator:
+    """The model behind its endpoint, or opened here, or still open from the job before."""
+    global _open
+    if "base_url" in config.model:
+        if checkpoint is not None:
+            raise choice.ConfigError("checkpoint goes with a model on this machine, not with model=endpoint")
+        return EndpointGenerator(config.model, folder)
+    key = repr((OmegaConf.to_container(config.model), OmegaConf.to_container(config.rollout), checkpoint, config.seed))
+    if _open is None or _open[0] != key:
+        _open = None
+        gc.collect()  # the memory of the model before it
+        _open = key, LocalGenerator.open(config.model, config.rollout, checkpoint, config.seed)
+    return _open[1]
+
+
+def show(found: dict[str, Any], folder: Path) -> None:
+    """The scores as a table on the terminal."""
+    protocol = found["protocol"]
+    table = Table(title=f"{found['model']} in {found['language']} on {found['dataset']}")
+    table.add_column("score")
+    table.add_column(f"{found['problems']} problems x {protocol['samples']}, T = {protocol['temperature']}")
+    for line in report.lines(found):
+        table.add_row(*line)
+    Console().print(table)
+    Console().print(f"samples and scores: {folder}", highlight=False, soft_wrap=True)
 
 
 languages.register()
@@ -72,11 +197,14 @@ languages.register()
 
 @hydra.main(version_base="1.3", config_path=str(Path(__file__).parent / "conf"), config_name="evaluate")
 def main(config: DictConfig) -> None:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: with everything kept
     try:
         OmegaConf.resolve(config)
         run(config)
     except ERRORS as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("error: interrupted before the first answer")
 
 
 if __name__ == "__main__":

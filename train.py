@@ -25,6 +25,7 @@ from omegaconf import DictConfig, OmegaConf
 import languages
 from policy import checkpoint, choice, reward, run_folder, speed
 from policy.errors import ERRORS
+from policy.heldout import evaluate, pass_at_1, verdict_shares
 from policy.journal import Journal, learning_curve
 from policy.loss import LossConfig, group_advantages
 from policy.model import Policy
@@ -34,7 +35,6 @@ from policy.ranks import Ranks, launch
 from policy.rollout import Phases, Rollout, derive_seed, roll_out
 from policy.run_folder import RunError
 from policy.sampler import Sampling, open_sampler
-from policy.score import evaluate, pass_at_1, verdict_shares
 from policy.update import SCHEDULES, UpdateError, learning_rate, update
 from policy.watchdog import Watchdog
 from problems import load
@@ -243,7 +243,8 @@ def adamw(policy: Policy, config: DictConfig) -> torch.optim.Optimizer:
         {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": config.weight_decay},
         {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=tuple(config.betas), eps=config.eps)
+    betas = tuple(config.betas)
+    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=betas, eps=config.eps, fused=True)
 
 
 class Interruption:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from omegaconf.errors import OmegaConfBaseException
 
 from languages import LanguageError
+from policy.chat import EndpointError
 from policy.checkpoint import CheckpointError
 from policy.choice import ConfigError
 from policy.model import ModelError
@@ -19,6 +20,7 @@ ERRORS = (
     LanguageError,
     DataError,
     ModelError,
+    EndpointError,
     RunError,
     CheckpointError,
     SamplerGapError,

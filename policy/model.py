@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
@@ -15,11 +16,12 @@ from peft import PeftModel
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
-from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel
 from transformers.utils.logging import disable_progress_bar
 
 from languages import Language
 from policy import lora
+from policy.attention import hidden_states
 from policy.logprob import token_logprobs
 from policy.ranks import whole
 from problems.problem import Problem
@@ -35,9 +37,20 @@ def folder(config: DictConfig) -> str:
 
     `model.build` names a module of ours whose `ensure()` builds the model if needed (`policy.tiny`, `policy.smollm2`).
     """
+    if "base_url" in config:
+        raise ModelError("model=endpoint has no weights here; evaluate.py and reformulate.py can ask it, no other can")
     if config.path:
         return str(config.path)
     return str(importlib.import_module(config.build).ensure())
+
+
+def _outline(source: str) -> PreTrainedModel:
+    """The model's configuration and nothing that takes memory."""
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(source))
+    with contextlib.suppress(OSError):  # a model without a generation config has its ends in the tokenizer
+        model.generation_config = GenerationConfig.from_pretrained(source)
+    return model
 
 
 @dataclass
@@ -48,6 +61,7 @@ class Policy:
     tokenizer: Any
     config: DictConfig  # the config group `model`
     source: str  # folder or hub id of the weights without adapters
+    outline: bool = False  # the model is its configuration only, without weights
     sharded: bool = False  # over the ranks, by FSDP2
 
     def __post_init__(self) -> None:
@@ -55,11 +69,18 @@ class Policy:
         self.reference: _Scorer | None = None
 
     @classmethod
-    def load(cls, config: DictConfig, checkpoint: Path | None = None, adapters: DictConfig | None = None) -> Policy:
+    def load(
+        cls,
+        config: DictConfig,
+        checkpoint: Path | None = None,
+        adapters: DictConfig | None = None,
+        weights: bool = True,
+    ) -> Policy:
         """Loads `config` (the group `model`), with the weights of `checkpoint` instead of its own if there is one.
 
         `adapters`: the key `lora`; with a rank above 0 the model's own weights are frozen and LoRA is trained. A
-        checkpoint of LoRA needs no such key. Raises ModelError when the weights are not to be had.
+        checkpoint of LoRA needs no such key. `weights=False` loads none where they are not to be merged: enough where
+        another engine samples and nobody trains. Raises ModelError when the weights are not to be had.
         """
         trained = lora.saved_in(checkpoint)
         source = str(checkpoint) if checkpoint and not trained else folder(config)
@@ -67,7 +88,8 @@ class Policy:
         disable_progress_bar()  # a bar for each load and save would bury what the run itself shows
         try:
             tokenizer = AutoTokenizer.from_pretrained(source)
-            model: Any = _pretrained(source, getattr(torch, config.compute_dtype) if frozen else torch.float32)
+            dtype = getattr(torch, config.compute_dtype) if frozen else torch.float32
+            model: Any = _pretrained(source, dtype) if weights or trained else _outline(source)
             if checkpoint is not None and trained:
                 model = lora.load(model, checkpoint)
             elif adapters is not None and frozen:
@@ -79,6 +101,8 @@ class Policy:
             raise ModelError(f"model.path: {source!r} changes its logits after the head, which log-probs here do not")
         if config.gradient_checkpointing:
             model.gradient_checkpointing_enable({"use_reentrant": False})
+        if not weights and not trained:
+            return cls(model, tokenizer, config, source, outline=True)
         return cls(model.to(_device()), tokenizer, config, source)
 
     def keep_reference(self) -> None:
@@ -98,7 +122,7 @@ class Policy:
 
     @property
     def device(self) -> torch.device:
-        return self.model.device
+        return _device() if self.outline else self.model.device
 
     @property
     def eos(self) -> list[int]:
@@ -118,15 +142,13 @@ class Policy:
 
     def chat(self, problem: Problem, language: Language) -> str:
         """The prompt as text: the chat template over the problem's message, reasoning off."""
+        return self.template(messages(problem, language, self.config.system))
+
+    def template(self, chat: list[dict[str, str]]) -> str:
+        """A chat as text, by the model's template and its switches, ready for the model's turn."""
         kwargs: Any = OmegaConf.to_container(self.config.chat_template_kwargs)
-        return str(
-            self.tokenizer.apply_chat_template(
-                messages(problem, language, self.config.system),
-                tokenize=False,
-                add_generation_prompt=True,
-                **kwargs,
-            )
-        )
+        text = self.tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True, **kwargs)
+        return str(text)
 
     def encode(self, prompt: str) -> list[int]:
         """Token ids of a chat prompt, which holds its special tokens already."""
@@ -142,12 +164,10 @@ class Policy:
     ) -> tuple[Tensor, Tensor]:
         """Log-probs of completions of ONE prompt, and entropies, both [rows, tokens] in nats; 0 where masked.
 
-        `completions` [rows, tokens] right-padded, `mask` [rows, tokens] True for real tokens. The prompt is encoded
-        once, and its keys and values (with their gradient) are shared by all rows: with a group of 32 short
-        completions that is most of the work saved. Under gradient checkpointing, which forbids a cache, the prompt is
-        repeated instead; the result is the same.
+        `completions` [rows, tokens] right-padded, `mask` [rows, tokens] True for real tokens. The prompt is computed
+        once for all rows (`policy.attention`): with a group of short completions that is most of the work saved.
         """
-        ids = torch.tensor([list(prompt)], device=self.device)  # [1, prompt]
+        ids = torch.tensor(prompt, device=self.device)  # [prompt]
         with self.autocast():
             logp, entropy = self.scorer(ids, completions, mask, temperature)  # [rows, tokens], [rows, tokens]
         return logp, entropy
@@ -157,7 +177,7 @@ class Policy:
         self, prompt: Sequence[int], completions: Tensor, mask: Tensor, temperature: float
     ) -> Tensor:
         """Log-probs [rows, tokens] by the weights that training began with; arguments as for `logprobs`."""
-        ids = torch.tensor([list(prompt)], device=self.device)  # [1, prompt]
+        ids = torch.tensor(prompt, device=self.device)  # [prompt]
         scorer: Any = self.reference or self.scorer
         model: Any = self.model
         with self.autocast(), nullcontext() if self.reference else model.disable_adapter():
@@ -197,24 +217,12 @@ class _Scorer(nn.Module):
         self.model = model
 
     def forward(self, prompt: Tensor, completions: Tensor, mask: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
-        """`prompt` [1, prompt]; the rest and the result as `Policy.logprobs`."""
-        rows, tokens = completions.shape
-        body, head = self.model.get_decoder(), self.model.get_output_embeddings()
-        if self.model.is_gradient_checkpointing and self.model.training:
-            whole = torch.cat([prompt.expand(rows, -1), completions], 1)  # [rows, prompt + tokens]
-            hidden = body(input_ids=whole, use_cache=False).last_hidden_state  # [rows, prompt + tokens, width]
-            states = hidden[:, prompt.shape[1] - 1 : -1]  # [rows, tokens, width]
-        else:
-            cache = DynamicCache(config=self.model.config)
-            first = body(input_ids=prompt, past_key_values=cache, use_cache=True).last_hidden_state
-            states = first[:, -1:].expand(rows, -1, -1)  # [rows, 1, width], predicts each row's first token
-            if tokens > 1:
-                cache.batch_repeat_interleave(rows)
-                inner = body(input_ids=completions[:, :-1], past_key_values=cache, use_cache=True)
-                states = torch.cat([states, inner.last_hidden_state], 1)  # [rows, tokens, width]
+        """`prompt` [prompt]; the rest and the result as `Policy.logprobs`."""
+        states = hidden_states(self.model, prompt, completions)  # [rows, tokens, width]
+        head = self.model.get_output_embeddings()
         logp, entropy = token_logprobs(states[mask], head.weight, completions[mask], temperature)  # [loss tokens]
         place = mask.nonzero(as_tuple=True)
-        shape = (rows, tokens)
+        shape = completions.shape
         return (
             logp.new_zeros(shape).index_put(place, logp),  # [rows, tokens]
             entropy.new_zeros(shape).index_put(place, entropy),  # [rows, tokens]

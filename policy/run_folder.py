@@ -10,8 +10,8 @@ from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import yaml
 from omegaconf import DictConfig, OmegaConf
-from yaml import YAMLError
 
 from policy import choice
 from policy.checkpoint import checkpoints
@@ -22,6 +22,9 @@ NOT_COMPARED = (
     "run_dir",
     "resume",
     "wandb",
+    "rows",
+    "sandbox.workers",
+    *(f"model.{key}" for key in ("key_env", "concurrency", "timeout_s", "retries")),
 )  # what may differ between a run and the command that continues it
 
 
@@ -53,11 +56,12 @@ def find(config: DictConfig, runs: Path = Path("runs")) -> Path:
         if (folder / CONFIG).exists():
             if config.resume != "auto":
                 raise RunError(f"run_dir {folder} holds a run already; add resume=auto to continue it, or name another")
-            if different := _difference(config, folder):
+            if different := difference(OmegaConf.to_container(config, resolve=True), folder):
                 raise RunError(f"run_dir {folder} was started with another {different}; name another folder")
         return folder
     if config.resume == "auto":
-        same = [path.parent for path in runs.glob(f"*/{CONFIG}") if not _difference(config, path.parent)]
+        here = OmegaConf.to_container(config, resolve=True)
+        same = [path.parent for path in runs.glob(f"*/{CONFIG}") if not difference(here, path.parent)]
         if same:
             return max(same, key=lambda path: (path / CONFIG).stat().st_ctime_ns)
     name = f"{config.language.name}-{config.model.name}-{datetime.now():%Y%m%d-%H%M%S}"
@@ -68,16 +72,17 @@ def find(config: DictConfig, runs: Path = Path("runs")) -> Path:
     return folder
 
 
-def _difference(config: DictConfig, folder: Path) -> str | None:
-    """The first key in which `config` and the run of `folder` differ, as `key (value there, value here)`, or None."""
+def difference(here: object, folder: Path) -> str | None:
+    """The first key in which a resolved config and the run of `folder` differ, as `key (value there, value here)`, or
+    None."""
     try:
-        there = OmegaConf.to_container(OmegaConf.load(folder / CONFIG))
-    except (OSError, ValueError, YAMLError) as error:
+        # Plain YAML: a `${` that a language file holds is its own, and no interpolation.
+        there = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
         return f"{CONFIG}, which cannot be read ({type(error).__name__})"
-    here = OmegaConf.to_container(config, resolve=True)
     flat_there, flat_here = _flatten(there), _flatten(here)
     for key in sorted({*flat_there, *flat_here}):
-        if key.partition(".")[0] not in NOT_COMPARED and flat_there.get(key) != flat_here.get(key):
+        if not {key, key.partition(".")[0]} & set(NOT_COMPARED) and flat_there.get(key) != flat_here.get(key):
             return f"{key} ({flat_there.get(key)!r} there, {flat_here.get(key)!r} here)"
     return None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -21,6 +21,8 @@ from policy import choice
 from policy.model import Policy
 from policy.ranks import Ranks
 
+STOP_TOKENS = 12  # a stop text is looked for in so many of the last tokens: enough for 12 characters
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -30,6 +32,7 @@ class Sampling:
     max_new_tokens: int
     top_p: float = 1.0
     max_prompt_tokens: int = 2048  # a longer prompt is an error, not cut
+    stop: tuple[str, ...] = ()  # texts that end a completion; they may stay in it
 
 
 @dataclass(frozen=True)
@@ -53,8 +56,12 @@ class Sampler(Protocol):
         sampling: Sampling,
         seed: int,
         done: Callable[[int, Completion], None],
+        wanted: Container[int] | None = None,
     ) -> None:
-        """Draws `n` completions of each prompt; `done(index, completion)`, index = prompt * n + number."""
+        """Draws `n` completions of each prompt; `done(index, completion)`, index = prompt * n + number.
+
+        `wanted`: only these indices (None: all); each comes out as it would among all of them.
+        """
 
     def sleep(self) -> None:
         """Frees what the trainer needs for its update; `sync` follows before the next `sample`."""
@@ -94,14 +101,17 @@ class TransformersSampler:
         sampling: Sampling,
         seed: int,
         done: Callable[[int, Completion], None],
+        wanted: Container[int] | None = None,
     ) -> None:
-        torch.manual_seed(seed)
         self.policy.model.eval()
         # Prompts of like length share a batch, so that little is padding.
         order = sorted(range(len(prompts) * n), key=lambda index: (len(prompts[index // n]), index))
         for start in range(0, len(order), self.batch_size):
             indices = order[start : start + self.batch_size]
-            _decode(self.policy, [prompts[index // n] for index in indices], indices, n, sampling, done)
+            if wanted is not None and not any(index in wanted for index in indices):
+                continue
+            torch.manual_seed((seed + start) % 2**63)  # each batch its own: one that is skipped changes no other
+            _decode(self.policy, [prompts[index // n] for index in indices], indices, n, sampling, done, wanted)
 
 
 def _decode(
@@ -111,6 +121,7 @@ def _decode(
     n: int,
     sampling: Sampling,
     done: Callable[[int, Completion], None],
+    wanted: Container[int] | None,
 ) -> None:
     width = max(map(len, prompts))
     ids = torch.full((len(prompts), width), policy.pad)  # [rows, width], padded on the left
@@ -120,10 +131,15 @@ def _decode(
         attention[row, width - len(prompt) :] = 1
 
     def emit(row: int, tokens: list[int], logprobs: list[float], finished: bool) -> None:
-        text = policy.tokenizer.decode(tokens, skip_special_tokens=True)
-        done(indices[row], Completion(indices[row] // n, tokens, logprobs, text, finished))
+        if wanted is None or indices[row] in wanted:
+            text = policy.tokenizer.decode(tokens, skip_special_tokens=True)
+            done(indices[row], Completion(indices[row] // n, tokens, logprobs, text, finished))
 
-    record = _Record(width, sampling.temperature, policy.eos, emit)
+    def stopped(tokens: list[int]) -> bool:
+        text = policy.tokenizer.decode(tokens)
+        return any(stop in text for stop in sampling.stop)
+
+    record = _Record(width, sampling.temperature, policy.eos, emit, stopped if sampling.stop else None)
     greedy = sampling.temperature == 0
     config = GenerationConfig(
         do_sample=not greedy,
@@ -160,8 +176,8 @@ class _Tempered(LogitsProcessor):
 class _Record(StoppingCriteria):
     """Watches generate: notes each sampled token's log-prob and hands a completion on the moment it ends.
 
-    It never asks to stop; transformers' own criteria do that. With a copy of the logits per step, as
-    `output_logits=True` keeps, a long completion at a large vocabulary would need gigabytes.
+    It asks to stop only where a stop text was written; transformers' own criteria do the rest. With a copy of the
+    logits per step, as `output_logits=True` keeps, a long completion at a large vocabulary would need gigabytes.
     """
 
     def __init__(
@@ -170,7 +186,9 @@ class _Record(StoppingCriteria):
         temperature: float,
         eos: list[int],
         emit: Callable[[int, list[int], list[float], bool], None],
+        stopped: Callable[[list[int]], bool] | None,
     ) -> None:
+        self.stopped = stopped  # whether these last tokens hold a stop text
         self.tempered = _Tempered(temperature)
         self.prompt_width = prompt_width
         self.eos = eos
@@ -189,10 +207,14 @@ class _Record(StoppingCriteria):
         self.tokens.append(sampled.cpu())
         self.logprobs.append(logp.float().cpu())
         ended = self.open & torch.isin(sampled, torch.tensor(self.eos, device=sampled.device))  # [rows]
-        for row in ended.nonzero()[:, 0].tolist():
+        halted = torch.zeros_like(ended)  # [rows]
+        if self.stopped is not None:
+            for row in (self.open & ~ended).nonzero()[:, 0].tolist():
+                halted[row] = self.stopped([int(step[row]) for step in self.tokens[-STOP_TOKENS:]])
+        for row in (ended | halted).nonzero()[:, 0].tolist():
             self._hand_on(row, finished=True)
-        self.open = self.open & ~ended  # [rows]
-        return torch.zeros_like(ended)  # [rows]
+        self.open = self.open & ~(ended | halted)  # [rows]
+        return halted  # [rows]
 
     def emit_unfinished(self) -> None:
         """Hands on the completions that were cut at max_new_tokens."""

@@ -8,7 +8,7 @@ even where it is tied to the embedding: left out, vLLM keeps the old head and sa
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Any
 
 import torch
@@ -32,7 +32,7 @@ class VllmSampler:
         from vllm import LLM  # slow to import, and only this engine wants it
 
         self.policy = policy
-        self.can_sleep = policy.device.type == "cuda"
+        self.can_sleep = policy.device.type == "cuda" and not policy.outline
         state = torch.get_rng_state()
         self.engine = LLM(
             model=policy.source,
@@ -42,7 +42,9 @@ class VllmSampler:
             gpu_memory_utilization=config.gpu_memory_utilization,
             max_num_seqs=config.batch_size,
             enable_sleep_mode=self.can_sleep,
-            enforce_eager=not self.can_sleep,
+            enforce_eager=policy.device.type == "cpu",
+            # On a CPU, a prompt cut in two kills a request with a seed: its generator cannot be set back (vLLM 0.32).
+            enable_chunked_prefill=policy.device.type != "cpu",
             logprobs_mode="processed_logprobs",  # under the sampling temperature, as the trainer's
             disable_log_stats=True,
             # one engine a rank, in the process group that is there already
@@ -60,6 +62,7 @@ class VllmSampler:
         sampling: Sampling,
         seed: int,
         done: Callable[[int, Completion], None],
+        wanted: Container[int] | None = None,
     ) -> None:
         from vllm import RequestOutput, SamplingParams
         from vllm.sampling_params import RequestOutputKind
@@ -67,6 +70,8 @@ class VllmSampler:
         engine = self.engine.llm_engine
         indices: dict[str, int] = {}
         for index in range(len(prompts) * n):
+            if wanted is not None and index not in wanted:
+                continue
             parameters = SamplingParams(
                 temperature=sampling.temperature,
                 top_p=sampling.top_p,
@@ -74,6 +79,7 @@ class VllmSampler:
                 logprobs=0,  # of the sampled token alone
                 seed=(seed + index) % 2**63,
                 stop_token_ids=self.policy.eos,
+                stop=list(sampling.stop),
                 output_kind=RequestOutputKind.FINAL_ONLY,
             )
             self.requests += 1

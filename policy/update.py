@@ -156,8 +156,7 @@ def update(
                 sums["loss"] += float(loss.detach()) / epochs
                 sums["entropy"] += float(entropy.sum())
                 sums["tokens"] += int(micro.mask.sum())
-                repeats = len(micro.indices) if policy.model.is_gradient_checkpointing else 1
-                sums["passed_tokens"] += repeats * len(micro.prompt) + int(micro.mask.sum())
+                sums["passed_tokens"] += len(micro.prompt) + int(micro.mask.sum())
                 for name, value in parts.items():
                     sums[name] += float(value)
         return sums

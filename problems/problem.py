@@ -48,6 +48,7 @@ class Problem:
         for key in ("id", "statement", "input_format", "output_format", "notes"):
             if not isinstance(row.get(key, ""), str):
                 raise DataError(f"{where}: key {key!r} must be a string, not {type(row[key]).__name__}")
+            _check_text(row.get(key, ""), f"{where}: key {key!r}")
         for key in ("examples", "tier"):
             value = row.get(key, 0)
             if not isinstance(value, int) or isinstance(value, bool) or value < 0:
@@ -83,11 +84,22 @@ def _tests(rows: Any, where: str) -> tuple[Test, ...]:
             raise DataError(f"{where}: test {n} must be an object with the keys input, output")
         if not isinstance(row["input"], str) or not isinstance(row["output"], str):
             raise DataError(f"{where}: test {n}: input and output must be strings")
+        _check_text(row["input"], f"{where}: test {n}: input")
+        _check_text(row["output"], f"{where}: test {n}: output")
     return tuple(Test(row["input"], row["output"]) for row in rows)
 
 
+def _check_text(text: str, what: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"{what} is no Unicode text: character {error.start} is half of a surrogate pair ({text[error.start]!r})"
+        ) from None
+
+
 def _compare(row: Any, where: str) -> Compare:
-    rules = ("exact", "tokens", "decimal", "lines", "float", "checker")
+    rules = ("exact", "tokens", "decimal", "lines", "float", "exit_code", "checker")
     if not isinstance(row, dict) or not set(row) <= {"rule", "tolerance", "checker"}:
         raise DataError(f"{where}: key 'compare' must be an object with the keys rule, tolerance, checker")
     if row.get("rule", "exact") not in rules:

@@ -10,6 +10,7 @@ from languages import Language
 from problems.problem import Problem
 from sandbox.job import Test
 
+LONGEST_EXAMPLE = 10_000  # characters
 HEADINGS = {
     "headings": {part: f"# {part}\n" for part in ("Problem", "Input", "Output", "Example", "Notes", "Language")},
     "bold": {
@@ -33,7 +34,7 @@ def render(problem: Problem, language: Language) -> str:
         ("Problem", problem.statement),
         ("Input", problem.input_format),
         ("Output", problem.output_format),
-        *(("Example", example(test)) for test in problem.tests[: problem.examples]),
+        *(("Example", example(test)) for test in problem.tests[: problem.examples] if _readable(test)),
         ("Notes", problem.notes),
         ("Language", language.prompt),
     ]
@@ -41,8 +42,15 @@ def render(problem: Problem, language: Language) -> str:
     sections = [headings.get(name, "") + part for name, part in parts if part]
     if problem.style == "headings":
         sections.insert(0, f"Write a {language.title} program that solves this problem.")
-    sections.append(f"Answer with the whole program in one ```{language.fence[0]} code block.")
+    # Where neither the first sentence nor a section on the language names it, the last sentence does.
+    what = "program" if problem.style == "headings" or language.prompt else f"{language.title} program"
+    sections.append(f"Answer with the whole {what} in one ```{language.fence[0]} code block.")
     return "\n\n".join(sections)
+
+
+def _readable(test: Test) -> bool:
+    """Whether a test is short enough to be shown: some are megabytes, and would be the whole prompt."""
+    return len(test.input) + len(test.output) <= LONGEST_EXAMPLE
 
 
 def example(test: Test) -> str:

@@ -5,6 +5,7 @@ tokens    the same words, however they are spaced
 decimal   LiveCodeBench's: strip, as many lines, each line equal or all its words equal as decimal numbers
 lines     each line equal after it is stripped (Fortran's list-directed output begins with a blank)
 float     the same words, numbers within an absolute or relative tolerance; NaN equals nothing
+exit_code whatever is printed, a program that ends with exit code 0 is right (MultiPL-E's rule: it holds its own tests)
 checker   not here: a program judges (sandbox/worker.py)
 """
 
@@ -15,7 +16,7 @@ import re
 
 from sandbox.job import Compare
 
-RULES = ("exact", "tokens", "decimal", "lines", "float", "checker")
+RULES = ("exact", "tokens", "decimal", "lines", "float", "exit_code", "checker")
 # one way only to match any text: megabytes of digits take milliseconds, not days
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eEdD][+-]?\d+)?", re.ASCII)
 
@@ -33,6 +34,8 @@ def matches(compare: Compare, output: str, expected: str) -> bool:
             return _decimal(output, expected)
         case "float":
             return _float(output.split(), expected.split(), compare.tolerance)
+        case "exit_code":
+            return True  # a program that failed never comes here
     raise ValueError(f"no comparison rule {compare.rule!r}; the rules are {', '.join(RULES)}")
 
 

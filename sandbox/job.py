@@ -74,7 +74,7 @@ class Checker:
 class Compare:
     """How an output is compared with the expected one: a rule of `sandbox/compare.py`, or a checker program."""
 
-    rule: str = "exact"  # exact | tokens | decimal | lines | float | checker
+    rule: str = "exact"  # exact | tokens | decimal | lines | float | exit_code | checker
     tolerance: float = 1e-6  # rule float: absolute or relative error
     checker: Checker | None = None  # rule checker
 

@@ -169,13 +169,15 @@ def test_a_run_is_not_resumed_with_other_settings(calm: Path, few: str) -> None:
 
 
 def test_evaluate_gives_the_figure_that_the_run_reported(calm: Path, few: str, tmp_path: Path) -> None:
-    done = run(
-        f"checkpoint={calm}", few, "samples=1", "rollout.max_new_tokens=64", f"results={tmp_path}", script="evaluate.py"
-    )
+    lengths = ("samples=1", "rollout.max_new_tokens=64")  # those of SMALL
+    done = run(f"checkpoint={calm}", "protocol=heldout", few, *lengths, f"results={tmp_path}", script="evaluate.py")
     assert done.returncode == 0, done.stderr
     scores = json.loads((tmp_path / "scores.json").read_text())
-    assert scores["heldout/pass@1"] == rows(calm)[-1]["heldout/pass@1"]
-    assert pq.read_table(tmp_path / "rollouts.parquet").num_rows == HELDOUT
+    assert scores["pass@1"]["value"] == pytest.approx(rows(calm)[-1]["heldout/pass@1"])
+    ours = pq.read_table(tmp_path / "samples.parquet").to_pylist()
+    trains = pq.read_table(calm / "rollouts" / "heldout_step_000004.parquet").to_pylist()
+    assert sorted(row["completion"] for row in ours) == sorted(row["completion"] for row in trains)
+    assert len(ours) == HELDOUT
 
 
 def test_a_sweep_runs_every_job(tmp_path: Path, few: str) -> None:

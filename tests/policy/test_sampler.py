@@ -66,6 +66,25 @@ def test_completions_are_handed_on_as_they_end(policy: Policy) -> None:
     assert lengths == sorted(lengths) and lengths[0] < lengths[-1]
 
 
+def test_a_part_is_drawn_as_it_would_be_among_all(policy: Policy) -> None:
+    whole = draw(policy, Sampling(1.0, 16), batch_size=2)
+    part: dict[int, Completion] = {}
+    TransformersSampler(policy, 2).sample(PROMPTS, 3, Sampling(1.0, 16), 0, part.__setitem__, wanted={1, 8})
+    assert part == {index: whole[index] for index in (1, 8)}
+
+
+def test_a_completion_ends_after_a_stop_text(policy: Policy) -> None:
+    whole = draw(policy, Sampling(1.0, 40), n=8)
+    stop = next(c.text[5:7] for c in whole.values() if len(c.text) > 20 and c.text[5:7].isascii())
+    halted = draw(policy, Sampling(1.0, 40, stop=(stop,)), n=8)
+    assert any(completion.text != whole[index].text for index, completion in halted.items())
+    for index, completion in halted.items():
+        assert whole[index].text.startswith(completion.text.rstrip("\ufffd"))
+        if stop in whole[index].text:
+            assert completion.finished and completion.text.endswith(stop)
+            assert completion.text.index(stop) == len(completion.text) - len(stop)
+
+
 def test_an_unknown_engine_is_answered_with_the_choices(policy: Policy) -> None:
     with pytest.raises(ConfigError, match=r"rollout.engine is 'tgi'; the choices are transformers, vllm"):
         open_sampler(policy, OmegaConf.create({"engine": "tgi", "batch_size": 1}), 0)

@@ -18,11 +18,11 @@ from policy.sampler_vllm import VllmSampler
 if __name__ == "__main__":
     model = OmegaConf.create(dict(path=sys.argv[1], compute_dtype="float32", gradient_checkpointing=False))
     rollout = OmegaConf.create(
-        dict(cpu_kv_cache_gib=1, gpu_memory_utilization=0.3, batch_size=16, max_prompt_tokens=64, max_new_tokens=32)
+        dict(cpu_kv_cache_gib=1, gpu_memory_utilization=0.3, batch_size=128, max_prompt_tokens=64, max_new_tokens=32)
     )
     policy = Policy.load(model)
     sampler = VllmSampler(policy, rollout, seed=0)
-    prompts = [[40, 50, 60], [70, 80, 90, 100, 110, 120]]
+    prompts = prompts_before = [[40, 50, 60], [70, 80, 90, 100, 110, 120]]
 
     def draw(temperature, seed=0, n=4):
         seen = {}
@@ -47,6 +47,17 @@ if __name__ == "__main__":
     answer["ends"] = all(
         c.finished == (c.tokens[-1] in policy.eos) and (c.finished or len(c.tokens) == 32) for c in draw(0.7)
     )
+    whole, part = draw(0.7, 5), {}
+    sampler.sample(prompts, 4, Sampling(0.7, 32), 5, lambda i, c: part.__setitem__(i, c), wanted={1, 6})
+    answer["part"] = {i: c.tokens for i, c in part.items()} == {i: whole[i].tokens for i in (1, 6)}
+    stop = whole[0].text[3:5]
+    sampler.sample(prompts, 4, Sampling(0.7, 32, stop=(stop,)), 5, lambda i, c: part.__setitem__(i, c))
+    answer["stopped"] = part[0].finished and len(part[0].tokens) < len(whole[0].tokens) and stop in part[0].text
+    # More prompt tokens than vLLM takes in one step: some prompt would be cut in two, which a seed must survive.
+    prompts, many = [[40 + n % 50] * 60 for n in range(120)], {}
+    sampler.sample(prompts, 1, Sampling(0.7, 4), 5, lambda i, c: many.__setitem__(i, c))
+    answer["many"] = len(many)
+    prompts = prompts_before
     torch.manual_seed(1)
     with torch.no_grad():
         for parameter in policy.model.parameters():
@@ -81,4 +92,5 @@ def test_weights_are_synced_and_log_probs_agree(toy_folder: Path) -> None:
     assert answer["gap unsynced"] > 0.2, "the test's change of weights must be one that a stale engine shows"
     assert answer["greedy synced"] != answer["greedy before"]
     assert answer["greedy synced"] == answer["greedy expected"]
+    assert answer["part"] and answer["stopped"] and answer["many"] == 120
     assert answer["same seed"] and not answer["other seed"] and answer["ends"]

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -39,7 +40,7 @@ def front_and_body(card: Path) -> tuple[dict[str, object], str]:
 
 
 def test_a_data_set_is_written_with_splits_prompts_and_card(tmp_path: Path) -> None:
-    rows = [mbpp(1), mbpp(2, tests=[]), mbpp(11), b'{"half', mbpp(601)]
+    rows: list[Any] = [mbpp(1), mbpp(2, tests=[]), mbpp(11), b'{"half', mbpp(601)]
     source = write_lines(tmp_path / "source.jsonl", rows)
     done = prepare(tmp_path, "dataset=mbpp_x", f"dataset.path={source}", "language=lua", "out=made")
     assert done.returncode == 0, done.stderr

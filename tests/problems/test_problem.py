@@ -76,3 +76,17 @@ def test_a_bad_row_is_named(case: str, tmp_path: Path) -> None:
         list(read_jsonl(path))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_test_of_100_megabytes_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "large.jsonl"
+    row = {"id": "a", "statement": "s", "tests": [{"input": "1\n" * 50_000_000, "output": "x"}]}
+    path.write_text(json.dumps(row) + "\n")
+    (problem,) = read_jsonl(path)
+    assert len(problem.tests[0].input) == 100_000_000
+
+
+def test_half_a_surrogate_pair_is_refused() -> None:
+    row = json.loads('{"id": "a", "statement": "s\\ud83d", "tests": [{"input": "", "output": ""}]}')
+    with pytest.raises(DataError, match=r"here: key 'statement' is no Unicode text: character 1"):
+        Problem.from_row(row, "here")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import languages
 from problems.problem import Problem
 from problems.prompt import messages, render
@@ -38,3 +40,17 @@ def test_parts_that_are_not_given_leave_no_heading() -> None:
 def test_the_system_message_is_the_models_own_switch() -> None:
     assert [m["role"] for m in messages(PROBLEM, LUA)] == ["user"]
     assert messages(PROBLEM, LUA, "/no_think")[0] == {"role": "system", "content": "/no_think"}
+
+
+def test_an_example_too_long_to_read_is_left_out() -> None:
+    tests = (Test("x" * 100_000_000, "long"), Test("2 3", "5"))
+    text = render(Problem("p", "Count.", tests, examples=2), LUA)
+    assert "2 3" in text and len(text) < 2_000
+
+
+def test_a_language_without_a_prompt_is_only_named() -> None:
+    text = render(PROBLEM, replace(LUA, prompt=""))
+    assert "Write a Lua program" in text and "# Language" not in text and "LuaJIT" not in text
+    for style in ("bold", "plain"):
+        text = render(replace(PROBLEM, style=style), replace(LUA, prompt=""))
+        assert "whole Lua program in one ```lua code block" in text and "Language" not in text

@@ -229,7 +229,7 @@ from sandbox.job import Compare
 n = 5_000_000
 for output in ("1" * n + "x", "1" * (n // 2) + "." + "1" * (n // 2) + "x", "1e" + "9" * n, "1 " * (n // 2),
                "1\\n" * (n // 2), "x" + " " * n + "x", "0." + "0" * n + "1"):
-    for rule in RULES[:-1]:
+    for rule in RULES[:-2]:
         assert not matches(Compare(rule), output, "2")
 """
 

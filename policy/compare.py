@@ -1,0 +1,97 @@
+"""Tests two evaluations against each other, problem by problem:
+
+    python -m policy.compare scores/A scores/B
+
+The difference of their pass@1 with its 95 % interval (paired bootstrap over problems), and the p-value of a paired
+permutation test: how often would a difference as large come about if, in each problem, it were chance which of the two
+results is A's? Problems that only one of them has are left out, and counted.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from policy.score import resampled_means
+from problems.problem import DataError
+
+PERMUTATIONS = 100_000
+BATCH = 1_000  # permutations at once: bounds memory
+
+
+def compare(a: dict[str, Any], b: dict[str, Any], seed: int = 0) -> dict[str, float]:
+    """Two scores.json -> {difference (B - A), low, high, p, problems, left_out}. Raises DataError."""
+    if a["dataset"] != b["dataset"]:
+        raise DataError(f"the two evaluations have other data sets ({a['dataset']}, {b['dataset']}): nothing to pair")
+    ours, theirs = _by_problem(a), _by_problem(b)
+    shared = sorted(set(ours) & set(theirs))
+    if not shared:
+        raise DataError("the two evaluations have no problem in common")
+    gaps = np.array([theirs[problem] - ours[problem] for problem in shared])  # [problems]
+    low, high = np.percentile(resampled_means(gaps, seed), [2.5, 97.5])
+    return {
+        "difference": float(gaps.mean()),
+        "low": float(low),
+        "high": float(high),
+        "p": p_value(gaps, seed),
+        "problems": len(shared),
+        "left_out": len(set(ours) ^ set(theirs)),
+    }
+
+
+def p_value(gaps: np.ndarray, seed: int = 0) -> float:
+    """Two-sided p of a paired permutation test on `gaps` [problems]: each may as well have the other sign.
+
+    Problems without a gap change nothing. The observed labelling is one of those counted, so p is never 0.
+    """
+    gaps = gaps[gaps != 0]
+    if not len(gaps):
+        return 1.0
+    random = np.random.default_rng(seed)
+    observed = abs(gaps.sum()) - 1e-9  # equal sums may differ in their last bits
+    larger = 0
+    for _ in range(PERMUTATIONS // BATCH):
+        signs = random.choice([-1.0, 1.0], size=(BATCH, len(gaps)))
+        larger += int((abs(signs @ gaps) >= observed).sum())
+    return (larger + 1) / (PERMUTATIONS + 1)
+
+
+def _by_problem(found: dict[str, Any]) -> dict[str, float]:
+    return {row["problem"]: row["passed"] / row["samples"] for row in found["per_problem"] if row["samples"]}
+
+
+def read(name: str) -> dict[str, Any]:
+    """The scores of an evaluation's folder. Raises DataError."""
+    path = Path(name).expanduser()
+    path = path / "scores.json" if path.is_dir() else path
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        found["dataset"], found["per_problem"], found["pass@1"]["value"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path} is not the scores.json of a finished evaluation ({error!r})") from None
+    return dict(found)
+
+
+def main(arguments: list[str]) -> None:
+    if len(arguments) != 2:
+        sys.exit("error: name two evaluations: python -m policy.compare scores/A scores/B")
+    try:
+        a, b = map(read, arguments)
+        found = compare(a, b)
+    except DataError as error:
+        sys.exit(f"error: {error}")
+    for name, scores in (("A", a), ("B", b)):
+        print(f"{name}: {100 * scores['pass@1']['value']:.1f} %  {scores['model']} in {scores['language']}")
+    print(
+        f"B - A: {100 * found['difference']:+.1f} points, 95 % interval [{100 * found['low']:+.1f}, "
+        f"{100 * found['high']:+.1f}], p = {found['p']:.4f}, {found['problems']} problems"
+        + (f" ({found['left_out']} that only one has are left out)" if found["left_out"] else "")
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,52 @@
+"""Training's held-out evaluation, and the scores of a batch of rollouts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from languages import Language
+from policy.model import Policy
+from policy.ranks import Ranks
+from policy.rollout import Rollout, derive_seed, roll_out
+from policy.sampler import Sampler, Sampling
+from policy.score import shares
+from problems.problem import Problem
+from sandbox.executor import Executor
+from sandbox.job import Status
+
+
+def pass_at_1(rollouts: Sequence[Rollout]) -> float:
+    """The share of rollouts that passed; infrastructure errors are left out. 0 when nothing is left."""
+    known = [r.verdict.passed for r in rollouts if r.verdict.status is not Status.INFRASTRUCTURE_ERROR]
+    return sum(known) / len(known) if known else 0.0
+
+
+def verdict_shares(rollouts: Sequence[Rollout], prefix: str) -> dict[str, float]:
+    """The share of each verdict that occurs, keyed `<prefix><verdict>`."""
+    return {f"{prefix}{key}": share for key, share in shares(r.verdict.status.value for r in rollouts).items()}
+
+
+def draw_seed(seed: int) -> int:
+    """The seed that held-out samples are drawn with: `train.py` and `evaluate.py` draw the same."""
+    return derive_seed(seed, "heldout")
+
+
+def evaluate(
+    policy: Policy,
+    sampler: Sampler,
+    pool: Executor,
+    problems: Sequence[Problem],
+    language: Language,
+    samples: int,
+    sampling: Sampling,
+    seed: int,
+    rule: str,
+    ranks: Ranks = Ranks(),  # noqa: B008 (a constant)
+) -> tuple[list[Rollout], dict[str, float]]:
+    """`samples` rollouts of each problem, and their scores, for training. The same arguments give the same scores on a
+    CPU, and `evaluate.py protocol=heldout` gives them too."""
+    rollouts, phases = roll_out(
+        policy, sampler, pool, problems, language, samples, sampling, draw_seed(seed), rule, ranks
+    )
+    scores = {"heldout/pass@1": pass_at_1(rollouts), "heldout/seconds": phases.sample + phases.wait}
+    return rollouts, scores | verdict_shares(rollouts, "heldout/verdict/")

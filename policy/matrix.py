@@ -1,0 +1,49 @@
+"""Gathers scores into one table a benchmark, models by languages, in Markdown:
+
+    python evaluate.py -m language=lua,julia,r model=qwen3_4b dataset=ladder
+    python -m policy.matrix             # of scores/; or name other folders
+
+A cell is pass@1 in percent with its 95 % interval. Only evaluations with the same protocol share a table.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+
+from policy import report
+from policy.compare import read
+from policy.report import Scores
+from problems.problem import DataError
+
+
+def matrix(found: Iterable[Scores]) -> str:
+    """The tables of many scores.json, as Markdown."""
+    groups: dict[tuple[str, str], dict[str, dict[str, str]]] = defaultdict(lambda: defaultdict(dict))
+    for scores in found:
+        protocol = ", ".join(f"{key} {value}" for key, value in scores["protocol"].items())
+        groups[scores["dataset"], protocol][scores["model"]][scores["language"]] = report.percent(scores["pass@1"])
+    pages = []
+    for (dataset, protocol), models in sorted(groups.items()):
+        languages = sorted({language for cells in models.values() for language in cells})
+        rows = [
+            [model, *(cells.get(language, "") for language in languages)] for model, cells in sorted(models.items())
+        ]
+        pages.append(f"## {dataset} ({protocol})\n\n" + report.table(["model", *languages], rows))
+    return "\n".join(pages)
+
+
+def main(folders: list[str]) -> None:
+    paths = sorted(path for folder in folders for path in Path(folder).expanduser().rglob("scores.json"))
+    if not paths:
+        sys.exit(f"error: there is no scores.json under {', '.join(folders)}")
+    try:
+        print(matrix(read(str(path)) for path in paths), end="")
+    except DataError as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:] or ["scores"])

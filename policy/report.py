@@ -1,0 +1,53 @@
+"""Scores for people: lines of a table, and a page in Markdown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Scores = dict[str, Any]  # a scores.json
+
+
+def percent(score: dict[str, float]) -> str:
+    """A score with its interval, in percent."""
+    return f"{100 * score['value']:.1f} [{100 * score['low']:.1f}, {100 * score['high']:.1f}]"
+
+
+def lines(found: Scores) -> list[tuple[str, str]]:
+    """(name, value) of everything but the problems."""
+    rows = [(f"{key}, % [95 % interval]", percent(value)) for key, value in found.items() if key.startswith("pass@")]
+    rows += [(status, f"{100 * share:.1f} %") for status, share in found["verdicts"].items()]
+    if found["infrastructure_errors"]:
+        rows.append(("left out: infrastructure errors", str(found["infrastructure_errors"])))
+    if found["unanswered"]:
+        rows.append(("left out: never answered", str(found["unanswered"])))
+    rows.append(("cut at max_new_tokens", f"{100 * found['unfinished']:.1f} %"))
+    rows.append(("tokens an answer", f"{found['completion_tokens'] / max(1, found['samples']):.0f}"))
+    rows.append(("seconds", f"{found['seconds']:.0f}"))
+    return rows
+
+
+def table(header: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table, its first column to the left, the others to the right."""
+    rule = ["---"] + ["---:"] * (len(header) - 1)
+    cells = [[cell.replace("|", "\\|") for cell in row] for row in [header, rule, *rows]]
+    return "".join(f"| {' | '.join(row)} |\n" for row in cells)
+
+
+def page(found: Scores) -> str:
+    """The whole of a scores.json as a Markdown page."""
+    protocol = ", ".join(f"{key} {value}" for key, value in found["protocol"].items())
+    problems = [
+        [row["problem"], str(row["samples"]), str(row["passed"]), _verdicts(row["verdicts"])]
+        for row in found["per_problem"]
+    ]
+    return (
+        f"# {found['model']} in {found['language']} on {found['dataset']}\n\n"
+        f"{found['problems']} problems, {found['samples']} samples ({protocol}).\n\n"
+        + table(["score", "value"], [list(line) for line in lines(found)])
+        + "\n"
+        + table(["problem", "samples", "passed", "verdicts"], problems)
+    )
+
+
+def _verdicts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {status}" for status, count in sorted(counts.items(), key=lambda item: -item[1]))

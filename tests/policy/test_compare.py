@@ -1,0 +1,98 @@
+"""The paired test: exact on small cases, silent where there is nothing, and usable from the command line."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from policy import matrix
+from policy.compare import compare, p_value, read
+from problems.problem import DataError
+from tests.conftest import ROOT
+
+
+def result(passed: list[int], samples: int = 4, model: str = "A", language: str = "lua") -> dict[str, Any]:
+    value = sum(passed) / samples / len(passed)
+    return {
+        "model": model,
+        "dataset": "ladder",
+        "language": language,
+        "protocol": {"samples": samples, "temperature": 0.2},
+        "pass@1": {"value": value, "low": value - 0.1, "high": value + 0.1},
+        "per_problem": [{"problem": f"p{n}", "samples": samples, "passed": count} for n, count in enumerate(passed)],
+    }
+
+
+def test_p_is_the_share_of_sign_changes_that_reach_the_difference() -> None:
+    gaps = np.array([0.5, 0.25, -0.25, 0.75, 0.5, 0.0])
+    signs = np.array(list(product([-1, 1], repeat=len(gaps))))
+    exact = (abs(signs @ gaps) >= abs(gaps.sum()) - 1e-9).mean()
+    assert p_value(gaps) == pytest.approx(exact, abs=0.01)
+
+
+def test_equal_results_differ_by_nothing() -> None:
+    found = compare(result([1, 2, 3, 0]), result([1, 2, 3, 0]))
+    assert (found["difference"], found["low"], found["high"], found["p"]) == (0.0, 0.0, 0.0, 1.0)
+
+
+def test_a_clear_difference_is_found_and_chance_is_not() -> None:
+    random = np.random.default_rng(1)
+    worse = random.integers(0, 3, 80)
+    better = compare(result(worse.tolist()), result((worse + 2).tolist()))
+    assert better["difference"] == pytest.approx(0.5) and better["low"] > 0.4 and better["p"] < 0.001
+    chance = [
+        compare(result(random.integers(0, 5, 30).tolist()), result(random.integers(0, 5, 30).tolist()))["p"] < 0.05
+        for _ in range(20)
+    ]
+    assert sum(chance) <= 4
+
+
+def test_problems_of_one_side_only_are_left_out_and_counted() -> None:
+    found = compare(result([4, 4, 0]), result([4, 4, 0, 2, 2]))
+    assert (found["problems"], found["left_out"], found["difference"]) == (3, 2, 0.0)
+
+
+def test_other_data_sets_are_not_compared() -> None:
+    with pytest.raises(DataError, match="ladder, starter"):
+        compare(result([1]), {**result([1]), "dataset": "starter"})
+
+
+def test_the_command(tmp_path: Path) -> None:
+    for name, passed in (("a", [0, 1, 2, 3]), ("b", [4, 4, 4, 4])):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "scores.json").write_text(json.dumps(result(passed)))
+    command = [sys.executable, "-m", "policy.compare", str(tmp_path / "a"), str(tmp_path / "b")]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "B - A: +62.5 points" in done.stdout and "4 problems" in done.stdout
+    done = subprocess.run([*command[:-1], str(tmp_path)], capture_output=True, text=True, cwd=ROOT, timeout=120)
+    assert done.returncode == 1 and "scores.json" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_damaged_scores_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "scores.json"
+    path.write_text('{"dataset": "ladder"')
+    with pytest.raises(DataError, match=str(path)):
+        read(str(tmp_path))
+
+
+def test_a_matrix_has_models_by_languages_and_a_table_a_protocol() -> None:
+    text = matrix.matrix(
+        [
+            result([4, 4], model="A", language="lua"),
+            result([2, 0], model="A", language="r"),
+            result([0, 0], model="B", language="r"),
+            result([1, 1], samples=1, model="B", language="lua"),
+        ]
+    )
+    assert "| model | lua | r |" in text
+    assert "| A | 100.0 [90.0, 110.0] | 25.0 [15.0, 35.0] |" in text
+    assert "| B |  | 0.0 [-10.0, 10.0] |" in text
+    assert text.count("## ladder") == 2

@@ -1,0 +1,266 @@
+"""evaluate.py as a user runs it: what it leaves behind, what it draws again after a stop, what it says of bad input."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+
+import evaluate
+import languages
+from policy.errors import ERRORS
+from policy.run_folder import RunError
+from problems.problem import DataError
+from tests.conftest import HELDOUT, ROOT, command, run
+from tests.scripted_endpoint import Raw, serve
+
+SAMPLES = 12
+# Small batches, so that a stop finds some answers drawn and some not. The tiny model knows only prompts with a prefix.
+QUICK = ("prefix=true", f"samples={SAMPLES}", "rollout.max_new_tokens=64", "rollout.batch_size=4", "sandbox.workers=2")
+
+
+def composed(*overrides: str) -> DictConfig:
+    languages.register()
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        return compose("evaluate", list(overrides))
+
+
+def table(folder: Path) -> list[dict[str, Any]]:
+    return pq.read_table(folder / "samples.parquet").to_pylist()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, few: str) -> Path:
+    """An evaluation that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("whole")
+    evaluate.run(composed(*QUICK, few, f"results={folder}"))
+    return folder
+
+
+def test_it_leaves_samples_scores_and_a_page(whole: Path) -> None:
+    rows = table(whole)
+    assert len(rows) == HELDOUT * SAMPLES == len({(row["problem"], row["sample"]) for row in rows})
+    scores = json.loads((whole / "scores.json").read_text())
+    passed = sum(row["verdict"] == "passed" for row in rows)
+    assert scores["pass@1"]["value"] == pytest.approx(passed / len(rows))
+    assert scores["pass@1"]["value"] < scores["pass@5"]["value"]
+    assert "pass@20" not in scores  # of 12 samples
+    assert sum(row["passed"] for row in scores["per_problem"]) == passed
+    assert scores["protocol"]["samples"] == SAMPLES and scores["seconds"] > 0
+    assert {path.name for path in whole.iterdir()} == {
+        "config.yaml", "versions.json", "samples.parquet", "scores.json", "scores.md",
+    }  # fmt: skip
+    page = (whole / "scores.md").read_text()
+    assert "| pass@1, % [95 % interval] |" in page
+    assert all(row["problem"] in page for row in rows)
+
+
+def test_the_papers_protocol_is_the_default() -> None:
+    config = composed()
+    assert (config.samples, config.temperature, config.rollout.max_new_tokens) == (20, 0.2, 1024)
+    assert (config.prefix, config.rollout.top_p) == (False, 1.0)
+    config = composed("protocol=heldout", "model=tiny")
+    assert (config.samples, config.temperature, config.prefix) == (4, 0.2, True)
+    assert config.rollout.max_new_tokens == config.model.max_new_tokens
+
+
+def test_the_language_is_named_and_not_explained(few: str) -> None:
+    for overrides, explained in (((), False), (("protocol=heldout",), True)):
+        task = evaluate.open_task(composed(few, *overrides))
+        prompt = json.dumps(task.prompt(task.problems[0]))
+        assert "Lua program" in prompt and ("LuaJIT" in prompt) == explained
+
+
+def test_the_same_command_asks_the_model_nothing_again(whole: Path, few: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluate, "open_generator", lambda *_: pytest.fail("a model was opened"))
+    before = (whole / "samples.parquet").read_bytes()
+    again = evaluate.run(composed(*QUICK, few, f"results={whole}"))
+    assert again["pass@1"] == json.loads((whole / "scores.json").read_text())["pass@1"]
+    assert (whole / "samples.parquet").read_bytes() == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=lambda n: n.name)
+def test_a_stopped_evaluation_goes_on_exactly(number: signal.Signals, whole: Path, few: str, tmp_path: Path) -> None:
+    arguments = (*QUICK, few, f"results={tmp_path}")
+    with subprocess.Popen(command(*arguments, script="evaluate.py"), stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 300
+        while not list(tmp_path.glob("samples/part_*.parquet")):
+            assert process.poll() is None and time.monotonic() < deadline, "it ended early"
+            time.sleep(0.01)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=120)
+    assert not (tmp_path / "scores.json").exists()
+    if number == signal.SIGINT:
+        assert process.returncode == 1 and "the same command goes on" in said and "Traceback" not in said
+    kept = evaluate.Samples(tmp_path).rows
+    assert 0 < len(kept) < HELDOUT * SAMPLES
+    evaluate.run(composed(*arguments))
+    assert table(tmp_path) == table(whole)
+
+
+def test_what_has_no_verdict_is_verified_and_not_drawn_again(
+    whole: Path, few: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = pq.read_table(whole / "samples.parquet").to_pylist()
+    rows[0]["verdict"], rows[1]["verdict"] = None, "infrastructure_error"
+    config = composed(*QUICK, few, f"results={tmp_path}")
+    evaluate.results_folder(config, None, evaluate.open_task(config))
+    samples = evaluate.Samples(tmp_path)
+    for row in rows:
+        samples.add(row)
+    samples.finish()
+    monkeypatch.setattr(evaluate, "open_generator", lambda *_: pytest.fail("a model was opened"))
+    evaluate.run(config)
+    assert table(tmp_path) == table(whole)
+
+
+def test_other_settings_are_not_mixed_in(whole: Path, few: str) -> None:
+    with pytest.raises(RunError, match=r"temperature \(0\.2 there, 0\.5 here\)"):
+        evaluate.run(composed(*QUICK, few, "temperature=0.5", f"results={whole}"))
+
+
+def test_equal_settings_and_data_have_one_folder(few: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def folder(*overrides: str) -> Path:
+        config = composed(*overrides)
+        return evaluate.results_folder(config, None, evaluate.open_task(config))
+
+    first = folder(few)
+    assert first.parent == Path("scores") and first.name.startswith("starter-lua-tiny-")
+    assert folder(few, "sandbox.workers=1", "k=[1]") == first
+    assert folder(few, "seed=1") != first
+    rows = Path(few.partition("=")[2]).read_text()
+    changed = tmp_path / "heldout.jsonl"
+    changed.write_text(rows)
+    same = folder(f"dataset.heldout={changed}")
+    changed.write_text(rows.replace('"output": "', '"output": "1'))
+    assert folder(f"dataset.heldout={changed}") != same
+
+
+def test_a_language_may_hold_what_looks_like_an_interpolation(
+    few: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "shell.yaml").write_text("prompt: 'Use ${x:-1}'\nfilename: a.sh\nexecute: 'sh a.sh ${x:-1}'\n")
+    monkeypatch.setenv("AGNOSTICS_LANGUAGES", str(tmp_path))
+    config = composed(few, "language=shell", f"results={tmp_path}/out")
+    task = evaluate.open_task(config)
+    assert task.language.execute == "sh a.sh ${x:-1}"
+    for _ in range(2):
+        evaluate.results_folder(config, None, task)
+
+
+def test_multipl_e_from_the_command_line(tmp_path: Path) -> None:
+    row: dict[str, Any] = {
+        "name": "Ours_0_one",
+        "prompt": "-- Return 1.\nlocal function one()\n",
+        "tests": "lu = require('luaunit')\nfunction test_a() lu.assertEquals(one(), 1) end\nos.exit(lu.LuaUnit.run())",
+        "stop_tokens": ["\nlocal", "\n\n"],
+    }
+    (tmp_path / "humaneval-lua.jsonl").write_text(json.dumps(row) + "\n")
+    found = evaluate.run(composed(*QUICK, "dataset=multipl_e", f"dataset.path={tmp_path}", f"results={tmp_path}/out"))
+    assert (found["dataset"], found["problems"], found["samples"]) == ("multipl_e-humaneval", 1, SAMPLES)
+    for drawn in table(tmp_path / "out"):
+        assert drawn["prompt"] == row["prompt"].strip()
+        assert drawn["program"].startswith(row["prompt"]) and drawn["program"].endswith(row["tests"])
+
+
+def lua(request: dict[str, Any]) -> str | list[str] | Raw:
+    """Answers to the starter's problems: one right for every problem that wants a sum, one garbled, a refusal."""
+    text = request["messages"][-1]["content"]
+    if "palindrome" in text:
+        return Raw(400, b"too long")
+    return ["```lua\nprint(io.read('*n') + io.read('*n'))\n```", "half a \ud83d pair", "```lua\nprint("][: request["n"]]
+
+
+def test_a_model_behind_an_endpoint(tmp_path: Path, few: str) -> None:
+    rows = [
+        {"id": name, "statement": f"Do {name}.", "tests": [{"input": "2 3", "output": "5"}]}
+        for name in ("sum", "palindrome", "difference")
+    ]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with serve(lua) as server:
+        overrides = (
+            "model=endpoint", f"model.base_url={server.url}", "model.name=scripted", "dataset=jsonl",
+            "dataset.train=x", f"dataset.heldout={path}", "samples=3", f"results={tmp_path}/out",
+        )  # fmt: skip
+        found = evaluate.run(composed(*overrides))
+        asked = len(server.requests)
+        assert {request["max_tokens"] for request in server.requests} == {1024}
+        evaluate.run(composed(*overrides))  # asks only for what was refused
+        assert all("palindrome" in request["messages"][-1]["content"] for request in server.requests[asked:])
+    assert found["unanswered"] == 3
+    assert [(row["problem"], row["passed"], row["samples"]) for row in found["per_problem"]] == [
+        ("difference", 1, 3),
+        ("sum", 1, 3),
+    ]
+    assert found["verdicts"] == pytest.approx({"passed": 1 / 3, "no_program": 2 / 3})
+    assert (tmp_path / "out" / "chat.jsonl").is_file()
+
+
+def test_an_endpoint_that_is_down_is_one_sentence(tmp_path: Path, few: str) -> None:
+    config = composed(
+        "model=endpoint", "model.base_url=http://127.0.0.1:9/v1", "model.name=m", few, f"results={tmp_path}"
+    )
+    with pytest.raises(ERRORS, match=r"model\.base_url: no server answers at http://127\.0\.0\.1:9/v1"):
+        evaluate.run(config)
+
+
+def test_an_endpoint_cannot_continue_a_bare_text(tmp_path: Path) -> None:
+    row = {"name": "a", "prompt": "f(", "tests": "t", "stop_tokens": ["\n"]}
+    (tmp_path / "humaneval-lua.jsonl").write_text(json.dumps(row) + "\n")
+    config = composed(
+        "model=endpoint", "model.base_url=http://127.0.0.1:9/v1", "model.name=m", "dataset=multipl_e",
+        f"dataset.path={tmp_path}", f"results={tmp_path}",
+    )  # fmt: skip
+    with pytest.raises(DataError, match=r"dataset\.style=chat"):
+        evaluate.run(config)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (b'{"id": "a", "statement": "s", "tests": []}', ("line 1", "'tests'")),
+        (b'{"id": "a", "statement": "s"}', ("line 1", "'tests'")),
+        (b'{"id": "a", "statement": "\xff"}', ("line 1", "not JSON", "utf-8")),
+        (b'{"id": "a", "statement": "s", "tests": [{"input": "\\ud800", "output": ""}]}', ("test 0", "surrogate")),
+    ],
+)
+def test_a_bad_row_is_named(line: bytes, words: tuple[str, ...], tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(line + b"\n")
+    with pytest.raises(DataError) as caught:
+        evaluate.run(composed("dataset=jsonl", "dataset.train=x", f"dataset.heldout={path}", f"results={tmp_path}"))
+    assert str(path) in str(caught.value)
+    for word in words:
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("extract=best", ("extract", "'best'", "paper")),
+        ("samples=0", ("samples", "1 or more")),
+        ("checkpoint=/no/such/run", ("checkpoint=/no/such/run",)),
+        ("rollout.max_prompt_tokens=10", ("rollout.max_prompt_tokens", "10")),
+    ],
+)
+def test_a_bad_choice_is_answered(override: str, words: tuple[str, ...], few: str, tmp_path: Path) -> None:
+    with pytest.raises(ERRORS) as caught:
+        evaluate.run(composed(few, override, f"results={tmp_path}"))
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_main_turns_an_error_into_a_sentence(tmp_path: Path) -> None:
+    done = run("dataset=jsonl", "dataset.train=x", "dataset.heldout=/no/file", script="evaluate.py")
+    assert done.returncode == 1 and "/no/file" in done.stderr and "Traceback" not in done.stderr
