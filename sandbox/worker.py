@@ -63,7 +63,7 @@ class Worker:
         self.setup = setup
         self.link = link
         self.cgroup = Cgroup.create(setup.cgroup) if setup.cgroup else None
-        self.jails: dict[str, Jail | Bare] = {}
+        self.jails: dict[tuple[str, bool], Jail | Bare] = {}  # by language, and whether it is for checkers
 
     def verify(self, job: Job) -> Verdict:
         """Raises JailBroken and SandboxError, after closing the jails: the pool decides about a retry."""
@@ -97,14 +97,15 @@ class Worker:
             message = next(r.stderr for r in results if r.status is Status.INFRASTRUCTURE_ERROR)
         return Verdict(job.id, status, tuple(results), compiled, message)
 
-    def _jail(self, language: str) -> Jail | Bare:
-        jail = self.jails.get(language)
+    def _jail(self, language: str, checks: bool = False) -> Jail | Bare:
+        """A checker's is another one than a candidate's, which is still in the middle of its tests."""
+        jail = self.jails.get((language, checks))
         if jail is None:
             chain = self.setup.toolchains[language]
             binaries = self.setup.binaries
             jail = Jail(chain, self.setup.number, self.cgroup, binaries) if binaries else Bare(chain)
             jail.watch(self.link.fileno())
-            self.jails[language] = jail
+            self.jails[language, checks] = jail
         return jail
 
     def _compiled(self, run: Run) -> TestResult:
@@ -153,7 +154,7 @@ class Worker:
         It finds input.txt, output.txt and reference.txt in its folder, and the output on its standard input; it runs in
         a jail of its own, where no candidate has been.
         """
-        jail = self._jail(checker.language)
+        jail = self._jail(checker.language, checks=True)
         files = {
             "input.txt": given.encode(errors="replace"),
             "output.txt": output,

@@ -123,6 +123,14 @@ def test_a_checker_judges(pool: Pool) -> None:
     assert right.tests[0].stdout == "good\n"
 
 
+def test_a_checker_in_the_candidates_own_language_judges_every_test(pool: Pool) -> None:
+    compare = Compare("checker", checker=Checker("sh", "cmp -s output.txt reference.txt"))
+    right = sh("cat", ("a", "a"), ("b", "b"), ("c", "c"), compare=compare)
+    wrong = sh("cat", ("a", "a"), ("b", "x"), ("c", "c"), compare=compare)
+    verdicts = pool.verify([right, wrong, right])
+    assert [(v.status, len(v.tests)) for v in verdicts[:2]] == [(Status.PASSED, 3), (Status.WRONG_OUTPUT, 2)]
+
+
 @pytest.mark.parametrize("program", ["exit 3", "kill -9 $$", "sleep 30"])
 def test_a_checkers_own_fault_is_not_the_candidates(pool: Pool, program: str) -> None:
     compare = Compare("checker", checker=Checker("sh", program))
