@@ -101,6 +101,7 @@ def faulty(found: Sequence[Attempt], most: int) -> list[tuple[str, str]]:
             attempt.verdict.compile if attempt.verdict.status is Status.COMPILE_ERROR else attempt.verdict.tests[-1]
         )
         error = (result.stderr or result.stdout).strip() if result else ""
+        error = re.sub(r"\b0x[0-9a-fA-F]+", "0x...", error)  # addresses differ from run to run
         kind = re.sub(r"\d+|'[^']*'|\"[^\"]*\"", "#", error)[:200]  # the same mistake, wherever and with whatever name
         pair = attempt.program.strip()[:LONGEST_PROGRAM], error[:LONGEST_ERROR]
         if pair not in kinds.setdefault(kind, []):

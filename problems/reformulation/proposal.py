@@ -65,10 +65,9 @@ def parse(answer: str, finished: bool, with_code: bool) -> Proposal:
             raise Refused("schema", "a string holds half a character (a lone surrogate)") from None
         if len(text) > LARGEST_TEST:
             raise Refused("schema", f"a string has {len(text)} characters; the most is {LARGEST_TEST}")
+    tests = tuple(Test(test["input"], test["output"]) for test in tests)
     return Proposal(
-        **{key: row[key].strip() for key in TEXTS},
-        tests=tuple(Test(test["input"], test["output"]) for test in tests),
-        **{key: row[key] for key in keys[len(TEXTS) :]},
+        **{key: row[key].strip() for key in TEXTS}, tests=tests, **{key: row[key] for key in keys if key in CODE}
     )
 
 

@@ -51,8 +51,8 @@ def python_terms(text: str, function: str, data: Iterable[str]) -> list[str]:
             term = match[0].strip()
             if term not in MATHEMATICS and term.strip("`‘’'\"()") not in words:
                 found.setdefault(term, match.start())
-    if (named := DICTIONARY.search(text)) and KEYS.search(text):  # of keys and values, then, not of words
-        found.setdefault(named[0], named.start())
+    if (word := DICTIONARY.search(text)) and KEYS.search(text):  # of keys and values, then, not of words
+        found.setdefault(word[0], word.start())
     for match in _named(function).finditer(text):
         if match[0] not in words:
             found.setdefault(match[0], match.start())

@@ -29,7 +29,7 @@ def problems(path: Path, count: int = 8) -> Path:
     return path
 
 
-def run(server: ScriptedEndpoint, folder: Path, *more: str) -> dict[str, Any] | str:
+def run(server: ScriptedEndpoint, folder: Path, *more: str, tiny: bool = False) -> dict[str, Any] | str:
     """The report, or the sentence of an error."""
     data = problems(folder / "problems.jsonl")
     words = [
@@ -37,9 +37,7 @@ def run(server: ScriptedEndpoint, folder: Path, *more: str) -> dict[str, Any] | 
         "dataset=jsonl",
         f"dataset.train={data}",
         "dataset.heldout=none",
-        "model=endpoint",
-        f"model.base_url={server.url}",
-        "model.name=scripted",
+        *(["model=tiny"] if tiny else ["model=endpoint", f"model.base_url={server.url}", "model.name=scripted"]),
         f"advisor.base_url={server.url}",
         "advisor.name=scripted",
         "samples=3",
@@ -124,7 +122,7 @@ def test_an_advisor_that_gives_no_advice(tmp_path: Path) -> None:
 def test_the_tiny_policy_of_this_machine(tmp_path: Path) -> None:
     """It is too small to be helped: what is tested is the road of a local model, and that its errors are its own."""
     with serve(script(ADVICE)) as server:
-        report = run(server, tmp_path, "model=tiny", "problems=4", "samples=4", "rollout.max_new_tokens=48")
+        report = run(server, tmp_path, "problems=4", "samples=4", "rollout.max_new_tokens=48", tiny=True)
     assert isinstance(report, dict)
     assert report["model"] == "tiny" and report["programs"] == 8
     kept = [json.loads(line) for line in (tmp_path / "run/model.jsonl").read_text().splitlines()]
