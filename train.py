@@ -10,36 +10,38 @@ complete; reward what passed; subtract the group's mean; update; now and then me
 
 from __future__ import annotations
 
-import resource
 import signal
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 import hydra
 import torch
 from omegaconf import DictConfig, OmegaConf
 
 import languages
-from policy import checkpoint, choice, reward, run_folder
+from policy import checkpoint, choice, reward, run_folder, speed
 from policy.errors import ERRORS
 from policy.heldout import evaluate, pass_at_1, verdict_shares
 from policy.journal import Journal, learning_curve
 from policy.loss import LossConfig, group_advantages
 from policy.model import Policy
+from policy.model import folder as weights
 from policy.progress import RunProgress
-from policy.rollout import Rollout, derive_seed, roll_out
+from policy.ranks import Ranks, launch
+from policy.rollout import Phases, Rollout, derive_seed, roll_out
 from policy.run_folder import RunError
 from policy.sampler import Sampling, open_sampler
-from policy.update import SCHEDULES, learning_rate, update
+from policy.update import SCHEDULES, UpdateError, learning_rate, update
+from policy.watchdog import Watchdog
 from problems import load
-from sandbox.pool import open_pool
+from sandbox.pool import EXECUTORS, open_pool
 
 
-def train(config: DictConfig, folder: Path) -> float | None:
+def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
     """One run, in `folder`; continues from its last checkpoint if it has one. Returns the last held-out pass@1."""
     language = languages.from_config(config.language)
     problems, heldout = load.load(config.dataset, "train"), load.load(config.dataset, "heldout")
@@ -47,38 +49,70 @@ def train(config: DictConfig, folder: Path) -> float | None:
     rewards = reward.check(config.reward)
     choice.check("overlong", config.overlong, ("keep", "mask"))
     choice.check("optimizer.schedule", config.optimizer.schedule, SCHEDULES)
+    choice.check("sandbox.executor", config.sandbox.executor, EXECUTORS)
     loss_config = LossConfig(**config.loss)
     lengths = {key: config.rollout[key] for key in ("max_new_tokens", "max_prompt_tokens")}
     sampling = Sampling(config.rollout.temperature, top_p=config.rollout.top_p, **lengths)
     quiet = Sampling(config.heldout.temperature, **lengths)
 
+    checkers = [languages.load(name) for name in load.checker_languages([*problems, *heldout]) if name != language.name]
+    sandbox = {**config.sandbox, "workers": config.sandbox.workers or ranks.cores()}
+
     resumed = run_folder.last_checkpoint(folder)
-    policy = Policy.load(config.model, resumed)
+    policy = Policy.load(config.model, resumed, config.lora)
+    if loss_config.kl:
+        policy.keep_reference()
+    sampler = open_sampler(policy, config.rollout, config.seed, ranks)
+    if config.shard:
+        policy.shard()
     optimizer = adamw(policy, config.optimizer)
     first = checkpoint.restore(resumed, policy, optimizer) if resumed else 0
-    sampler = open_sampler(policy, config.rollout, config.seed)
-    journal = Journal(folder, config)
+    journal = Journal(folder, config, writes=ranks.first)
     journal.rewind(first)
     score = journal.last("heldout/pass@1")
+    skipped = 0  # updates, one after the other
 
     def save(step: int) -> None:
-        checkpoint.save(folder / "checkpoints", step, policy, optimizer, score, config.checkpoint.keep)
-        learning_curve(journal.rows(), folder / "learning_curve.png", folder.name)
+        checkpoint.save(folder / "checkpoints", step, policy, optimizer, score, config.checkpoint.keep, ranks)
+        if ranks.first:
+            learning_curve(journal.rows(), folder / "learning_curve.png", folder.name)
 
     def measure(step: int) -> dict[str, float]:
         nonlocal score
+        watchdog.phase("held-out evaluation")
         rollouts, scores = evaluate(
-            policy, sampler, pool, heldout, language, config.heldout.samples, quiet, config.seed, config.extract
+            policy, sampler, pool, heldout, language, config.heldout.samples, quiet, config.seed, config.extract, ranks
         )
         score = scores["heldout/pass@1"]
         journal.rollouts(f"heldout_step_{step:06d}", rollouts)
         progress.evaluated(step, score, rollouts)
         return scores
 
+    def sample(step: int) -> tuple[list[Rollout], Phases]:
+        """The batch of `step`, with rewards. Groups without signal are replaced, in up to `resample` more rounds."""
+        batch = load.batch(problems, step, config.prompts, config.seed)
+        rollouts: list[Rollout] = []
+        phases = Phases()
+        for attempt in range(1 + config.resample):
+            seed = derive_seed(config.seed, "train", step, *[attempt][:attempt])
+            drawn, took = roll_out(
+                policy, sampler, pool, batch, language, config.group, sampling, seed, config.extract, ranks
+            )
+            assign_rewards(drawn, rewards, config)
+            phases += took
+            rollouts = keep_informative(rollouts, drawn, config.prompts, config.group)
+            flat = flat_groups(rollouts, config.group)
+            if not flat or ranks.any(interruption.asked):
+                break
+            batch = load.batch(problems, step, flat, derive_seed(config.seed, "resample", step, attempt))
+        assign_rewards(rollouts, rewards, config)
+        return rollouts, phases
+
     with (
-        open_pool([language], **config.sandbox) as pool,
-        RunProgress(steps, first) as progress,
-        Interruption() as interruption,
+        open_pool([language, *checkers], **sandbox) as pool,
+        RunProgress(steps, first, shows=ranks.first) as progress,
+        Watchdog(config.stall_s, pool.pending) as watchdog,
+        Interruption(patient=ranks.world > 1) as interruption,
     ):
         progress.say(f"{f'resuming after step {first}' if resumed else 'training'} in {folder}")
         if first == 0:
@@ -86,16 +120,13 @@ def train(config: DictConfig, folder: Path) -> float | None:
 
         for step in range(first, steps):  # `step` updates are done
             started = time.perf_counter()
-            batch = load.batch(problems, step, config.prompts, config.seed)
-            seed = derive_seed(config.seed, "train", step)
-            rollouts, phases = roll_out(
-                policy, sampler, pool, batch, language, config.group, sampling, seed, config.extract
-            )
-            if interruption.asked:  # what was sampled is sampled again on resume
+            watchdog.phase("sampling")
+            rollouts, phases = sample(step)
+            if ranks.any(interruption.asked):  # what was sampled is sampled again on resume
                 save(step)
                 raise RunError(interruption.farewell(step, folder))
-            assign_rewards(rollouts, rewards, config)
 
+            watchdog.phase("update")
             rate = learning_rate(config.optimizer, step, steps)
             for parameters in optimizer.param_groups:
                 parameters["lr"] = rate
@@ -110,11 +141,20 @@ def train(config: DictConfig, folder: Path) -> float | None:
                 config.optimizer,
                 config.epochs_per_batch,
                 config.rollout.max_sampler_gap,
+                ranks,
             )
             updated = time.perf_counter()
+            watchdog.phase("weight sync")
             sampler.sync()
             ended = time.perf_counter()
 
+            skipped = skipped + 1 if figures["skipped_updates"] else 0
+            if skipped >= config.optimizer.max_skipped:
+                save(step)
+                raise UpdateError(
+                    f"{skipped} updates one after the other had a gradient that is not finite; the last good weights "
+                    f"are in {folder}; try a lower optimizer.learning_rate or model.compute_dtype=float32"
+                )
             done = step + 1
             row = {
                 "step": done,
@@ -126,9 +166,12 @@ def train(config: DictConfig, folder: Path) -> float | None:
                 "seconds/update": updated - update_started,
                 "seconds/sync": ended - updated,
                 "seconds/step": ended - started,
+                "wait_share": phases.wait / (ended - started),
+                "sampled_tokens": phases.tokens,
                 "tokens/s": phases.tokens / (ended - started),
-                "programs/s": len(rollouts) / (ended - started),
-                "memory_gib": peak_memory_gib(),
+                "programs/s": phases.programs / (ended - started),
+                **speed.utilisation(policy, figures["passed_tokens"], updated - update_started, ranks),
+                "memory_gib": speed.peak_memory_gib(),
             }
             journal.rollouts(f"step_{done:06d}", rollouts)
             if done == steps or due(done, config.heldout.every):
@@ -136,6 +179,7 @@ def train(config: DictConfig, folder: Path) -> float | None:
             journal.log(row)
             progress.step(row)
             if done == steps or due(done, config.checkpoint.every):
+                watchdog.phase("checkpoint")
                 save(done)
         progress.say(f"done: {folder}/checkpoints/step_{steps:06d} is a model that from_pretrained loads")
     journal.close()
@@ -155,20 +199,37 @@ def assign_rewards(rollouts: Sequence[Rollout], rewards: dict[str, float], confi
     shape = (-1, config.group)
     advantages = group_advantages(values.view(shape), valid.view(shape), config.advantage)  # [prompts, group]
     for rollout, advantage in zip(rollouts, advantages.flatten().tolist(), strict=True):
-        cut = config.overlong == "mask" and not rollout.completion.finished
-        rollout.advantage = 0.0 if cut else advantage
+        rollout.advantage = advantage
+        rollout.masked = config.overlong == "mask" and not rollout.completion.finished
+
+
+def groups_of(rollouts: Sequence[Rollout], size: int) -> list[list[Rollout]]:
+    return [list(rollouts[start : start + size]) for start in range(0, len(rollouts), size)]
+
+
+def is_flat(group: Sequence[Rollout]) -> bool:
+    """Whether all known rewards are equal: such a group has no advantage and trains nothing."""
+    return len({rollout.reward for rollout in group if rollout.reward is not None}) < 2
+
+
+def flat_groups(rollouts: Sequence[Rollout], size: int) -> int:
+    return sum(map(is_flat, groups_of(rollouts, size)))
+
+
+def keep_informative(old: Sequence[Rollout], new: Sequence[Rollout], prompts: int, size: int) -> list[Rollout]:
+    """At most `prompts` groups of both, those that have a signal first (DAPO's dynamic sampling)."""
+    groups = sorted(groups_of([*old, *new], size), key=is_flat)  # stable
+    return [rollout for group in groups[:prompts] for rollout in group]
 
 
 def summary(rollouts: Sequence[Rollout], group: int) -> dict[str, Any]:
     """What a batch of rollouts looks like: reward, verdicts, lengths. `docs/metrics.md` defines each."""
     known = [rollout.reward for rollout in rollouts if rollout.reward is not None]
-    groups = [rollouts[start : start + group] for start in range(0, len(rollouts), group)]
-    flat = sum(len({r.reward for r in members if r.reward is not None}) < 2 for members in groups)
     lengths = [len(rollout.completion.tokens) for rollout in rollouts]
     return {
         "reward": sum(known) / len(known) if known else None,
         "pass@1": pass_at_1(rollouts),
-        "zero_variance_groups": flat / len(groups),
+        "zero_variance_groups": flat_groups(rollouts, group) / (len(rollouts) // group),
         "completion_tokens": sum(lengths) / len(lengths),
         "unfinished": sum(not rollout.completion.finished for rollout in rollouts) / len(rollouts),
         **verdict_shares(rollouts, "verdict/"),
@@ -177,23 +238,23 @@ def summary(rollouts: Sequence[Rollout], group: int) -> dict[str, Any]:
 
 def adamw(policy: Policy, config: DictConfig) -> torch.optim.Optimizer:
     """AdamW with decay on matrices only, not on biases and norms. The rate is set before every step."""
-    parameters = [p for p in policy.model.parameters() if p.requires_grad]
+    parameters = policy.trainable()
     groups = [
         {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": config.weight_decay},
         {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=tuple(config.betas), eps=config.eps)
-
-
-def peak_memory_gib() -> float:
-    """Peak memory of this process in GiB: the GPU's if there is one, else resident."""
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated() / 2**30
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # given in KiB
+    betas = tuple(config.betas)
+    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=betas, eps=config.eps, fused=True)
 
 
 class Interruption:
-    """SIGINT and SIGTERM ask the run to save and stop at the next safe place; a second one stops it at once."""
+    """SIGINT and SIGTERM ask the run to save and stop at the next safe place; a second one stops it at once.
+
+    `patient`: only asks, however often. Among several ranks the launcher repeats what the terminal has sent.
+    """
+
+    def __init__(self, patient: bool) -> None:
+        self.patient = patient
 
     def __enter__(self) -> Interruption:
         self.asked = 0
@@ -206,12 +267,34 @@ class Interruption:
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         self.asked += 1
-        if self.asked > 1:
+        if self.asked > 1 and not self.patient:
             raise KeyboardInterrupt
 
     def farewell(self, step: int, folder: Path) -> str:
         """What the user reads, and can type."""
         return f"interrupted: saved after step {step}; the same command with run_dir={folder} resume=auto goes on"
+
+
+def check_ranks(config: DictConfig) -> None:
+    if not isinstance(config.gpus, int) or config.gpus < 1:
+        raise choice.ConfigError(f"gpus is {config.gpus!r}; it must be a whole number of 1 or more")
+    if (count := torch.cuda.device_count()) and config.gpus > count:
+        raise choice.ConfigError(f"gpus is {config.gpus}; this machine has {count}")
+    if config.shard and (config.gpus == 1 or config.rollout.engine == "transformers"):
+        raise choice.ConfigError(
+            "shard=true needs gpus= above 1 and rollout=vllm: transformers' generate wants all weights"
+        )
+
+
+def run(text: str, folder: str) -> None:
+    """One rank of a run, from its resolved config as YAML."""
+    ranks = Ranks.join()
+    try:
+        train(cast(DictConfig, OmegaConf.create(text)), Path(folder), ranks)
+    except ERRORS as error:
+        sys.exit(f"error: {error}" if ranks.first else f"error on rank {ranks.rank}: {error}")
+    finally:
+        ranks.leave()
 
 
 languages.register()
@@ -221,7 +304,14 @@ languages.register()
 def main(config: DictConfig) -> None:
     try:
         OmegaConf.resolve(config)
-        train(config, run_folder.create(config))
+        check_ranks(config)
+        weights(config.model)  # where they must be built first, one process does it: transformers saves on rank 0 only
+        started = Ranks.started()  # by torchrun
+        folder = Ranks.join().agree(lambda: str(run_folder.create(config)))
+        if started or config.gpus == 1:
+            run(OmegaConf.to_yaml(config), folder)
+        else:
+            launch(config.gpus, run, OmegaConf.to_yaml(config), folder)
     except ERRORS as error:
         sys.exit(f"error: {error}")
 

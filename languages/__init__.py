@@ -58,7 +58,7 @@ class Language:
     title: str = ""
     fence: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
-    where: str = field(default="", compare=False)  # the file, for messages
+    where: str = field(default="", compare=False, repr=False)  # the file, for messages
 
 
 REQUIRED = ("prompt", "filename", "execute")

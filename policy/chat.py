@@ -22,7 +22,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
+
+from policy.choice import ConfigError
 
 Message = Mapping[str, str]  # role (system, user, assistant) and content
 
@@ -217,15 +219,28 @@ class ChatFile:
         os.close(self.file)
 
 
-def open_chat(config: DictConfig, kept: Path, rollout: DictConfig | None = None, seed: int = 0) -> Chat:
-    """The model that the config group `model` names; a local one samples with the engine that `rollout` names.
+def model_name(config: DictConfig, group: str = "model") -> str:
+    """What a config group's model is called. Raises ConfigError where an endpoint's name or address is not given."""
+    for key in ("name", "base_url"):
+        if OmegaConf.is_missing(config, key):
+            raise ConfigError(
+                f"{group}.{key} is not given; {group}=endpoint needs {group}.base_url=http://localhost:8000/v1 "
+                f"{group}.name=..."
+            )
+    return str(config.name)
+
+
+def open_chat(
+    config: DictConfig, kept: Path, rollout: DictConfig | None = None, seed: int = 0, group: str = "model"
+) -> Chat:
+    """The model that the config group `group` names; a local one samples with the engine that `rollout` names.
 
     `kept` is the file of requests and answers. Raises ModelError, ConfigError, EndpointError.
     """
     if "base_url" in config:
         from policy.endpoint import Endpoint  # who asks a model elsewhere loads no torch
 
-        return Endpoint(config, kept)
+        return Endpoint(config, kept, group)
     from policy.local_chat import LocalChat
 
     assert rollout is not None

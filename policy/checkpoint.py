@@ -15,8 +15,10 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch.distributed.tensor import DTensor, distribute_tensor
 
 from policy.model import Policy
+from policy.ranks import Ranks, whole
 
 MOMENTS = "optimizer.safetensors"
 STATE = "trainer.json"
@@ -27,19 +29,29 @@ class CheckpointError(Exception):
 
 
 def save(
-    folder: Path, step: int, policy: Policy, optimizer: torch.optim.Optimizer, score: float | None, keep: int
+    folder: Path,
+    step: int,
+    policy: Policy,
+    optimizer: torch.optim.Optimizer,
+    score: float | None,
+    keep: int,
+    ranks: Ranks = Ranks(),  # noqa: B008 (a constant)
 ) -> Path:
     """Writes `folder/step_<step>`, then removes old ones but the `keep` newest and the best by `score`.
 
-    Raises CheckpointError when it cannot be written; earlier checkpoints are untouched then.
+    Every rank calls it, the first one writes. Raises CheckpointError when it cannot be written; earlier checkpoints
+    are untouched then.
     """
     final, part = folder / f"step_{step:06d}", folder / f".step_{step:06d}.part"
     names = {id(p): name for name, p in policy.model.named_parameters()}
     moments = {
-        f"{names[id(p)]}/{key}": value.detach().cpu().contiguous()
+        f"{names[id(p)]}/{key}": whole(value.detach()).cpu().contiguous()
         for p, state in optimizer.state.items()
         for key, value in state.items()
     }
+    if not ranks.first:
+        policy.save(part, write=False)
+        return final
     try:
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
@@ -92,6 +104,8 @@ def restore(path: Path, policy: Policy, optimizer: torch.optim.Optimizer) -> int
     for name, value in moments.items():
         parameter, _, key = name.rpartition("/")
         p = parameters[parameter]
-        # AdamW keeps its step counter on the CPU, the moments with the weights.
-        optimizer.state[p][key] = value if key == "step" else value.to(p.device)
+        if key != "step":  # AdamW keeps its step counter on the CPU, the moments with the weights
+            value = value.to(p.device)
+            value = distribute_tensor(value, p.device_mesh, p.placements) if isinstance(p, DTensor) else value
+        optimizer.state[p][key] = value
     return step

@@ -26,7 +26,7 @@ from urllib.parse import urlsplit
 import httpx2 as httpx
 from omegaconf import DictConfig, OmegaConf
 
-from policy.chat import AnswerError, ChatFile, Counts, EndpointError, Message, Reply, UnansweredError
+from policy.chat import AnswerError, ChatFile, Counts, EndpointError, Message, Reply, UnansweredError, model_name
 from policy.choice import ConfigError
 
 PASSING = {408, 409, 425, 429, *range(500, 600)}  # statuses that another try may not get
@@ -47,16 +47,17 @@ class _Passing(Exception):
 class Endpoint:
     """Questions to one model. Open it with `async with`, in the event loop that asks."""
 
-    def __init__(self, config: DictConfig, kept: Path) -> None:
-        """`config` is the group `model`; `kept` the file of requests and answers. Raises ConfigError."""
-        self.name = str(config.name)
+    def __init__(self, config: DictConfig, kept: Path, group: str = "model") -> None:
+        """`config` is the config group `group`; `kept` the file of requests and answers. Raises ConfigError."""
+        self.group = group
+        self.name = model_name(config, group)
         self.url = str(config.base_url).rstrip("/")
         parts = urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ConfigError(f"model.base_url is {self.url!r}; it looks like http://localhost:8000/v1")
+            raise ConfigError(f"{self.group}.base_url is {self.url!r}; it looks like http://localhost:8000/v1")
         for key, least in (("concurrency", 1), ("retries", 0), ("timeout_s", 0.001)):
             if config[key] < least:
-                raise ConfigError(f"model.{key} is {config[key]}; it must be at least {least:g}")
+                raise ConfigError(f"{self.group}.{key} is {config[key]}; it must be at least {least:g}")
         self.key_env = str(config.key_env)
         self.extra: Any = OmegaConf.to_container(config.request, resolve=True)
         self.timeout_s = float(config.timeout_s)
@@ -149,7 +150,7 @@ class Endpoint:
         why = f"{why}, after {failed} tries"
         if self.failures > self.most_failures:
             raise EndpointError(
-                f"model.base_url: the last {self.failures} questions to {self.url} got no answer ({why})"
+                f"{self.group}.base_url: the last {self.failures} questions to {self.url} got no answer ({why})"
             )
         raise UnansweredError(why)
 
@@ -169,7 +170,9 @@ class Endpoint:
         if retry_after is None:
             await asyncio.sleep(min(2.0 ** (failed - 1), LONGEST_PAUSE_S) * random.uniform(0.5, 1.0))
         elif retry_after > LONGEST_RETRY_AFTER_S:
-            raise EndpointError(f"model.base_url: {self.url} asks for a pause of {retry_after:.0f} s; try again then")
+            raise EndpointError(
+                f"{self.group}.base_url: {self.url} asks for a pause of {retry_after:.0f} s; try again then"
+            )
         else:  # everybody waits, then not all come back in the same instant
             self.resume_at = max(self.resume_at, time.monotonic() + retry_after)
             await asyncio.sleep(retry_after + random.uniform(0.0, 0.5))
@@ -180,13 +183,12 @@ class Endpoint:
             async with asyncio.timeout(self.timeout_s):
                 status, headers, content = await self._http("POST", "/chat/completions", request)
         except TimeoutError:
-            raise _Passing(f"no answer in {self.timeout_s:g} s (model.timeout_s)") from None
+            raise _Passing(f"no answer in {self.timeout_s:g} s ({self.group}.timeout_s)") from None
         except httpx.TransportError as error:
+            why = _one_line(error) or type(error).__name__
             if not self.reached and isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
-                raise EndpointError(
-                    f"model.base_url: no server answers at {self.url} ({_one_line(error) or type(error).__name__})"
-                ) from None
-            raise _Passing(f"the connection broke: {_one_line(error) or type(error).__name__}") from None
+                raise EndpointError(f"{self.group}.base_url: no server answers at {self.url} ({why})") from None
+            raise _Passing(f"the connection broke: {why}") from None
         self.reached = True
         text = _one_line(content.decode(errors="replace"))
         if status != 200:
@@ -215,28 +217,28 @@ class Endpoint:
         """Raises what a status other than 200 means."""
         said = f"HTTP {status}: {text[:200]}" if text else f"HTTP {status}"
         if "insufficient_quota" in text:
-            raise EndpointError(f"model.key_env: the account at {self.url} has no credit left ({said})")
+            raise EndpointError(f"{self.group}.key_env: the account at {self.url} has no credit left ({said})")
         if status in PASSING:
             raise _Passing(said, retry_after(headers.get("retry-after")))
         if status in (401, 403):
             what = "is refused" if os.environ.get(self.key_env) else "is not set"
             raise EndpointError(
-                f"model.key_env: {self.url} wants a key, and that of the environment variable {self.key_env} {what} "
-                f"({said})"
+                f"{self.group}.key_env: {self.url} wants a key, and that of the environment variable {self.key_env} "
+                f"{what} ({said})"
             )
         if status in (400, 404, 422):
             models = await self._models()
             if models and self.name not in models:
                 listed = ", ".join(models[:20])
-                raise EndpointError(f"model.name is {self.name!r}; the models at {self.url} are {listed}")
+                raise EndpointError(f"{self.group}.name is {self.name!r}; the models at {self.url} are {listed}")
             if status == 404:
                 raise EndpointError(
-                    f"model.base_url: nothing is at {self.url}/chat/completions, or no model {self.name!r} ({said}); "
-                    "most addresses end with /v1"
+                    f"{self.group}.base_url: nothing is at {self.url}/chat/completions, or no model {self.name!r} "
+                    f"({said}); most addresses end with /v1"
                 )
         if status in (400, 413, 422):
             raise UnansweredError(said)
-        raise EndpointError(f"model.base_url: {self.url} cannot be asked ({said})")
+        raise EndpointError(f"{self.group}.base_url: {self.url} cannot be asked ({said})")
 
     async def _models(self) -> list[str]:
         """The names of the models there are, or [] where the server does not tell."""

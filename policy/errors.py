@@ -10,9 +10,9 @@ from policy.checkpoint import CheckpointError
 from policy.choice import ConfigError
 from policy.model import ModelError
 from policy.run_folder import RunError
-from policy.update import SamplerGapError
+from policy.update import SamplerGapError, UpdateError
 from problems.problem import DataError
-from sandbox.job import SandboxError
+from sandbox.job import JobError, SandboxError
 from sandbox.rootfs import RootfsError
 
 ERRORS = (
@@ -24,7 +24,9 @@ ERRORS = (
     RunError,
     CheckpointError,
     SamplerGapError,
+    UpdateError,
     SandboxError,
+    JobError,
     RootfsError,
     OmegaConfBaseException,
 )

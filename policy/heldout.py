@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from languages import Language
 from policy.model import Policy
+from policy.ranks import Ranks
 from policy.rollout import Rollout, derive_seed, roll_out
 from policy.sampler import Sampler, Sampling
 from policy.score import shares
@@ -40,9 +41,12 @@ def evaluate(
     sampling: Sampling,
     seed: int,
     rule: str,
+    ranks: Ranks = Ranks(),  # noqa: B008 (a constant)
 ) -> tuple[list[Rollout], dict[str, float]]:
     """`samples` rollouts of each problem, and their scores, for training. The same arguments give the same scores on a
     CPU, and `evaluate.py protocol=heldout` gives them too."""
-    rollouts, phases = roll_out(policy, sampler, pool, problems, language, samples, sampling, draw_seed(seed), rule)
+    rollouts, phases = roll_out(
+        policy, sampler, pool, problems, language, samples, sampling, draw_seed(seed), rule, ranks
+    )
     scores = {"heldout/pass@1": pass_at_1(rollouts), "heldout/seconds": phases.sample + phases.wait}
     return rollouts, scores | verdict_shares(rollouts, "heldout/verdict/")

@@ -20,14 +20,18 @@ from sandbox.job import Status
 class Journal:
     """The run folder. `metrics.jsonl` has one object a step; a held-out evaluation's keys begin with `heldout/`."""
 
-    def __init__(self, folder: Path, config: DictConfig) -> None:
+    def __init__(self, folder: Path, config: DictConfig, writes: bool = True) -> None:
+        """`writes`: False on all ranks but the first."""
         self.folder = folder
+        self.writes = writes
         self.metrics = folder / "metrics.jsonl"
         (folder / "rollouts").mkdir(exist_ok=True)
-        self.wandb = _wandb(config, folder)
+        self.wandb = _wandb(config, folder) if writes else None
 
     def rewind(self, step: int) -> None:
         """Forgets what was written after `step`: a resumed run writes it again."""
+        if not self.writes:
+            return
         if self.metrics.exists():
             rows = [line for line in self.metrics.read_text().splitlines() if _step(line) <= step]
             write(self.metrics, "".join(line + "\n" for line in rows))
@@ -37,6 +41,8 @@ class Journal:
 
     def log(self, row: dict[str, Any]) -> None:
         """Appends one object to metrics.jsonl (and to wandb). `row` has the key `step`."""
+        if not self.writes:
+            return
         with open(self.metrics, "a", encoding="utf-8") as out:
             out.write(json.dumps(row) + "\n")
         if self.wandb is not None:
@@ -52,7 +58,8 @@ class Journal:
 
     def rollouts(self, name: str, rollouts: Sequence[Rollout]) -> None:
         """Writes `rollouts/<name>.parquet`, one row a rollout."""
-        write_rollouts(self.folder / "rollouts" / f"{name}.parquet", rollouts)
+        if self.writes:
+            write_rollouts(self.folder / "rollouts" / f"{name}.parquet", rollouts)
 
     def close(self) -> None:
         if self.wandb is not None:

@@ -104,14 +104,16 @@ class LocalChat:
             first = self.waiting[0]
             alike = [w for w in self.waiting if (w.sampling, w.n) == (first.sampling, first.n)]
             batch = alike[: max(1, self.batch_size // first.n)]
-            self.waiting = [w for w in self.waiting if w not in batch]
+            taken = set(map(id, batch))
+            self.waiting = [w for w in self.waiting if id(w) not in taken]
             if not self.waiting:
                 self.wake.clear()
             try:
                 found = await asyncio.to_thread(self._sample, batch)
             except Exception as error:
                 for waiting in batch:
-                    waiting.reply.set_exception(error)
+                    if not waiting.reply.done():
+                        waiting.reply.set_exception(error)
                 continue
             for waiting, completions in zip(batch, found, strict=True):
                 if not waiting.reply.done():  # whoever asked may have been cancelled

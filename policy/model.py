@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
-from torch import Tensor
-from transformers import (
-    AutoConfig,
-    AutoModelForCausalLM,
-    AutoTokenizer,
-    DynamicCache,
-    GenerationConfig,
-    PreTrainedModel,
-)
+from peft import PeftModel
+from torch import Tensor, nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel
 from transformers.utils.logging import disable_progress_bar
 
 from languages import Language
+from policy import lora
+from policy.attention import hidden_states
 from policy.logprob import token_logprobs
+from policy.ranks import whole
 from problems.problem import Problem
 from problems.prompt import messages
 
@@ -44,14 +44,6 @@ def folder(config: DictConfig) -> str:
     return str(importlib.import_module(config.build).ensure())
 
 
-def _device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def _whole(source: str) -> PreTrainedModel:
-    return AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32)
-
-
 def _outline(source: str) -> PreTrainedModel:
     """The model's configuration and nothing that takes memory."""
     with torch.device("meta"):
@@ -63,40 +55,74 @@ def _outline(source: str) -> PreTrainedModel:
 
 @dataclass
 class Policy:
-    """A model in training (fp32 master weights) or under evaluation, with what turns a problem into its tokens."""
+    """A model in training (fp32 master weights, or LoRA) or under evaluation, and what turns a problem into tokens."""
 
     model: PreTrainedModel
     tokenizer: Any
     config: DictConfig  # the config group `model`
-    source: str  # folder or hub id the weights came from
-    trainable: bool = True  # False: the model is an outline without weights
+    source: str  # folder or hub id of the weights without adapters
+    outline: bool = False  # the model is its configuration only, without weights
+    sharded: bool = False  # over the ranks, by FSDP2
+
+    def __post_init__(self) -> None:
+        self.scorer = _Scorer(self.model)
+        self.reference: _Scorer | None = None
 
     @classmethod
-    def load(cls, config: DictConfig, checkpoint: Path | None = None, weights: bool = True) -> Policy:
+    def load(
+        cls,
+        config: DictConfig,
+        checkpoint: Path | None = None,
+        adapters: DictConfig | None = None,
+        weights: bool = True,
+    ) -> Policy:
         """Loads `config` (the group `model`), with the weights of `checkpoint` instead of its own if there is one.
 
-        `weights=False` loads none: enough where another engine samples and nobody trains. Raises ModelError when the
-        weights are not to be had.
+        `adapters`: the key `lora`; with a rank above 0 the model's own weights are frozen and LoRA is trained. A
+        checkpoint of LoRA needs no such key. `weights=False` loads none where they are not to be merged: enough where
+        another engine samples and nobody trains. Raises ModelError when the weights are not to be had.
         """
-        source = str(checkpoint) if checkpoint else folder(config)
+        trained = lora.saved_in(checkpoint)
+        source = str(checkpoint) if checkpoint and not trained else folder(config)
+        frozen = trained or (adapters is not None and adapters.rank > 0)
         disable_progress_bar()  # a bar for each load and save would bury what the run itself shows
         try:
             tokenizer = AutoTokenizer.from_pretrained(source)
-            model: Any = _whole(source) if weights else _outline(source)
+            dtype = getattr(torch, config.compute_dtype) if frozen else torch.float32
+            model: Any = _pretrained(source, dtype) if weights or trained else _outline(source)
+            if checkpoint is not None and trained:
+                model = lora.load(model, checkpoint)
+            elif adapters is not None and frozen:
+                model = lora.attach(model, adapters)
         except (OSError, ValueError) as error:
             reason = " ".join(str(error).split())[:300]
             raise ModelError(f"model.path: cannot load {source!r} ({reason})") from None
         if getattr(model.config, "final_logit_softcapping", None) or getattr(model.config, "logits_scaling", None):
             raise ModelError(f"model.path: {source!r} changes its logits after the head, which log-probs here do not")
-        if weights:
-            model = model.to(_device())
         if config.gradient_checkpointing:
             model.gradient_checkpointing_enable({"use_reentrant": False})
-        return cls(model, tokenizer, config, source, weights)
+        if not weights and not trained:
+            return cls(model, tokenizer, config, source, outline=True)
+        return cls(model.to(_device()), tokenizer, config, source)
+
+    def keep_reference(self) -> None:
+        """Keeps the weights without any training, for the KL term; with LoRA they are there anyway."""
+        if not isinstance(self.model, PeftModel):
+            model: Any = _pretrained(folder(self.config), getattr(torch, self.config.compute_dtype))
+            self.reference = _Scorer(model.to(_device()).requires_grad_(False).eval())
+
+    def shard(self) -> None:
+        """Spreads weights, and so gradients and moments, over all ranks (FSDP2): each holds a part of every layer."""
+        mesh = init_device_mesh(self.device.type, (torch.distributed.get_world_size(),))
+        precision = MixedPrecisionPolicy(getattr(torch, self.config.compute_dtype), torch.float32)
+        for layer in self.model.get_decoder().layers:
+            fully_shard(layer, mesh=mesh, mp_policy=precision)
+        fully_shard(self.scorer, mesh=mesh, mp_policy=precision)  # embedding, last norm, head
+        self.sharded = True
 
     @property
     def device(self) -> torch.device:
-        return self.model.device if self.trainable else _device()
+        return _device() if self.outline else self.model.device
 
     @property
     def eos(self) -> list[int]:
@@ -109,6 +135,10 @@ class Policy:
     def pad(self) -> int:
         pad = self.tokenizer.pad_token_id
         return int(self.eos[0] if pad is None else pad)
+
+    def trainable(self) -> list[nn.Parameter]:
+        """What the optimizer changes."""
+        return [parameter for parameter in self.model.parameters() if parameter.requires_grad]
 
     def chat(self, problem: Problem, language: Language) -> str:
         """The prompt as text: the chat template over the problem's message, reasoning off."""
@@ -134,38 +164,74 @@ class Policy:
     ) -> tuple[Tensor, Tensor]:
         """Log-probs of completions of ONE prompt, and entropies, both [rows, tokens] in nats; 0 where masked.
 
-        `completions` [rows, tokens] right-padded, `mask` [rows, tokens] True for real tokens. The prompt is encoded
-        once, and its keys and values (with their gradient) are shared by all rows: with a group of 32 short
-        completions that is most of the work saved. Under gradient checkpointing, which forbids a cache, the prompt is
-        repeated instead; the result is the same.
+        `completions` [rows, tokens] right-padded, `mask` [rows, tokens] True for real tokens. The prompt is computed
+        once for all rows (`policy.attention`): with a group of short completions that is most of the work saved.
         """
-        rows, tokens = completions.shape
-        ids = torch.tensor([list(prompt)], device=self.device)  # [1, prompt]
-        body, head = self.model.get_decoder(), self.model.get_output_embeddings()
+        ids = torch.tensor(prompt, device=self.device)  # [prompt]
         with self.autocast():
-            if self.model.is_gradient_checkpointing and self.model.training:
-                whole = torch.cat([ids.expand(rows, -1), completions], 1)  # [rows, prompt + tokens]
-                hidden = body(input_ids=whole, use_cache=False).last_hidden_state  # [rows, prompt + tokens, width]
-                states = hidden[:, ids.shape[1] - 1 : -1]  # [rows, tokens, width]
-            else:
-                cache = DynamicCache(config=self.model.config)
-                first = body(input_ids=ids, past_key_values=cache, use_cache=True).last_hidden_state
-                first = first[:, -1:].expand(rows, -1, -1)  # [rows, 1, width], predicts each row's first token
-                if tokens > 1:
-                    cache.batch_repeat_interleave(rows)
-                    inner = body(input_ids=completions[:, :-1], past_key_values=cache, use_cache=True)
-                    states = torch.cat([first, inner.last_hidden_state], 1)  # [rows, tokens, width]
-                else:
-                    states = first  # [rows, 1, width]
+            logp, entropy = self.scorer(ids, completions, mask, temperature)  # [rows, tokens], [rows, tokens]
+        return logp, entropy
+
+    @torch.no_grad()
+    def reference_logprobs(
+        self, prompt: Sequence[int], completions: Tensor, mask: Tensor, temperature: float
+    ) -> Tensor:
+        """Log-probs [rows, tokens] by the weights that training began with; arguments as for `logprobs`."""
+        ids = torch.tensor(prompt, device=self.device)  # [prompt]
+        scorer: Any = self.reference or self.scorer
+        model: Any = self.model
+        with self.autocast(), nullcontext() if self.reference else model.disable_adapter():
+            logp, _ = scorer(ids, completions, mask, temperature)  # [rows, tokens]
+        return logp
+
+    @torch.no_grad()
+    def weights(self) -> Iterator[tuple[str, Tensor]]:
+        """Every weight, whole, with adapters merged, in the compute dtype, by its name in a checkpoint.
+
+        `lm_head.weight` is there even where it is tied to the embedding. Under FSDP2 every rank must go through all.
+        """
+        dtype = getattr(torch, self.config.compute_dtype)
+        for name, weight in lora.whole_weights(self.model):
+            yield name, whole(weight).to(dtype)
+        if self.model.config.tie_word_embeddings:
+            head: Any = self.model.get_output_embeddings()
+            yield "lm_head.weight", whole(head.weight.detach()).to(dtype)  # [vocabulary, width]
+
+    def save(self, path: Path, write: bool = True) -> None:
+        """Writes model and tokenizer as `from_pretrained` reads them, fp32; of LoRA, the adapters.
+
+        Under FSDP2 every rank calls this, and only the one told to `write` does.
+        """
+        state = {name: whole(p.detach()).cpu() for name, p in self.model.state_dict().items()} if self.sharded else None
+        if write:
+            options: Any = {"save_embedding_layers": False} if isinstance(self.model, PeftModel) else {}
+            self.model.save_pretrained(path, state_dict=state, **options)
+            self.tokenizer.save_pretrained(path)
+
+
+class _Scorer(nn.Module):
+    """Log-probs as one module's forward, which is where FSDP2 gathers and frees the weights."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, prompt: Tensor, completions: Tensor, mask: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
+        """`prompt` [prompt]; the rest and the result as `Policy.logprobs`."""
+        states = hidden_states(self.model, prompt, completions)  # [rows, tokens, width]
+        head = self.model.get_output_embeddings()
         logp, entropy = token_logprobs(states[mask], head.weight, completions[mask], temperature)  # [loss tokens]
         place = mask.nonzero(as_tuple=True)
-        shape = (rows, tokens)
+        shape = completions.shape
         return (
             logp.new_zeros(shape).index_put(place, logp),  # [rows, tokens]
             entropy.new_zeros(shape).index_put(place, entropy),  # [rows, tokens]
         )
 
-    def save(self, path: Path) -> None:
-        """Writes model and tokenizer as `from_pretrained` reads them, fp32."""
-        self.model.save_pretrained(path)
-        self.tokenizer.save_pretrained(path)
+
+def _pretrained(source: str, dtype: torch.dtype) -> Any:
+    return AutoModelForCausalLM.from_pretrained(source, dtype=dtype)
+
+
+def _device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")

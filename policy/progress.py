@@ -20,8 +20,9 @@ FIELDS = ("step", "reward", "pass@1", "tokens/s", "programs/s")
 class RunProgress:
     """Use as a context manager around the training loop."""
 
-    def __init__(self, steps: int, first: int) -> None:
-        self.console = Console()
+    def __init__(self, steps: int, first: int, shows: bool = True) -> None:
+        """`shows`: False on all ranks but the first."""
+        self.console = Console(quiet=not shows)
         self.steps = steps
         self.started = time.perf_counter()
         self.first = first

@@ -9,11 +9,12 @@ import hashlib
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass
 
 from languages import Language
 from policy import choice
 from policy.model import Policy
+from policy.ranks import Ranks
 from policy.sampler import Completion, Sampler, Sampling
 from problems import answer
 from problems.problem import DataError, Problem
@@ -33,6 +34,7 @@ class Rollout:
     verdict: Verdict
     reward: float | None = None  # None: infrastructure error, or not yet known
     advantage: float = 0.0
+    masked: bool = False  # kept out of the update altogether
 
 
 @dataclass
@@ -41,7 +43,11 @@ class Phases:
 
     sample: float = 0.0
     wait: float = 0.0
-    tokens: int = field(default=0)  # sampled
+    tokens: int = 0  # sampled
+    programs: int = 0
+
+    def __add__(self, other: Phases) -> Phases:
+        return Phases(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
 
 
 def derive_seed(*parts: object) -> int:
@@ -59,10 +65,12 @@ def roll_out(
     sampling: Sampling,
     seed: int,
     rule: str = "default",
+    ranks: Ranks = Ranks(),  # noqa: B008 (a constant)
 ) -> tuple[list[Rollout], Phases]:
     """`n` rollouts of each problem, those of one problem together, in the problems' order.
 
-    `rule` names the rule of `problems.answer` that finds the program.
+    Each rank samples and verifies its share; all get all. `rule` names the rule of `problems.answer` that finds the
+    program.
     """
     prompts = [policy.chat(problem, language) for problem in problems]
     tokens = [policy.encode(prompt) for prompt in prompts]
@@ -75,23 +83,28 @@ def roll_out(
                 f"{sampling.max_prompt_tokens}: raise it, or leave the problem out"
             )
     pending: dict[int, tuple[Completion, str | None, Future[Verdict]]] = {}
+    mine = ranks.share(len(problems) * n)
 
-    def verify(index: int, completion: Completion) -> None:
-        problem = problems[completion.prompt]
+    def verify(place: int, completion: Completion) -> None:
+        index = mine[place]
+        problem = problems[index // n]
         program = extract(completion.text, language)
         job = Job(f"{problem.id}/{index % n}", language.name, program, problem.tests, problem.compare)
         pending[index] = completion, program, pool.submit(job)
 
     started = time.perf_counter()
-    sampler.sample(tokens, n, sampling, seed, verify)
+    # A completion's seed depends on its place in the whole batch, not on which rank draws it.
+    sampler.sample([tokens[index // n] for index in mine], 1, sampling, seed + mine.start, verify)
     sampled = time.perf_counter()
     rollouts = []
-    for index in range(len(problems) * n):
+    for index in mine:
         completion, program, future = pending[index]
         number = index // n
         rollouts.append(
             Rollout(problems[number], prompts[number], tokens[number], completion, program, future.result())
         )
     phases = Phases(sampled - started, time.perf_counter() - sampled)
+    rollouts = ranks.gather(rollouts)
+    phases.programs = len(rollouts)
     phases.tokens = sum(len(rollout.completion.tokens) for rollout in rollouts)
     return rollouts, phases

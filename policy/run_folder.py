@@ -22,6 +22,9 @@ NOT_COMPARED = (
     "run_dir",
     "resume",
     "wandb",
+    "rows",
+    "sandbox.workers",
+    *(f"model.{key}" for key in ("key_env", "concurrency", "timeout_s", "retries")),
 )  # what may differ between a run and the command that continues it
 
 
@@ -79,7 +82,7 @@ def difference(here: object, folder: Path) -> str | None:
         return f"{CONFIG}, which cannot be read ({type(error).__name__})"
     flat_there, flat_here = _flatten(there), _flatten(here)
     for key in sorted({*flat_there, *flat_here}):
-        if key.partition(".")[0] not in NOT_COMPARED and flat_there.get(key) != flat_here.get(key):
+        if not {key, key.partition(".")[0]} & set(NOT_COMPARED) and flat_there.get(key) != flat_here.get(key):
             return f"{key} ({flat_there.get(key)!r} there, {flat_here.get(key)!r} here)"
     return None
 

@@ -19,6 +19,7 @@ from transformers import (
 
 from policy import choice
 from policy.model import Policy
+from policy.ranks import Ranks
 
 STOP_TOKENS = 12  # a stop text is looked for in so many of the last tokens: enough for 12 characters
 
@@ -69,13 +70,13 @@ class Sampler(Protocol):
         """Takes over the policy's present weights."""
 
 
-def open_sampler(policy: Policy, config: DictConfig, seed: int) -> Sampler:
-    """The engine that the config group `rollout` names."""
+def open_sampler(policy: Policy, config: DictConfig, seed: int, ranks: Ranks = Ranks()) -> Sampler:  # noqa: B008
+    """The engine that the config group `rollout` names; each rank has one of its own."""
     choice.check("rollout.engine", config.engine, ("transformers", "vllm"))
     if config.engine == "vllm":
         from policy.sampler_vllm import VllmSampler  # vLLM takes a minute to start; only its users wait for it
 
-        return VllmSampler(policy, config, seed)
+        return VllmSampler(policy, config, seed, ranks)
     return TransformersSampler(policy, config.batch_size)
 
 

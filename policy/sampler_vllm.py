@@ -1,28 +1,29 @@
 """Sampling by vLLM inside the training process: sleep while the trainer works, then wake, take the weights, go on.
 
 The same code runs on GPUs and on vLLM's CPU build, which has no sleep mode. Weights travel through vLLM's own
-`reload_weights`, every one of them by its name in a checkpoint. `lm_head.weight` is passed even where it is tied to the
-embedding: left out, vLLM keeps the old head and says nothing.
+`reload_weights`, every one of them by its name in a checkpoint, LoRA merged in out of place. `lm_head.weight` is passed
+even where it is tied to the embedding: left out, vLLM keeps the old head and says nothing.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Any
 
 import torch
 from omegaconf import DictConfig
-from torch import Tensor
+from peft import PeftModel
 
 from policy.model import Policy
+from policy.ranks import Ranks
 from policy.sampler import Completion, Sampling
 
 
 class VllmSampler:
     """One vLLM engine in this process, on the policy's device."""
 
-    def __init__(self, policy: Policy, config: DictConfig, seed: int) -> None:
+    def __init__(self, policy: Policy, config: DictConfig, seed: int, ranks: Ranks = Ranks()) -> None:  # noqa: B008
         """`config` is the config group `rollout`."""
         # One process: the engine is called, not messaged, and its failures are ours.
         os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
@@ -31,7 +32,7 @@ class VllmSampler:
         from vllm import LLM  # slow to import, and only this engine wants it
 
         self.policy = policy
-        self.can_sleep = policy.device.type == "cuda" and policy.trainable
+        self.can_sleep = policy.device.type == "cuda" and not policy.outline
         state = torch.get_rng_state()
         self.engine = LLM(
             model=policy.source,
@@ -46,9 +47,13 @@ class VllmSampler:
             enable_chunked_prefill=policy.device.type != "cpu",
             logprobs_mode="processed_logprobs",  # under the sampling temperature, as the trainer's
             disable_log_stats=True,
+            # one engine a rank, in the process group that is there already
+            distributed_executor_backend="external_launcher" if ranks.world > 1 else None,
         )
         torch.set_rng_state(state)  # the engine seeds the global generator
         self.requests = 0
+        if isinstance(policy.model, PeftModel):  # the engine read the weights without the adapters
+            self.sync()
 
     def sample(
         self,
@@ -101,18 +106,10 @@ class VllmSampler:
         if self.can_sleep:
             torch.cuda.empty_cache()
             self.engine.wake_up(["weights"])
-        self.engine.collective_rpc("reload_weights", kwargs={"weights_iterator": list(self._weights())})
+        self.engine.collective_rpc("reload_weights", kwargs={"weights_iterator": self.policy.weights()})
         self.engine.reset_prefix_cache()  # holds keys and values of the old weights
         if self.can_sleep:
             self.engine.wake_up(["kv_cache"])
-
-    def _weights(self) -> Iterator[tuple[str, Tensor]]:
-        dtype = getattr(torch, self.policy.config.compute_dtype)
-        for name, parameter in self.policy.model.named_parameters():
-            yield name, parameter.detach().to(dtype)
-        head = self.policy.model.get_output_embeddings().weight  # [vocabulary, width]
-        if self.policy.model.config.tie_word_embeddings:
-            yield "lm_head.weight", head.detach().to(dtype)
 
 
 def _completion(prompt: int, output: Any, policy: Policy) -> Completion:

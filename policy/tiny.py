@@ -71,7 +71,8 @@ def fingerprint(seed: int) -> str:
     for path in [Path(__file__), *modules, *sorted(tiny_corpus.FOLDER.glob("*.*"))]:
         digest.update(path.read_bytes())
     for language in tiny_corpus.LANGUAGES:
-        digest.update(repr(languages.load(language)).encode())
+        loaded = languages.load(language)  # how its programs are run does not matter here
+        digest.update(repr((loaded.title, loaded.fence, loaded.prompt)).encode())
     return digest.hexdigest()[:12]
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from omegaconf import DictConfig
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from policy.loss import BatchSize, LossConfig, policy_loss
 from policy.model import Policy
+from policy.ranks import Ranks, whole
 from policy.rollout import Rollout
 from policy.sampler import Sampling
 
@@ -21,6 +23,10 @@ SCHEDULES = ("cosine", "linear", "constant")
 
 class SamplerGapError(Exception):
     """Sampler and trainer hold different policies. The message is one sentence that says what to look at."""
+
+
+class UpdateError(Exception):
+    """An update that cannot be made. The message is one sentence that says what to change."""
 
 
 @dataclass
@@ -33,17 +39,25 @@ class MicroBatch:
     mask: Tensor  # [rows, tokens] True for sampled tokens
     sampled: Tensor  # [rows, tokens] the sampler's log-probs
     advantages: Tensor  # [rows]
+    counts: bool = True  # False: computed only to keep step with the other ranks
 
 
-def micro_batches(rollouts: Sequence[Rollout], policy: Policy, token_budget: int) -> Iterator[MicroBatch]:
+def trains(rollout: Rollout, kl: bool = False) -> bool:
+    """Whether a rollout has a gradient: by its advantage, or by the KL term, which pulls on every token."""
+    return not rollout.masked and rollout.reward is not None and (kl or rollout.advantage != 0.0)
+
+
+def micro_batches(
+    rollouts: Sequence[Rollout], policy: Policy, token_budget: int, kl: bool = False
+) -> Iterator[MicroBatch]:
     """Cuts a batch into micro-batches of at most `token_budget` padded tokens each (or a single row).
 
-    Rollouts without advantage (zero-variance groups, infrastructure errors) are left out: their gradient is zero.
+    Rollouts without gradient are left out: infrastructure errors and, unless there is a KL term, zero-variance groups.
     Rows of one prompt stay together, sorted by length so that little is padding.
     """
     by_prompt: dict[tuple[int, ...], list[int]] = defaultdict(list)
     for index, rollout in enumerate(rollouts):
-        if rollout.advantage != 0.0:
+        if trains(rollout, kl):
             by_prompt[tuple(rollout.prompt_tokens)].append(index)
     for prompt, indices in by_prompt.items():
         indices.sort(key=lambda index: (len(rollouts[index].completion.tokens), index))
@@ -83,6 +97,14 @@ def batch_size(rollouts: Sequence[Rollout], max_new_tokens: int) -> BatchSize:
     return BatchSize(len(known), sum(len(rollout.completion.tokens) for rollout in known), max_new_tokens)
 
 
+def shares(micros: list[MicroBatch], ranks: Ranks, in_step: bool) -> list[MicroBatch]:
+    """This rank's micro-batches. `in_step`: every rank gets as many, as FSDP2's gathering of weights needs."""
+    own = micros[ranks.rank :: ranks.world]
+    if in_step and micros and len(own) < math.ceil(len(micros) / ranks.world):
+        own.append(replace(micros[-1], counts=False))
+    return own
+
+
 def update(
     policy: Policy,
     optimizer: torch.optim.Optimizer,
@@ -92,52 +114,118 @@ def update(
     config: DictConfig,
     epochs: int,
     max_sampler_gap: float,
+    ranks: Ranks = Ranks(),  # noqa: B008 (a constant)
 ) -> dict[str, float]:
     """`epochs` optimizer steps on the batch; the metrics of `docs/metrics.md` that an update knows.
 
-    `config` is the config group `optimizer`; `sampling` says how the rollouts were drawn.
+    `rollouts` is the whole batch on every rank; `config` is the config group `optimizer`; `sampling` says how the
+    rollouts were drawn.
 
     The old log-probs that ratios refer to are those of the first epoch, computed before any update of this batch.
     An update whose gradient is not finite is skipped and counted in `skipped_updates`. Every batch was sampled after a
     weight sync and its tokens are scored here again, so each batch is a probe of that sync: a mean difference of
-    log-probs above `max_sampler_gap` nats raises SamplerGapError before anything is updated.
+    log-probs above `max_sampler_gap` nats raises SamplerGapError before anything is updated. Where memory runs out, the
+    token budget is halved once, for the rest of the run; then UpdateError says what to set.
     """
     policy.model.train()
     size = batch_size(rollouts, sampling.max_new_tokens)
-    parameters = [p for p in policy.model.parameters() if p.requires_grad]
+    parameters = policy.trainable()
     old: dict[int, Tensor] = {}  # micro-batch number -> [rows, tokens]
     totals: dict[str, float] = defaultdict(float)
-    tokens = 0
-    for _ in range(epochs):
+
+    def accumulate() -> dict[str, float]:
+        """One epoch's gradient, this rank's part of it, and sums over its loss tokens."""
         optimizer.zero_grad(set_to_none=True)
-        for number, micro in enumerate(micro_batches(rollouts, policy, config.token_budget)):
-            logp, entropy = policy.logprobs(
-                micro.prompt, micro.tokens, micro.mask, sampling.temperature
-            )  # [rows, tokens]
+        sums: dict[str, float] = defaultdict(float)
+        trained = [rollout for rollout in rollouts if trains(rollout, bool(loss_config.kl))]
+        micros = list(
+            micro_batches(trained, policy, budget(trained, config.token_budget, ranks.world), bool(loss_config.kl))
+        )
+        for number, micro in enumerate(shares(micros, ranks, in_step=policy.sharded)):
+            where = (micro.prompt, micro.tokens, micro.mask, sampling.temperature)
+            logp, entropy = policy.logprobs(*where)  # [rows, tokens], [rows, tokens]
             before = old.setdefault(number, logp.detach())  # [rows, tokens]
-            loss, sums = policy_loss(logp, before, micro.sampled, micro.advantages, micro.mask, size, loss_config)
-            loss.backward()
-            totals["loss"] += float(loss.detach()) / epochs
-            totals["entropy"] += float(entropy.sum())
-            for name, value in sums.items():
-                totals[name] += float(value)
-            tokens += int(micro.mask.sum())
+            reference = policy.reference_logprobs(*where) if loss_config.kl else None  # [rows, tokens]
+            loss, parts = policy_loss(
+                logp, before, micro.sampled, micro.advantages, micro.mask, size, loss_config, reference
+            )
+            # FSDP2 averages over the ranks where a sum is due
+            scale = (ranks.world if policy.sharded else 1) * micro.counts
+            (loss * scale).backward()
+            if micro.counts:
+                sums["loss"] += float(loss.detach()) / epochs
+                sums["entropy"] += float(entropy.sum())
+                sums["tokens"] += int(micro.mask.sum())
+                sums["passed_tokens"] += len(micro.prompt) + int(micro.mask.sum())
+                for name, value in parts.items():
+                    sums[name] += float(value)
+        return sums
+
+    def attempt() -> dict[str, float] | None:
+        """None: out of memory. What the failed attempt held is free once this has returned."""
+        try:
+            return accumulate()
+        except RuntimeError as error:  # torch.OutOfMemoryError is one, on a CPU it is only a message
+            if not _out_of_memory(error):
+                raise
+            return None
+
+    for epoch in range(epochs):
+        sums = attempt()
+        # later epochs need the micro-batches of the first, and FSDP2's ranks must keep step
+        if sums is None and epoch == 0 and not policy.sharded:
+            config.token_budget //= 2
+            print(f"out of memory: optimizer.token_budget is {config.token_budget} from now on", file=sys.stderr)
+            old.clear()
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+            sums = attempt()
+        if sums is None:
+            raise UpdateError(
+                f"out of memory in the update, with optimizer.token_budget={config.token_budget}; set it lower, or "
+                "model.gradient_checkpointing=true, lora.rank=32, more gpus= with shard=true, or a smaller "
+                "rollout.gpu_memory_utilization"
+            )
+        for name, value in ranks.sum(sums).items():
+            totals[name] += value
+        tokens = totals["tokens"]
         if (gap := totals["sampler_gap"] / max(tokens, 1)) > max_sampler_gap:
             raise SamplerGapError(
                 f"sampler and trainer disagree on the tokens just sampled: mean |difference of log-probs| {gap:.3f}, "
                 f"rollout.max_sampler_gap is {max_sampler_gap}; look at the weight sync, at model.compute_dtype "
                 "and at rollout.temperature"
             )
-        norm = float(torch.nn.utils.clip_grad_norm_(parameters, config.grad_clip or math.inf))
+        if not policy.sharded:
+            ranks.sum_gradients(parameters)
+        norm = float(whole(torch.nn.utils.clip_grad_norm_(parameters, config.grad_clip or math.inf)))
         totals["grad_norm"] += norm / epochs
         if not math.isfinite(norm):
             totals["skipped_updates"] += 1
         elif tokens:
             optimizer.step()
     optimizer.zero_grad(set_to_none=True)
-    per_batch = ("loss", "grad_norm", "skipped_updates")
-    metrics = {name: totals[name] if name in per_batch else totals[name] / max(tokens, 1) for name in totals}
-    return {"skipped_updates": 0.0, **metrics, "trained_tokens": float(tokens)}
+    per_batch = ("loss", "grad_norm", "skipped_updates", "tokens", "passed_tokens")
+    metrics = {name: totals[name] / max(totals["tokens"], 1) for name in totals if name not in per_batch}
+    return {
+        "loss": totals["loss"],
+        "grad_norm": totals["grad_norm"],
+        "skipped_updates": totals["skipped_updates"],
+        **metrics,
+        "trained_tokens": totals["tokens"],
+        "passed_tokens": totals["passed_tokens"],
+    }
+
+
+def budget(rollouts: Sequence[Rollout], most: int, world: int) -> int:
+    """Tokens of a micro-batch: at most `most`, and few enough that every rank gets some."""
+    tokens = sum(len(rollout.prompt_tokens) + len(rollout.completion.tokens) for rollout in rollouts)
+    return most if world == 1 else min(most, math.ceil(tokens / world))
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(
+        error
+    )  # the CPU allocator's words
 
 
 def learning_rate(config: DictConfig, step: int, steps: int) -> float:

@@ -64,6 +64,11 @@ def read(config: DictConfig, split: str, tally: Tally) -> Iterator[Problem]:
         yield problem
 
 
+def checker_languages(problems: Sequence[Problem]) -> list[str]:
+    """The languages that the checkers of problems with several right outputs are written in."""
+    return sorted({problem.compare.checker.language for problem in problems if problem.compare.checker})
+
+
 def steps_per_epoch(problems: Sequence[Problem], prompts: int) -> int:
     """Whole batches in one pass over the data; at least 1."""
     return max(1, len(problems) // prompts)

@@ -52,7 +52,7 @@ class Split:
 def prepare(config: DictConfig) -> Path:
     """Writes the folder and returns it. Raises DataError, LanguageError, SandboxError, RootfsError, OSError."""
     dataset = config.dataset
-    language = languages.from_config(config.language) if config.language else None
+    language = languages.from_config(config.language) if config.get("language") else None
     folder = Path(config.out or f"data/{dataset.name}").expanduser()
     folder.mkdir(parents=True, exist_ok=True)
     names = [name for name in SPLITS if dataset.get(name) is not None]
@@ -105,7 +105,7 @@ def write(folder: Path, dataset: DictConfig, name: str, language: Language | Non
 
 def card(dataset: DictConfig, splits: list[Split], language: Language | None) -> str:
     """The folder's README.md, with the front matter by which a hub and `datasets` find the splits."""
-    source = dataset.get("path") or dataset.get("source")
+    source = dataset.get("source") or dataset.get("path")
     files = [{"split": split.name, "path": f"{split.name}.jsonl"} for split in splits]
     front = {
         "license": dataset.get("license") or "unknown",

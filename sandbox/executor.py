@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, Self
 
 from sandbox.compare import RULES
-from sandbox.job import Job, Limits, SandboxError, Verdict
+from sandbox.job import Job, JobError, Limits, SandboxError, Verdict
 
 RETRIES = 2  # how often a job is tried again after the sandbox itself has failed
 LARGEST_LIMIT = 1_000_000  # of any unit: fits the driver's numbers
@@ -48,7 +48,7 @@ class Executor:
     def submit(self, job: Job) -> Future[Verdict]:
         """Queues a job. Equal programs with equal tests that wait at the same time run once.
 
-        Raises ValueError for a job that can have no verdict: no tests, an unknown language or rule.
+        Raises JobError for a job that can have no verdict: no tests, an unknown language or rule.
         """
         self.check(job)
         key = _key(job)
@@ -94,27 +94,37 @@ class Executor:
             futures.append(future)
         return futures
 
+    def pending(self) -> list[str]:
+        """The ids of the jobs that have no verdict yet."""
+        with self._lock:
+            return [job_id for task in self._pending.values() for job_id, _ in task.waiting]
+
     def check(self, job: Job) -> None:
-        """Raises ValueError for a job that can have no verdict."""
+        """Raises JobError for a job that can have no verdict."""
         if not job.tests:
-            raise ValueError(f"job {job.id!r} has no tests: nothing could fail, so nothing can pass")
+            raise JobError(f"job {job.id!r} has no tests: nothing could fail, so nothing can pass")
         if job.compare.rule not in RULES:
-            raise ValueError(
-                f"job {job.id!r}: no comparison rule {job.compare.rule!r}; the rules are {', '.join(RULES)}"
-            )
+            raise JobError(f"job {job.id!r}: no comparison rule {job.compare.rule!r}; the rules are {', '.join(RULES)}")
         languages = [job.language]
         if job.compare.rule == "checker":
             if job.compare.checker is None:
-                raise ValueError(f"job {job.id!r}: the rule checker needs a checker program")
+                raise JobError(f"job {job.id!r}: the rule checker needs a checker program")
             languages.append(job.compare.checker.language)
         for language in languages:
             if language not in self._limits:
                 known = ", ".join(sorted(self._limits))
-                raise ValueError(f"job {job.id!r}: the pool has no language {language!r}; it has {known}")
+                raise JobError(f"job {job.id!r}: the pool has no language {language!r}; it has {known}")
         for field in fields(Limits):
             value = getattr(self.limits(job), field.name)
             if not 0 < value <= LARGEST_LIMIT:
-                raise ValueError(f"job {job.id!r}: limit {field.name} is {value}, not within 0 to {LARGEST_LIMIT}")
+                raise JobError(f"job {job.id!r}: limit {field.name} is {value}, not within 0 to {LARGEST_LIMIT}")
+        half = self.limits(job).memory_mb / 2  # an input waits in the jail's memory while the program reads it
+        for n, test in enumerate(job.tests):
+            if len(test.input) > half * 2**18 and (size := len(test.input.encode(errors="replace")) / 2**20) > half:
+                raise JobError(
+                    f"job {job.id!r}: the input of test {n} is {size:.0f} MiB, more than half of limits.memory_mb="
+                    f"{half * 2:.0f}: raise that limit, or leave the test out"
+                )
 
     def limits(self, job: Job) -> Limits:
         return job.limits or self._limits[job.language]

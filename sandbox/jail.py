@@ -224,7 +224,7 @@ class Jail:
     def _limits(self, limits: Limits) -> bytes:
         disk_mb = limits.disk_mb
         if self.cgroup:  # files on a tmpfs are memory that killing no process gives back: leave room for the program
-            disk_mb = max(1, min(disk_mb, limits.memory_mb * 3 // 4))
+            disk_mb = limits.room_mb
         return LIMITS.pack(
             round(limits.compile_s * 1000),
             round(limits.test_s * 1000),

@@ -16,6 +16,10 @@ class SandboxError(Exception):
     """The sandbox cannot do its work on this machine. The message is one sentence that says why and what to do."""
 
 
+class JobError(ValueError):
+    """A job that can have no verdict. The message is one sentence that names the job."""
+
+
 class Status(StrEnum):
     """How a program fared. `INFRASTRUCTURE_ERROR` is the sandbox's own failure: never a reward, never a zero."""
 
@@ -51,6 +55,11 @@ class Limits:
     disk_mb: int = 256  # MiB, all files together (tmpfs)
     inodes: int = 4096  # files and directories together
     output_mb: float = 5.0  # MiB, each of stdout and stderr (paper section 3.3)
+
+    @property
+    def room_mb(self) -> int:
+        """MiB that files may take: in a memory cgroup they are memory, and the program needs some too."""
+        return max(1, min(self.disk_mb, self.memory_mb * 3 // 4))
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ from sandbox.job import Job, SandboxError, Status, Verdict
 from sandbox.protection import require_protections
 from sandbox.worker import Setup, receive, send
 
+EXECUTORS = ("local", "ray")
 GRACE_S = 30.0  # how much longer than its deadlines a job may take before its worker is replaced, seconds
 STOP_S = 5.0  # for a worker to end by itself, seconds
 START_S = 60.0  # for a worker to start, seconds
@@ -174,7 +175,8 @@ class _Worker:
         limits = self.pool.limits(job)
         longest = limits.program_s + GRACE_S
         if job.compare.checker:
-            longest += len(job.tests) * self.pool.toolchains[job.compare.checker.language].limits.program_s
+            limits = self.pool.toolchains[job.compare.checker.language].limits
+            longest += len(job.tests) * 2 * limits.program_s  # a checker that fails is asked about the reference too
         why = ""
         for _ in range(1 + RETRIES):
             if self.pool._closed:
@@ -209,4 +211,4 @@ def open_pool(languages: Iterable[Language | Toolchain], executor: str = "local"
         from sandbox.ray_pool import RayPool  # which is made of our Pool
 
         return RayPool(languages, **options)
-    raise SandboxError(f"sandbox.executor is {executor!r}; the choices are local, ray")
+    raise SandboxError(f"sandbox.executor is {executor!r}; the choices are {', '.join(EXECUTORS)}")

@@ -71,6 +71,10 @@ class Worker:
             return Verdict(job.id, Status.NO_PROGRAM, message="the completion holds no program")
         jail = self._jail(job.language)
         limits = job.limits or jail.toolchain.limits
+        size = len(job.program.encode(errors="replace")) / 2**20  # MiB
+        if size > limits.room_mb:
+            why = f"the program's text is {size:.0f} MiB; the limits leave files {limits.room_mb} MiB"
+            return Verdict(job.id, Status.MEMORY_LIMIT, message=why)
         runs = jail.run(job.program, [test.input for test in job.tests], limits)
         compiled = None
         if jail.toolchain.compile is not None:
@@ -130,9 +134,25 @@ class Worker:
         return _result(status, run, output)
 
     def _checked(self, checker: Checker, given: str, output: bytes, reference: str) -> dict[str, Any]:
-        """What a checker program makes of an output: it exits with 0 for right, 1 for wrong. Anything else is its own
-        fault, so an infrastructure error. It finds input.txt, output.txt and reference.txt in its folder, and the
-        output on its standard input; it runs in a jail of its own, where no candidate has been."""
+        """What a checker program makes of an output: it exits with 0 for right, 1 for wrong.
+
+        Where it fails on this output, but works on the reference, the output is to blame and is wrong: no program gets
+        out of its verdict by printing what breaks the checker. Where it fails on both, it is an infrastructure error.
+        """
+        right, last = self._ask(checker, given, output, reference)
+        if right is not None:
+            return {"status": Status.PASSED if right else Status.WRONG_OUTPUT}
+        why = f"the checker failed (exit code or signal {last.code}): " + _shown(last.stderr.decode(errors="replace"))
+        works, _ = self._ask(checker, given, reference.encode(errors="replace"), reference)
+        status = Status.INFRASTRUCTURE_ERROR if works is None else Status.WRONG_OUTPUT
+        return {"status": status, "stderr": why}
+
+    def _ask(self, checker: Checker, given: str, output: bytes, reference: str) -> tuple[bool | None, Run]:
+        """(the checker's answer, None if it gave none; its last run).
+
+        It finds input.txt, output.txt and reference.txt in its folder, and the output on its standard input; it runs in
+        a jail of its own, where no candidate has been.
+        """
         jail = self._jail(checker.language)
         files = {
             "input.txt": given.encode(errors="replace"),
@@ -141,10 +161,8 @@ class Worker:
         }
         runs = list(jail.run(checker.program, [output.decode(errors="replace")], jail.toolchain.limits, files))
         last = runs[-1]
-        if all(run.status is None for run in runs[:-1]) and last.outcome == EXITED and last.code in (0, 1):
-            return {"status": Status.PASSED if last.code == 0 else Status.WRONG_OUTPUT}
-        why = f"the checker failed (exit code or signal {last.code}): " + _shown(last.stderr.decode(errors="replace"))
-        return {"status": Status.INFRASTRUCTURE_ERROR, "stderr": why}
+        answered = all(run.status is None for run in runs[:-1]) and last.outcome == EXITED and last.code in (0, 1)
+        return (last.code == 0 if answered else None), last
 
     def close(self) -> None:
         for jail in self.jails.values():

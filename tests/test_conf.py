@@ -92,7 +92,7 @@ def command(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("script", ["train.py", "evaluate.py"])
+@pytest.mark.parametrize("script", ["train.py", "evaluate.py", "reformulate.py"])
 def test_help_shows_groups_and_three_examples(script: str) -> None:
     done = command(script, "--help")
     assert done.returncode == 0, done.stderr

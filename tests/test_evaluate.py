@@ -159,7 +159,7 @@ def test_a_language_may_hold_what_looks_like_an_interpolation(
 
 
 def test_multipl_e_from_the_command_line(tmp_path: Path) -> None:
-    row = {
+    row: dict[str, Any] = {
         "name": "Ours_0_one",
         "prompt": "-- Return 1.\nlocal function one()\n",
         "tests": "lu = require('luaunit')\nfunction test_a() lu.assertEquals(one(), 1) end\nos.exit(lu.LuaUnit.run())",

@@ -21,6 +21,7 @@ import languages
 import train
 from policy import run_folder
 from policy.errors import ERRORS
+from policy.ranks import Ranks
 from tests.conftest import HELDOUT, ROOT, SMALL, command, run
 
 
@@ -30,7 +31,7 @@ def rows(folder: Path) -> list[dict[str, Any]]:
 
 def untimed(folder: Path) -> list[dict[str, Any]]:
     """The metrics that a run's speed has no part in."""
-    timed = ("seconds", "/s", "memory")
+    timed = ("seconds", "/s", "memory", "wait_share", "flops")
     return [{key: value for key, value in row.items() if not any(t in key for t in timed)} for row in rows(folder)]
 
 
@@ -97,6 +98,60 @@ def test_a_stopped_run_goes_on_exactly(number: signal.Signals, calm: Path, tmp_p
     assert done.returncode == 0, done.stderr
     assert "resuming after step" in done.stdout
     same_end(calm, folder)
+
+
+def test_two_ranks_train_one_policy(tmp_path: Path, few: str) -> None:
+    """Started by train.py itself; one writes, both save when told to stop, and the run goes on."""
+    folder = tmp_path / "run"
+    arguments = (*SMALL, few, "steps=3", "gpus=2", f"run_dir={folder}", "resume=auto")
+    with subprocess.Popen(command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        deadline = time.monotonic() + 600
+        while not (folder / "checkpoints/step_000001").exists():
+            assert process.poll() is None and time.monotonic() < deadline, "the run ended early"
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=300)
+    assert process.returncode == 1
+    assert output.count(f"run_dir={folder} resume=auto") >= 1
+    assert "Traceback" not in output, output
+    done = run(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert [row["step"] for row in rows(folder)] == [0, 1, 2, 3]
+    for path in (folder / "rollouts").glob("step_*.parquet"):
+        assert pq.read_table(path).num_rows == 16
+    for row in rows(folder)[1:]:
+        assert row["sampler_gap"] < 1e-3, "both ranks' samples are scored under one policy"
+
+
+def test_a_mistake_on_several_ranks_is_one_sentence(tmp_path: Path, few: str) -> None:
+    done = run(*SMALL, few, "gpus=2", "steps=1", "model.path=/no/such/model", f"run_dir={tmp_path}/run")
+    refused(done, "model.path: cannot load '/no/such/model'")
+
+
+def test_vllm_and_adapters_train_together(tmp_path: Path, few: str) -> None:
+    """vLLM's CPU build in this process, the adapters merged into its weights after every update."""
+    folder = tmp_path / "run"
+    changes = ("rollout=vllm", "rollout.cpu_kv_cache_gib=1", "rollout.max_prompt_tokens=256", "lora.rank=8")
+    done = run(*SMALL, *changes, few, "optimizer.learning_rate=1e-2", "steps=3", f"run_dir={folder}")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert [row["step"] for row in rows(folder)] == [0, 1, 2, 3]
+    trained = [row["sampler_gap"] for row in rows(folder)[1:] if row["trained_tokens"]]
+    assert trained and max(trained) < 0.02, trained
+    assert (folder / "checkpoints/step_000003/adapter_model.safetensors").exists()
+
+
+def test_groups_without_signal_are_drawn_anew(tmp_path: Path, few: str) -> None:
+    """The tiny policy fails most groups of four: with more rounds, fewer groups of a batch are flat."""
+    flat = {}
+    for rounds in (0, 4):
+        folder = tmp_path / str(rounds)
+        done = run(
+            *SMALL, few, "group=4", "prompts=4", "steps=2", "heldout.every=0", f"resample={rounds}", f"run_dir={folder}"
+        )
+        assert done.returncode == 0, done.stderr
+        flat[rounds] = sum(row["zero_variance_groups"] for row in rows(folder)[1:])
+        assert pq.read_table(folder / "rollouts" / "step_000001.parquet").num_rows == 16
+    assert flat[4] < flat[0]
 
 
 def test_a_run_folder_is_not_overwritten(calm: Path, few: str) -> None:
@@ -170,6 +225,7 @@ def test_a_root_that_cannot_be_built_is_explained(tmp_path: Path, few: str) -> N
         ("model.path=/no/such/model", ("model.path", "/no/such/model")),
         ("wandb=on", ("wandb", "'on'", "offline")),
         ("resume=yes", ("resume", "auto")),
+        ("sandbox.executor=slurm", ("sandbox.executor", "'slurm'", "local, ray")),
     ],
 )
 def test_a_bad_choice_is_answered_with_the_choices(
@@ -180,7 +236,7 @@ def test_a_bad_choice_is_answered_with_the_choices(
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         config = compose("train", [override, few, f"run_dir={tmp_path}/run", "steps=1", "group=2", "prompts=1"])
     with pytest.raises(ERRORS) as caught:
-        train.train(config, run_folder.create(config))
+        train.train(config, run_folder.create(config), Ranks())
     for word in words:
         assert word in str(caught.value)
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -59,7 +62,8 @@ def test_micro_batches_change_nothing(policy: Policy, variant: str, budget: int)
     parts, other = updated(policy, budget, variant, epochs=2)
     for name in weights:
         torch.testing.assert_close(other[name], weights[name], rtol=0, atol=2e-6)
-    for name in whole:
+    assert parts.pop("passed_tokens") >= whole["passed_tokens"]  # a prompt goes through the model once a micro-batch
+    for name in parts:
         assert parts[name] == pytest.approx(whole[name], rel=1e-3, abs=1e-5), name
 
 
@@ -120,6 +124,59 @@ def test_a_gradient_that_is_not_finite_is_skipped_and_counted(policy: Policy) ->
     figures = update(policy, optimizer, rollouts, LossConfig(), Sampling(0.7, 16), settings(100), 1, 1.0)
     assert figures["skipped_updates"] == 1
     assert all(torch.equal(before[name], value) for name, value in policy.model.state_dict().items())
+
+
+def test_masked_and_unknown_rollouts_train_nothing(policy: Policy) -> None:
+    rollouts = batch(policy)
+    rollouts[0].masked = True
+    rollouts[1].reward = None
+    for kl in (False, True):
+        seen = {index for micro in micro_batches(rollouts, policy, 100, kl) for index in micro.indices}
+        assert not seen & {0, 1}
+        assert (2 in seen) == kl, "without advantage only the KL term has a gradient"
+
+
+OUT_OF_MEMORY = """
+import resource, sys
+import torch
+from omegaconf import OmegaConf
+from policy.loss import LossConfig
+from policy.model import Policy
+from policy.sampler import Sampling
+from policy.update import update
+from tests.policy.test_update import batch, settings
+torch.set_num_threads(1)
+model = OmegaConf.create(dict(path=sys.argv[1], compute_dtype="float32", gradient_checkpointing=False, system=None))
+policy = Policy.load(model)
+def long(rows):
+    rollouts = batch(policy)[:5] * (rows // 5)
+    for rollout in rollouts:
+        rollout.advantage = rollout.advantage or 0.1
+        rollout.completion.tokens[:] = (rollout.completion.tokens * 300)[:300]
+        rollout.completion.logprobs[:] = (rollout.completion.logprobs * 300)[:300]
+    return rollouts
+optimizer = torch.optim.AdamW(policy.model.parameters(), lr=0.01)
+args = (LossConfig(), Sampling(0.7, 300))
+update(policy, optimizer, long(5), *args, settings(400), 1, 99.0)  # what is allocated once is allocated now
+now = int(open("/proc/self/statm").read().split()[0]) * 4096
+resource.setrlimit(resource.RLIMIT_AS, (now + (int(sys.argv[2]) << 20), -1))
+config = settings(int(sys.argv[3]))
+update(policy, optimizer, long(400), *args, config, 1, 99.0)
+print("done with", config.token_budget)
+"""
+
+
+@pytest.mark.parametrize(
+    ("budget", "answer"),
+    [(60_000, "done with 30000"), (120_000, "out of memory in the update, with optimizer.token_budget=60000")],
+)
+def test_where_memory_runs_out_micro_batches_are_halved_once(toy_folder: Path, budget: int, answer: str) -> None:
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", OUT_OF_MEMORY, str(toy_folder), "1000", str(budget)],
+        cwd=root, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert answer in done.stdout + done.stderr, done.stdout + done.stderr
 
 
 def schedule(name: str, warmup: float = 0.1) -> list[float]:

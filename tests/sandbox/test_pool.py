@@ -14,7 +14,7 @@ import pytest
 
 from sandbox.cgroup import Cgroup
 from sandbox.jail import Toolchain
-from sandbox.job import Checker, Compare, Job, Limits, SandboxError, Status, Test
+from sandbox.job import Checker, Compare, Job, JobError, Limits, SandboxError, Status, Test
 from sandbox.pool import Pool
 
 
@@ -129,6 +129,26 @@ def test_a_checkers_own_fault_is_not_the_candidates(pool: Pool, program: str) ->
     (verdict,) = pool.verify([sh("echo 1", ("", "1"), compare=compare)])
     assert verdict.status is Status.INFRASTRUCTURE_ERROR
     assert "checker" in verdict.message
+
+
+def test_an_output_that_breaks_the_checker_is_wrong(pool: Pool) -> None:
+    """Else a program could get rid of a zero by printing what its checker cannot read."""
+    breaks = 'read got; case $got in bomb) kill -9 $$;; sleep) sleep 30;; esac; [ "$got" = good ]'
+    compare = Compare("checker", checker=Checker("sh", breaks))
+    killed, slow = pool.verify([sh(f"echo {w}", ("in\n", "good"), compare=compare) for w in ("bomb", "sleep")])
+    assert killed.status is slow.status is Status.WRONG_OUTPUT
+    assert "the checker failed" in killed.tests[0].stderr
+
+
+def test_what_does_not_fit_into_the_jail_is_said(pool: Pool) -> None:
+    """A program is at fault for its own size, a data set for that of its tests."""
+    limits = Limits(memory_mb=64)
+    (verdict,) = pool.verify([sh("#" * (50 << 20), ("", ""), limits=limits)])
+    assert verdict.status is Status.MEMORY_LIMIT and "50 MiB" in verdict.message
+    with pytest.raises(JobError, match=r"the input of test 0 is 33 MiB, more than half of limits.memory_mb=64"):
+        pool.submit(sh("true", ("x" * (33 << 20), ""), limits=limits))
+    (large,) = pool.verify([sh("wc -c", ("x" * (100 << 20), f"{100 << 20}"))])
+    assert large.passed, large
 
 
 def test_a_checker_in_a_compiled_language(pool: Pool) -> None:

@@ -69,7 +69,9 @@ def descendants() -> dict[int, str]:
     return found
 
 
-def all_gone(before: dict[int, str]) -> bool:
+def alive(processes: dict[int, str]) -> list[str]:
+    """What still runs of `descendants()` as they were."""
+
     def gone(pid: int, start: str) -> bool:
         try:
             row = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -77,7 +79,13 @@ def all_gone(before: dict[int, str]) -> bool:
             return True
         return row[19] != start or row[0] == "Z"
 
-    return all(gone(*process) for process in before.items())
+    return [f"{pid} {command_line(pid)}" for pid, start in processes.items() if not gone(pid, start)]
+
+
+@pytest.fixture
+def others() -> dict[int, str]:
+    """What earlier tests left running in this process: vLLM, say, starts a resource tracker that stays."""
+    return descendants()
 
 
 @pytest.fixture
@@ -100,7 +108,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 def test_whatever_dies_no_verdict_is_lost_or_wrong(
-    cluster: Any, lua: Toolchain, caplog: pytest.LogCaptureFixture
+    others: dict[int, str], cluster: Any, lua: Toolchain, caplog: pytest.LogCaptureFixture
 ) -> None:
     import ray
 
@@ -126,7 +134,7 @@ def test_whatever_dies_no_verdict_is_lost_or_wrong(
                     with suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)
             if len(verdicts) == 60:
-                (actor,) = [pid for pid in descendants() if is_host(pid)]
+                (actor,) = [pid for pid in descendants() if command_line(pid).startswith("ray::_Host")]
                 os.kill(actor, signal.SIGKILL)
         cluster.add_node(**NODE)
         assert eventually(lambda: pool.workers == 2, 30), "the new node is not used"
@@ -150,14 +158,14 @@ def test_whatever_dies_no_verdict_is_lost_or_wrong(
     )
 
     cluster.shutdown()
-    assert eventually(lambda: all_gone(started), 60), "something of the cluster is left behind"
+    ours = dict(started.items() - others.items())
+    assert eventually(lambda: not alive(ours), 60), alive(ours)
 
 
-def is_host(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"ray::_Host")
-    except OSError:
-        return False
+def command_line(pid: int) -> str:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    return ""
 
 
 def test_without_ray_or_a_cluster_there_is_one_sentence(

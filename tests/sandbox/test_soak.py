@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
-import threading
+import time
 from collections import Counter
 from contextlib import suppress
 from dataclasses import replace
@@ -16,40 +16,33 @@ import pytest
 import languages
 from sandbox.cgroup import PREFIX
 from sandbox.jail import Toolchain
-from sandbox.job import Job, Status
+from sandbox.job import Job, Status, Verdict
 from sandbox.pool import Pool, toolchain
 from tests.sandbox import mixed
 from tests.sandbox.test_pool import eventually, name_of
 
 
-class Killer(threading.Thread):
-    """Kills a random process of a pool's workers, nsjails, servers and inits every now and then."""
+class Killer:
+    """Kills a random process of a pool's workers, nsjails, servers and inits."""
 
-    def __init__(self, pool: Pool, every_s: float):
-        super().__init__(daemon=True)
+    def __init__(self, pool: Pool):
         self.pool = pool
-        self.every_s = every_s
-        self.stopped = threading.Event()
+        self.rng = random.Random(0)
         self.killed: Counter[str] = Counter()
         self.seen: set[int] = set()
 
-    def run(self) -> None:
-        rng = random.Random(0)
-        while not self.stopped.wait(rng.uniform(0.5, 1.5) * self.every_s):
-            worker = rng.choice(self.pool._workers).process
-            generations = [[worker.pid]]
-            while below := [child for pid in generations[-1] for child in children(pid)]:
-                generations.append(below)
-            self.seen.update(pid for generation in generations for pid in generation)
-            names = ("worker", "nsjail", "server", "init", "program")
-            level = rng.randrange(min(4, len(generations)))  # a program killed is a program that fails
-            with suppress(ProcessLookupError):
-                os.kill(rng.choice(generations[level]), signal.SIGKILL)
-                self.killed[names[level]] += 1
-
-    def stop(self) -> None:
-        self.stopped.set()
-        self.join()
+    def kill(self) -> None:
+        time.sleep(self.rng.uniform(0, 0.02))  # so that it strikes a worker anywhere in its work
+        worker = self.rng.choice(self.pool._workers).process
+        generations = [[worker.pid]]
+        while below := [child for pid in generations[-1] for child in children(pid)]:
+            generations.append(below)
+        self.seen.update(pid for generation in generations for pid in generation)
+        names = ("worker", "nsjail", "server", "init", "program")
+        level = self.rng.randrange(min(4, len(generations)))  # a program killed is a program that fails
+        with suppress(ProcessLookupError):
+            os.kill(self.rng.choice(generations[level]), signal.SIGKILL)
+            self.killed[names[level]] += 1
 
 
 def children(pid: int) -> list[int]:
@@ -58,15 +51,19 @@ def children(pid: int) -> list[int]:
     return []
 
 
-def soak(chains: list[Toolchain], count: int, every_s: float) -> None:
+def soak(chains: list[Toolchain], count: int, every: int) -> None:
+    """Kills once every so many verdicts, so that a fast machine and a slow one see as many kills."""
     expected = mixed.jobs([chain.language for chain in chains], count)
     jobs = [job for job, _ in expected]
     descriptors = len(os.listdir("/proc/self/fd"))
     with Pool(chains) as pool:
-        killer = Killer(pool, every_s)
-        killer.start()
-        verdicts = pool.verify(jobs)
-        killer.stop()
+        killer = Killer(pool)
+        by_index: dict[int, Verdict] = {}
+        for index, verdict in pool.as_verified(jobs):
+            by_index[index] = verdict
+            if len(by_index) % every == 0:
+                killer.kill()
+        verdicts = [by_index[index] for index in range(count)]
         family = {pid for worker in pool._workers for pid in [worker.process.pid]} | killer.seen
     assert [v.id for v in verdicts] == [job.id for job in jobs]
     wrong = [(v, right) for v, (_, right) in zip(verdicts, expected, strict=True) if v.status is not right]
@@ -93,12 +90,12 @@ def test_a_calm_run_gives_the_right_verdicts(lua: Toolchain, shell: Toolchain) -
 
 
 def test_verdicts_are_right_though_processes_are_killed(lua: Toolchain, shell: Toolchain) -> None:
-    soak([lua, shell, toolchain(languages.load("python"))], 300, every_s=1.0)
+    soak([lua, shell, toolchain(languages.load("python"))], 300, every=40)
 
 
 @pytest.mark.slow
 def test_ten_thousand_programs(lua: Toolchain, shell: Toolchain) -> None:
-    soak([lua, shell, toolchain(languages.load("python"))], 10_000, every_s=2.0)
+    soak([lua, shell, toolchain(languages.load("python"))], 10_000, every=50)
 
 
 def test_the_same_job_many_times_over_is_the_same_verdict(shell: Toolchain) -> None:

@@ -1,0 +1,422 @@
+"""The optimizer step, ours against TRL's GRPOTrainer: seconds a step and peak memory above the weights.
+
+    python benchmarks/trainer.py                                   every case this machine can run
+    python benchmarks/trainer.py cases=smollm2_135m:128 steps=3 rounds=3
+    python benchmarks/trainer.py cases=tiny:32 steps=1 rounds=1    a minute, to see that it runs
+
+A case is model:tokens, tokens of each completion. Both sides get the same weights (fp32, computing in bf16 under
+autocast), the same prompts of `dataset=ladder`, completions of the same tokens and the same rewards; both do log-probs,
+loss (grpo), backward, clipping and AdamW. The completions are equally long, so that TRL pads nothing. Sampling is timed
+apart. Each measurement is a fresh process; sides take turns; figures are medians over the rounds.
+
+    ours       policy.update.update, as train.py calls it
+    trl        GRPOTrainer with its own defaults: micro-batches of 8, gradient checkpointing, fused log-probs and AdamW
+    trl_fast   the same without gradient checkpointing
+    trl_lean   the same as trl with micro-batches of 1
+
+"Memory above the weights" is the peak of the resident set (of the GPU's memory, where there is one) less what was
+resident with the weights loaded and the trainer made. The last line is one JSON object: `time_vs_trl` compares with the
+fastest of TRL's, `memory_vs_trl_*` with trl; both are the worst over the cases.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, cast
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+from torch import Tensor
+
+import languages
+from policy.loss import LossConfig, group_advantages
+from policy.model import Policy, folder
+from policy.rollout import Rollout
+from policy.sampler import Completion, Sampling, TransformersSampler
+from policy.update import update
+from problems import load
+from sandbox.job import Status, Verdict
+from train import adamw
+
+ROOT = Path(__file__).parents[1]
+# name -> config group `model`, and the vocabulary when it is not the model's own (then the weights are random)
+MODELS = {
+    "tiny": ("tiny", None),
+    "smollm2_135m": ("smollm2_135m", None),
+    "smollm2_152k": ("smollm2_135m", 151_936),  # the vocabulary of Qwen3
+    "qwen3_4b": ("qwen3_4b", None),
+}
+CASES = ["tiny:128", "smollm2_135m:128", "smollm2_135m:256", "smollm2_152k:128", "smollm2_152k:256"]
+SIDES = ("ours", "trl", "trl_fast", "trl_lean")
+TEMPERATURE = 0.7
+LEARNING_RATE = 1e-5
+GRAD_CLIP = 1.0
+NEVER = 10**6  # the id of no token: a completion that waits for it is cut at its length
+
+
+@dataclass
+class Figures:
+    """What a side did in one round."""
+
+    seconds: list[float]  # of each optimizer step after the first
+    weights_gib: float  # resident with weights loaded and trainer made
+    memory_gib: float  # peak above that
+    grad_norm: float  # of the first step, before clipping: equal where the same was computed
+    sampled_per_second: float | None  # tokens, of sampling with transformers; None: not asked for
+
+
+@dataclass
+class Task:
+    """One measurement: what a child process is told."""
+
+    side: str
+    model: str
+    path: str  # folder of weights and tokenizer
+    tokens: int
+    prompts: int
+    group: int
+    steps: int
+    sampling: bool
+
+
+def model_config(task: Task) -> DictConfig:
+    config = OmegaConf.load(ROOT / "conf" / "model" / f"{MODELS[task.model][0]}.yaml")
+    assert isinstance(config, DictConfig)
+    changes = {"path": task.path, "compute_dtype": "bfloat16", "gradient_checkpointing": True}
+    return cast(DictConfig, OmegaConf.merge(config, changes))
+
+
+def texts(policy: Policy, count: int) -> list[list[int]]:
+    """Token ids of the first prompts of `dataset=ladder`."""
+    config = OmegaConf.load(ROOT / "conf" / "dataset" / "ladder.yaml")
+    assert isinstance(config, DictConfig)
+    lua = languages.load("lua")
+    return [policy.encode(policy.chat(problem, lua)) for problem in load.load(config, "train")[:count]]
+
+
+def drawn(task: Task, vocabulary: int) -> tuple[list[list[int]], list[float]]:
+    """Completions [prompts * group][tokens] and their rewards, the same for every side."""
+    generator = random.Random(0)
+    rows = task.prompts * task.group
+    completions = [[generator.randrange(10, vocabulary) for _ in range(task.tokens)] for _ in range(rows)]
+    return completions, [float(row % 3 == 0) for row in range(rows)]
+
+
+def vocabulary(policy: Policy) -> int:
+    return int(policy.model.config.vocab_size)
+
+
+# --- memory ------------------------------------------------------------------------------------------------------
+
+
+def resident_gib(peak: bool = False) -> float:
+    """Memory in use, or its peak since `forget_peak`: the GPU's where there is one, else of this process."""
+    if torch.cuda.is_available():
+        return (torch.cuda.max_memory_allocated() if peak else torch.cuda.memory_allocated()) / 2**30
+    key = "VmHWM:" if peak else "VmRSS:"
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(key))
+    return int(line.split()[1]) / 2**20  # given in KiB
+
+
+def forget_peak() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def materialise(model: torch.nn.Module) -> None:
+    """Copies weights out of the mapped file, so that they are resident before anything is measured."""
+    for parameter in model.parameters():
+        parameter.data = parameter.data.clone()
+    gc.collect()
+
+
+# --- the sides ---------------------------------------------------------------------------------------------------
+
+
+def ours(task: Task) -> Figures:
+    policy = Policy.load(model_config(task))
+    materialise(policy.model)
+    settings = OmegaConf.load(ROOT / "conf" / "optimizer" / "adamw.yaml")
+    config = OmegaConf.merge(settings, {"learning_rate": LEARNING_RATE, "grad_clip": GRAD_CLIP})
+    assert isinstance(config, DictConfig)
+    optimizer = adamw(policy, config)
+    sampling = Sampling(TEMPERATURE, task.tokens)
+    prompts = texts(policy, task.prompts)
+    completions, rewards = drawn(task, vocabulary(policy))
+    advantages = group_advantages(*_known(torch.tensor(rewards).view(task.prompts, task.group))).flatten().tolist()
+    problem: Any = None  # an update looks at tokens and advantages only
+    rollouts = [
+        Rollout(
+            problem,
+            "",
+            prompts[row // task.group],
+            Completion(row // task.group, tokens, [0.0] * task.tokens, "", True),
+            None,
+            Verdict(str(row), Status.PASSED),
+            rewards[row],
+            advantages[row],
+        )
+        for row, tokens in enumerate(completions)
+    ]
+    loss = LossConfig("grpo", correction="none")
+    weights = resident_gib()
+    forget_peak()
+    seconds, norms = [], []
+    for _ in range(1 + task.steps):
+        started = time.perf_counter()
+        figures = update(policy, optimizer, rollouts, loss, sampling, config, 1, float("inf"))
+        _synchronize()
+        seconds.append(time.perf_counter() - started)
+        norms.append(figures["grad_norm"])
+    peak = resident_gib(peak=True)
+    rate = None
+    if task.sampling:
+        policy.model.generation_config.eos_token_id = NEVER
+        started = time.perf_counter()
+        sampler = TransformersSampler(policy, len(rollouts))
+        count = []
+        sampler.sample(prompts, task.group, sampling, 0, lambda _, completion: count.append(len(completion.tokens)))
+        rate = sum(count) / (time.perf_counter() - started)
+    return Figures(seconds[1:], weights, peak - weights, norms[0], rate)
+
+
+def trl(task: Task) -> Figures:
+    from datasets import Dataset
+    from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback, TrainerCallback
+    from trl import GRPOConfig, GRPOTrainer
+
+    os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
+    model: Any = AutoModelForCausalLM.from_pretrained(task.path, dtype=torch.float32)
+    if torch.cuda.is_available():
+        model = model.cuda()
+    materialise(model)
+    tokenizer = AutoTokenizer.from_pretrained(task.path)
+    reader = Policy(model, tokenizer, model_config(task), task.path)
+    prompts = texts(reader, task.prompts)
+    completions, rewards = drawn(task, vocabulary(reader))
+    seconds: list[float] = []
+    apart = 0.0  # seconds of this step in sampling and rewards
+
+    class Clocked(GRPOTrainer):
+        def _generate_and_score_completions(self, inputs: Any) -> Any:
+            nonlocal apart
+            started = time.perf_counter()
+            result = super()._generate_and_score_completions(inputs)
+            apart += time.perf_counter() - started
+            return result
+
+    class Clock(TrainerCallback):
+        def on_step_begin(self, *_: Any, **__: Any) -> None:
+            nonlocal apart
+            apart, self.started = 0.0, time.perf_counter()
+
+        def on_step_end(self, *_: Any, **__: Any) -> None:
+            _synchronize()
+            seconds.append(time.perf_counter() - self.started - apart)
+
+    def rollout(asked: list[str], _: Any) -> dict[str, Any]:
+        """TRL's hook for custom sampling: `asked` has every prompt `group` times, in no order of ours."""
+        seen = dict.fromkeys(asked, 0)
+        rows = []
+        for name in asked:
+            rows.append(int(name) * task.group + seen[name])
+            seen[name] += 1
+        return {
+            "prompt_ids": [prompts[row // task.group] for row in rows],
+            "completion_ids": [completions[row] for row in rows],
+            "logprobs": None,
+            "row": rows,
+        }
+
+    def reward(row: list[int], **_: Any) -> list[float | None]:
+        return [rewards[number] for number in row]
+
+    rows = task.prompts * task.group
+    micro = 1 if task.side == "trl_lean" else min(8, rows)
+    config = GRPOConfig(
+        output_dir=tempfile.mkdtemp(),
+        max_steps=1 + task.steps,
+        per_device_train_batch_size=micro,
+        gradient_accumulation_steps=rows // micro,
+        num_generations=task.group,
+        max_completion_length=task.tokens,
+        gradient_checkpointing=task.side != "trl_fast",
+        bf16=True,
+        use_cpu=not torch.cuda.is_available(),
+        loss_type="grpo",
+        beta=0.0,
+        temperature=TEMPERATURE,
+        learning_rate=LEARNING_RATE,
+        lr_scheduler_type="constant",
+        weight_decay=0.0,
+        max_grad_norm=GRAD_CLIP,
+        generation_kwargs={"min_new_tokens": task.tokens},
+        save_strategy="no",
+        logging_steps=1,
+        disable_tqdm=True,
+        report_to=[],
+    )
+    names = Dataset.from_list([{"prompt": str(number)} for number in range(task.prompts)])
+    trainer = Clocked(model, reward, config, names, None, tokenizer, callbacks=[Clock()], rollout_func=rollout)
+    trainer.remove_callback(PrinterCallback)
+    weights = resident_gib()
+    forget_peak()
+    trainer.train()
+    peak = resident_gib(peak=True)
+    rate = None
+    if task.sampling:
+        repeated = [prompt for prompt in prompts for _ in range(task.group)]
+        started = time.perf_counter()
+        sampled, _ = trainer._generate_single_turn(repeated, None, {}, task.group)
+        rate = sum(map(len, sampled)) / (time.perf_counter() - started)
+    norm = float(trainer.state.log_history[0]["grad_norm"])
+    return Figures(seconds[1:], weights, peak - weights, norm, rate)
+
+
+def _known(rewards: Tensor) -> tuple[Tensor, Tensor]:
+    return rewards, torch.ones_like(rewards, dtype=torch.bool)
+
+
+def _synchronize() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+# --- the run -----------------------------------------------------------------------------------------------------
+
+
+def weights(model: str, scratch: Path) -> str:
+    """The folder of a model's weights; random ones of its shape are written to `scratch`."""
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+    group, words = MODELS[model]
+    config = OmegaConf.load(ROOT / "conf" / "model" / f"{group}.yaml")
+    assert isinstance(config, DictConfig)
+    source = folder(config)
+    if words is None:
+        return source
+    target = scratch / model
+    if not target.exists():
+        torch.manual_seed(0)
+        shape = AutoConfig.from_pretrained(source, vocab_size=words)
+        AutoModelForCausalLM.from_config(shape, dtype=torch.float32).save_pretrained(target)
+        AutoTokenizer.from_pretrained(source).save_pretrained(target)
+    return str(target)
+
+
+def measure(task: Task) -> Figures:
+    """Runs the task in a fresh process."""
+    command = [sys.executable, __file__, "task=" + json.dumps(asdict(task))]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        sys.exit(f"error: {task.side} failed on {task.model}:{task.tokens}, exit status {done.returncode}")
+    return Figures(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def median(rounds: list[Figures]) -> Figures:
+    return Figures(
+        [statistics.median(second for figures in rounds for second in figures.seconds)],
+        statistics.median(figures.weights_gib for figures in rounds),
+        statistics.median(figures.memory_gib for figures in rounds),
+        rounds[0].grad_norm,
+        rounds[0].sampled_per_second,
+    )
+
+
+def compare(case: str, sides: list[str], options: dict[str, str], scratch: Path) -> dict[str, Figures]:
+    """The medians of each side on a case; the sides take turns."""
+    model, _, tokens = case.partition(":")
+    path = weights(model, scratch)
+    sizes = {key: int(options[key]) for key in ("prompts", "group", "steps")}
+    rounds: dict[str, list[Figures]] = {side: [] for side in sides}
+    for number in range(int(options["rounds"])):
+        for side in sides if number % 2 == 0 else reversed(sides):
+            sampling = number == 0 and side in ("ours", "trl") and options["sampling"] == "yes"
+            figures = measure(Task(side, model, path, int(tokens), sampling=sampling, **sizes))
+            print(f"{case:>18} round {number} {side:9} {json.dumps(asdict(figures))}", file=sys.stderr)
+            rounds[side].append(figures)
+    return {side: median(found) for side, found in rounds.items()}
+
+
+def table(results: dict[str, dict[str, Figures]]) -> str:
+    lines = [
+        "| case | side | s/step | memory above the weights, GiB | weights, GiB | gradient norm | sampling, tokens/s |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for case, sides in results.items():
+        for side, figures in sides.items():
+            rate = "" if figures.sampled_per_second is None else f"{figures.sampled_per_second:.0f}"
+            lines.append(
+                f"| {case} | {side} | {figures.seconds[0]:.2f} | {figures.memory_gib:.2f} | {figures.weights_gib:.2f} "
+                f"| {figures.grad_norm:.4g} | {rate} |"
+            )
+    return "\n".join(lines)
+
+
+def ratios(results: dict[str, dict[str, Figures]]) -> dict[str, float | None]:
+    """Worst over the cases: time to TRL's fastest, memory to TRL as it comes, by vocabulary. None: not run."""
+    times: list[float] = []
+    memories: dict[str, list[float]] = {"49k": [], "152k": []}
+    for case, sides in results.items():
+        theirs = [figures for side, figures in sides.items() if side != "ours"]
+        if "ours" not in sides or not theirs:
+            continue
+        times.append(sides["ours"].seconds[0] / min(figures.seconds[0] for figures in theirs))
+        size = {"smollm2_135m": "49k", "smollm2_152k": "152k", "qwen3_4b": "152k"}.get(case.partition(":")[0])
+        if size and "trl" in sides:
+            memories[size].append(sides["ours"].memory_gib / sides["trl"].memory_gib)
+    return {
+        "time_vs_trl": max(times, default=None),
+        **{f"memory_vs_trl_{size}": max(found, default=None) for size, found in memories.items()},
+    }
+
+
+def main() -> None:
+    cases = CASES + (["qwen3_4b:512"] if torch.cuda.is_available() else [])
+    options = {
+        "cases": ",".join(cases),
+        "sides": ",".join(SIDES),
+        "prompts": "1",
+        "group": "8",
+        "steps": "2",
+        "rounds": "1",
+        "sampling": "yes",
+    }
+    for argument in sys.argv[1:]:
+        key, _, value = argument.partition("=")
+        if key == "task":
+            task = Task(**json.loads(value))
+            print(json.dumps(asdict(ours(task) if task.side == "ours" else trl(task))))
+            return
+        if key not in options or not value:
+            sys.exit(f"error: unknown argument {argument!r}; the keys are {', '.join(options)}")
+        options[key] = value
+    chosen, sides = options["cases"].split(","), options["sides"].split(",")
+    for case in chosen:
+        if case.partition(":")[0] not in MODELS or not case.partition(":")[2].isdigit():
+            sys.exit(f"error: cases={case!r} is not model:tokens; the models are {', '.join(MODELS)}")
+    if unknown := set(sides) - set(SIDES):
+        sys.exit(f"error: sides={unknown.pop()!r}; the sides are {', '.join(SIDES)}")
+    with tempfile.TemporaryDirectory() as scratch:
+        results = {case: compare(case, sides, options, Path(scratch)) for case in chosen}
+    print(table(results))
+    made_of = {case: {side: asdict(figures) for side, figures in found.items()} for case, found in results.items()}
+    print(json.dumps({**ratios(results), "made_of": made_of}))
+
+
+if __name__ == "__main__":
+    main()

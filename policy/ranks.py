@@ -1,0 +1,146 @@
+"""Ranks: the processes of one run, one a GPU (or, on CPUs, one a share of the cores), and what they tell each other.
+
+    python train.py gpus=8                                                  starts eight on this machine
+    torchrun --nnodes=2 --nproc-per-node=8 --rdzv-backend=c10d --rdzv-endpoint=HOST:29400 train.py gpus=8 ...
+                                                                            the same on each of two machines
+
+Every rank samples its share of a batch and verifies it; all rollouts are then gathered everywhere, so that advantages
+and metrics are computed from the whole batch by the same code on one rank as on sixteen. Each takes its share of the
+micro-batches, and gradients are summed. What ranks send each other are pickles between processes of this run; what a
+program printed travels in them as a string.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.distributed.tensor import DTensor
+
+SAVE_S = 600  # how long ranks may take to save after a signal before they are killed, seconds
+SILENCE = timedelta(hours=2)  # one rank may wait for another's sampling and verification that long
+
+
+@dataclass(frozen=True)
+class Ranks:
+    rank: int = 0
+    world: int = 1
+
+    @classmethod
+    def join(cls) -> Ranks:
+        """This process's place among the ranks that torchrun or `launch` started; alone if none did."""
+        if not cls.started():
+            return cls()
+        if torch.cuda.is_available():
+            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        if not dist.is_initialized():
+            # gloo carries what lies on the CPU, such as gathered rollouts
+            dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=SILENCE)
+        return cls(dist.get_rank(), dist.get_world_size())
+
+    @staticmethod
+    def started() -> bool:
+        """Whether torchrun or `launch` has started this process."""
+        return "WORLD_SIZE" in os.environ
+
+    def cores(self) -> int | None:
+        """This rank's share of the machine's cores; None: all of them."""
+        if self.world == 1:
+            return None
+        return max(1, len(os.sched_getaffinity(0)) // int(os.environ["LOCAL_WORLD_SIZE"]))
+
+    @property
+    def first(self) -> bool:
+        """The one that writes and shows."""
+        return self.rank == 0
+
+    def share(self, count: int) -> range:
+        """This rank's part of `count` items: the parts are contiguous, in order of rank, and differ by at most one."""
+        return range(self.rank * count // self.world, (self.rank + 1) * count // self.world)
+
+    def gather(self, items: list[Any]) -> list[Any]:
+        """The items of all ranks, in order of rank, on every rank."""
+        if self.world == 1:
+            return items
+        parts: list[Any] = [None] * self.world
+        dist.all_gather_object(parts, items)
+        return [item for part in parts for item in part]
+
+    def any(self, flag: object) -> bool:
+        """Whether the flag is set on any rank."""
+        return any(self.gather([bool(flag)]))
+
+    def agree(self, value: Callable[[], Any]) -> Any:
+        """What the first rank computes, on every rank."""
+        if self.world == 1:
+            return value()
+        box = [value() if self.first else None]
+        dist.broadcast_object_list(box)
+        return box[0]
+
+    def sum(self, totals: dict[str, float]) -> dict[str, float]:
+        """Adds up, key by key, what all ranks have."""
+        if self.world == 1:
+            return totals
+        parts = self.gather([totals])
+        return {key: math.fsum(part.get(key, 0.0) for part in parts) for key in {k: None for p in parts for k in p}}
+
+    def sum_gradients(self, parameters: Iterable[Tensor]) -> None:
+        """Replaces each gradient by its sum over the ranks; where a rank has none, it counts as zero."""
+        if self.world == 1:
+            return
+        pending = []
+        for parameter in parameters:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+            pending.append(dist.all_reduce(parameter.grad, async_op=True))
+        for work in pending:
+            work.wait()
+
+    def leave(self) -> None:
+        if dist.is_initialized():
+            dist.destroy_process_group()
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """A tensor that FSDP2 has spread over the ranks, gathered on each (they must all ask); any other as it is."""
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+
+
+def launch(count: int, entry: Callable[..., None], *arguments: Any) -> None:
+    """Runs `entry(*arguments)` in `count` new processes of this machine; exits with 1 if one of them fails.
+
+    A failing rank has said why; torch's elastic agent ends the others. SIGINT and SIGTERM reach every rank, and each
+    saves.
+    """
+    # torch's own launcher, as torchrun uses it
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # the ranks speak for themselves
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, len(os.sched_getaffinity(0)) // count)))
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=count,
+        run_id=str(os.getpid()),
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        max_restarts=0,
+        monitor_interval=0.2,
+        shutdown_timeout=SAVE_S,
+    )
+    try:
+        elastic_launch(config, entry)(*arguments)
+    except (ChildFailedError, SignalException):
+        sys.exit(1)

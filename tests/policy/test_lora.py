@@ -1,0 +1,104 @@
+"""Adapters are trained, the base never changes, and what a sampler gets is the whole model."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from omegaconf import DictConfig, OmegaConf
+from transformers import AutoModelForCausalLM
+
+from policy import checkpoint
+from policy.loss import LossConfig
+from policy.model import Policy
+from policy.sampler import Sampling
+from policy.update import update
+from tests.policy.test_update import batch, settings
+
+ADAPTERS: Any = OmegaConf.create({"rank": 4, "alpha": 8, "targets": "all-linear"})
+
+
+@pytest.fixture
+def adapted(model_config: DictConfig) -> Policy:
+    return Policy.load(model_config, adapters=ADAPTERS)
+
+
+def train(policy: Policy, steps: int = 3, kl: float = 0.0) -> tuple[torch.optim.Optimizer, list[dict[str, float]]]:
+    optimizer = torch.optim.AdamW(policy.trainable(), lr=0.01)
+    figures = [
+        update(policy, optimizer, batch(policy), LossConfig(kl=kl), Sampling(0.7, 16), settings(100), 1, 1.0)
+        for _ in range(steps)
+    ]
+    return optimizer, figures
+
+
+def logprobs(policy: Policy) -> torch.Tensor:
+    tokens = torch.tensor([[20, 30, 40, 50]])
+    with torch.no_grad():
+        return policy.logprobs([5, 6, 7], tokens, torch.ones_like(tokens, dtype=torch.bool), 1.0)[0]
+
+
+def test_new_adapters_change_nothing_and_are_the_same_every_time(policy: Policy, adapted: Policy, model_config) -> None:
+    torch.testing.assert_close(logprobs(adapted), logprobs(policy))
+    again = Policy.load(model_config, adapters=ADAPTERS)
+    for one, other in zip(adapted.trainable(), again.trainable(), strict=True):
+        assert torch.equal(one, other)
+    assert 0 < sum(p.numel() for p in adapted.trainable()) < 0.5 * sum(p.numel() for p in policy.trainable())
+
+
+def test_the_base_is_bit_identical_after_a_hundred_syncs(adapted: Policy) -> None:
+    before = {name: p.clone() for name, p in adapted.model.named_parameters() if not p.requires_grad}
+    train(adapted)
+    for _ in range(100):
+        weights = dict(adapted.weights())
+    after = dict(adapted.model.named_parameters())
+    assert all(torch.equal(value, after[name]) for name, value in before.items())
+    assert any(not torch.equal(weights[name.replace("base_model.model.", "").replace(".base_layer", "")], value)
+               for name, value in before.items())  # fmt: skip
+
+
+def test_merged_weights_are_the_trained_policy(adapted: Policy, policy: Policy) -> None:
+    """What vLLM is given: a plain model with these weights gives the adapted policy's log-probs."""
+    train(adapted)
+    weights = dict(adapted.weights())
+    assert set(weights) == {*dict(policy.model.named_parameters()), "lm_head.weight"}
+    before = logprobs(policy)
+    policy.model.load_state_dict(weights)
+    torch.testing.assert_close(logprobs(policy), logprobs(adapted), rtol=0, atol=1e-5)
+    assert (logprobs(policy) - before).abs().mean() > 0.01
+
+
+def test_a_checkpoint_holds_the_adapters_and_continues_exactly(
+    adapted: Policy, model_config: DictConfig, tmp_path: Path
+) -> None:
+    optimizer, _ = train(adapted)
+    saved = checkpoint.save(tmp_path, 3, adapted, optimizer, None, keep=1)
+    assert not (saved / "model.safetensors").exists()
+    loaded = Policy.load(model_config, saved, ADAPTERS)
+    other = torch.optim.AdamW(loaded.trainable(), lr=0.01)
+    assert checkpoint.restore(saved, loaded, other) == 3
+    for policy, optim in ((adapted, optimizer), (loaded, other)):
+        update(policy, optim, batch(policy), LossConfig(), Sampling(0.7, 16), settings(100), 1, 1.0)
+    for one, same in zip(adapted.trainable(), loaded.trainable(), strict=True):
+        assert torch.equal(one, same)
+    plain: Any = AutoModelForCausalLM.from_pretrained(saved)  # transformers finds base and adapters by itself
+    ids = torch.tensor([[5, 6, 7, 20]])
+    torch.testing.assert_close(plain(ids).logits, Policy.load(model_config, saved).model(ids).logits)
+
+
+@pytest.mark.parametrize("with_adapters", [False, True], ids=["full", "lora"])
+def test_the_kl_term_pulls_towards_the_weights_before_training(
+    policy: Policy, adapted: Policy, with_adapters: bool
+) -> None:
+    start = adapted if with_adapters else policy
+    distance = {}
+    for weight in (1e-9, 3.0):
+        trained = copy.deepcopy(start)
+        trained.keep_reference()
+        _, figures = train(trained, steps=6, kl=weight)
+        assert figures[0]["kl"] == pytest.approx(0, abs=1e-6)
+        distance[weight] = figures[-1]["kl"]
+    assert 0 < distance[3.0] < 0.5 * distance[1e-9]

@@ -1,0 +1,117 @@
+"""Two processes with gloo stand for two GPUs: what one rank computes, two compute, replicated or sharded."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from policy.ranks import Ranks
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = """
+import sys, json
+import torch
+from omegaconf import OmegaConf
+from pathlib import Path
+from policy import checkpoint
+from policy.loss import LossConfig
+from policy.model import Policy
+from policy.ranks import Ranks, launch, whole
+from policy.sampler import Sampling
+from policy.update import update
+from tests.policy.test_update import batch, settings
+
+
+def train(folder, out, ranks, sharded, rank_lora, checkpointing):
+    model = OmegaConf.create(
+        dict(path=folder, compute_dtype="float32", gradient_checkpointing=checkpointing, system=None)
+    )
+    adapters = OmegaConf.create({"rank": rank_lora, "alpha": 8, "targets": "all-linear"})
+    policy = Policy.load(model, adapters=adapters)
+    rollouts = batch(policy)  # before sharding: the same on every rank
+    if sharded:
+        policy.shard()
+    optimizer = torch.optim.AdamW(policy.trainable(), lr=0.01)
+    figures = []
+    for _ in range(2):
+        figures.append(
+            update(policy, optimizer, rollouts, LossConfig(), Sampling(0.7, 16), settings(60), 2, 9.0, ranks)
+        )
+    weights = dict(policy.weights())
+    saved = checkpoint.save(out, 2, policy, optimizer, None, 1, ranks)
+    if ranks.first:
+        torch.save({k: v.clone() for k, v in weights.items()}, out / "weights.pt")
+        (out / "figures.json").write_text(json.dumps(figures))
+    ranks.gather([])  # written
+    other = torch.optim.AdamW(policy.trainable(), lr=0.01)
+    assert checkpoint.restore(saved, policy, other) == 2
+    for p in policy.trainable():
+        for key in ("exp_avg", "exp_avg_sq"):
+            assert torch.equal(whole(optimizer.state[p][key]), whole(other.state[p][key]))
+
+
+def work(folder, out):
+    torch.set_num_threads(1)
+    ranks = Ranks.join()
+    for how, setting in {"full": (0, False), "lora": (4, True)}.items():
+        if ranks.first:
+            train(folder, Path(out) / f"alone-{how}", Ranks(), False, *setting)
+        train(folder, Path(out) / f"replicate-{how}", ranks, False, *setting)
+        train(folder, Path(out) / f"shard-{how}", ranks, True, *setting)
+    ranks.leave()
+
+
+if __name__ == "__main__":
+    launch(2, work, *sys.argv[1:])
+"""
+
+
+@pytest.fixture(scope="module")
+def trained(toy_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("ranks")
+    script = out / "work.py"
+    script.write_text(SCRIPT)
+    done = subprocess.run(
+        [sys.executable, script, toy_folder, out],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return out
+
+
+@pytest.mark.parametrize("how", ["replicate", "shard"])
+@pytest.mark.parametrize("what", ["full", "lora"])
+def test_two_ranks_equal_one(trained: Path, how: str, what: str) -> None:
+    """Weights after four updates and every metric; `lora` with gradient checkpointing."""
+    alone, both = trained / f"alone-{what}", trained / f"{how}-{what}"
+    weights = torch.load(both / "weights.pt", weights_only=True)
+    expected = torch.load(alone / "weights.pt", weights_only=True)
+    assert weights.keys() == expected.keys()
+    for name, value in expected.items():
+        torch.testing.assert_close(weights[name], value, rtol=0, atol=2e-4, msg=name)
+    figures = zip(*(json.loads((folder / "figures.json").read_text()) for folder in (both, alone)), strict=True)
+    for ours, theirs in figures:
+        # a prompt whose rows two ranks share goes through the model on both
+        assert ours.pop("passed_tokens") >= theirs["passed_tokens"]
+        for name, value in ours.items():
+            assert theirs[name] == pytest.approx(value, rel=1e-3, abs=2e-4), name
+    AutoModelForCausalLM.from_pretrained(both / "step_000002")
+
+
+def test_shares_cover_everything_once() -> None:
+    for world in (1, 2, 3, 8):
+        for count in (0, 1, 5, 128):
+            parts = [list(Ranks(rank, world).share(count)) for rank in range(world)]
+            assert [index for part in parts for index in part] == list(range(count))
+            assert max(map(len, parts)) - min(map(len, parts)) <= 1
