@@ -360,15 +360,15 @@ def compare(case: str, sides: list[str], options: dict[str, str], scratch: Path)
 
 def table(results: dict[str, dict[str, Figures]]) -> str:
     lines = [
-        "| case | side | s/step | CPU s/step | memory above the weights, GiB | weights, GiB | gradient norm | sampling, tokens/s |",
+        "| case | side | s/step | CPU s/step | memory above weights, GiB | weights, GiB | grad norm | sampling, tokens/s |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for case, sides in results.items():
         for side, figures in sides.items():
             rate = "" if figures.sampled_per_second is None else f"{figures.sampled_per_second:.0f}"
             lines.append(
-                f"| {case} | {side} | {figures.seconds[0]:.2f} | {figures.cpu_seconds[0]:.2f} | {figures.memory_gib:.2f} "
-                f"| {figures.weights_gib:.2f} | {figures.grad_norm:.4g} | {rate} |"
+                f"| {case} | {side} | {figures.seconds[0]:.2f} | {figures.cpu_seconds[0]:.2f} "
+                f"| {figures.memory_gib:.2f} | {figures.weights_gib:.2f} | {figures.grad_norm:.4g} | {rate} |"
             )
     return "\n".join(lines)
 
