@@ -360,7 +360,7 @@ def compare(case: str, sides: list[str], options: dict[str, str], scratch: Path)
 
 def table(results: dict[str, dict[str, Figures]]) -> str:
     lines = [
-        "| case | side | s/step | CPU s/step | memory above weights, GiB | weights, GiB | grad norm | sampling, tokens/s |",
+        "| case | side | s/step | CPU s/step | memory above, GiB | weights, GiB | grad norm | sampling, tokens/s |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for case, sides in results.items():
