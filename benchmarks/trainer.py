@@ -37,6 +37,7 @@ from typing import Any, cast
 sys.path.insert(0, str(Path(__file__).parents[1]))
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
+import numpy as np
 import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
@@ -72,6 +73,7 @@ class Figures:
     """What a side did in one round."""
 
     seconds: list[float]  # of each optimizer step after the first
+    cpu_seconds: list[float]  # the same in CPU time of all threads, which others on the machine disturb less
     weights_gib: float  # resident with weights loaded and trainer made
     memory_gib: float  # peak above that
     grad_norm: float  # of the first step, before clipping: equal where the same was computed
@@ -175,12 +177,11 @@ def ours(task: Task) -> Figures:
     loss = LossConfig("grpo", correction="none")
     weights = resident_gib()
     forget_peak()
-    seconds, norms = [], []
+    clocks, norms = [], []
     for _ in range(1 + task.steps):
-        started = time.perf_counter()
+        started = _clock()
         figures = update(policy, optimizer, rollouts, loss, sampling, config, 1, float("inf"))
-        _synchronize()
-        seconds.append(time.perf_counter() - started)
+        clocks.append(_clock() - started)
         norms.append(figures["grad_norm"])
     peak = resident_gib(peak=True)
     rate = None
@@ -191,7 +192,7 @@ def ours(task: Task) -> Figures:
         count = []
         sampler.sample(prompts, task.group, sampling, 0, lambda _, completion: count.append(len(completion.tokens)))
         rate = sum(count) / (time.perf_counter() - started)
-    return Figures(seconds[1:], weights, peak - weights, norms[0], rate)
+    return Figures(*_columns(clocks[1:]), weights, peak - weights, norms[0], rate)
 
 
 def trl(task: Task) -> Figures:
@@ -208,25 +209,24 @@ def trl(task: Task) -> Figures:
     reader = Policy(model, tokenizer, model_config(task), task.path)
     prompts = texts(reader, task.prompts)
     completions, rewards = drawn(task, vocabulary(reader))
-    seconds: list[float] = []
-    apart = 0.0  # seconds of this step in sampling and rewards
+    clocks: list[np.ndarray] = []
+    apart = np.zeros(2)  # of this step: sampling and rewards
 
     class Clocked(GRPOTrainer):
         def _generate_and_score_completions(self, inputs: Any) -> Any:
             nonlocal apart
-            started = time.perf_counter()
+            started = _clock()
             result = super()._generate_and_score_completions(inputs)
-            apart += time.perf_counter() - started
+            apart = apart + _clock() - started
             return result
 
     class Clock(TrainerCallback):
         def on_step_begin(self, *_: Any, **__: Any) -> None:
             nonlocal apart
-            apart, self.started = 0.0, time.perf_counter()
+            apart, self.started = np.zeros(2), _clock()
 
         def on_step_end(self, *_: Any, **__: Any) -> None:
-            _synchronize()
-            seconds.append(time.perf_counter() - self.started - apart)
+            clocks.append(_clock() - self.started - apart)
 
     def rollout(asked: list[str], _: Any) -> dict[str, Any]:
         """TRL's hook for custom sampling: `asked` has every prompt `group` times, in no order of ours."""
@@ -284,16 +284,22 @@ def trl(task: Task) -> Figures:
         sampled, _ = trainer._generate_single_turn(repeated, None, {}, task.group)
         rate = sum(map(len, sampled)) / (time.perf_counter() - started)
     norm = float(trainer.state.log_history[0]["grad_norm"])
-    return Figures(seconds[1:], weights, peak - weights, norm, rate)
+    return Figures(*_columns(clocks[1:]), weights, peak - weights, norm, rate)
 
 
 def _known(rewards: Tensor) -> tuple[Tensor, Tensor]:
     return rewards, torch.ones_like(rewards, dtype=torch.bool)
 
 
-def _synchronize() -> None:
+def _clock() -> np.ndarray:
+    """Wall clock and CPU time, seconds."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
+    return np.array([time.perf_counter(), time.process_time()])
+
+
+def _columns(clocks: list[np.ndarray]) -> list[list[float]]:
+    return np.array(clocks).T.tolist()
 
 
 # --- the run -----------------------------------------------------------------------------------------------------
@@ -330,6 +336,7 @@ def measure(task: Task) -> Figures:
 def median(rounds: list[Figures]) -> Figures:
     return Figures(
         [statistics.median(second for figures in rounds for second in figures.seconds)],
+        [statistics.median(second for figures in rounds for second in figures.cpu_seconds)],
         statistics.median(figures.weights_gib for figures in rounds),
         statistics.median(figures.memory_gib for figures in rounds),
         rounds[0].grad_norm,
@@ -354,15 +361,15 @@ def compare(case: str, sides: list[str], options: dict[str, str], scratch: Path)
 
 def table(results: dict[str, dict[str, Figures]]) -> str:
     lines = [
-        "| case | side | s/step | memory above the weights, GiB | weights, GiB | gradient norm | sampling, tokens/s |",
-        "|---|---|---|---|---|---|---|",
+        "| case | side | s/step | CPU s/step | memory above, GiB | weights, GiB | grad norm | sampling, tokens/s |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for case, sides in results.items():
         for side, figures in sides.items():
             rate = "" if figures.sampled_per_second is None else f"{figures.sampled_per_second:.0f}"
             lines.append(
-                f"| {case} | {side} | {figures.seconds[0]:.2f} | {figures.memory_gib:.2f} | {figures.weights_gib:.2f} "
-                f"| {figures.grad_norm:.4g} | {rate} |"
+                f"| {case} | {side} | {figures.seconds[0]:.2f} | {figures.cpu_seconds[0]:.2f} "
+                f"| {figures.memory_gib:.2f} | {figures.weights_gib:.2f} | {figures.grad_norm:.4g} | {rate} |"
             )
     return "\n".join(lines)
 

@@ -154,10 +154,14 @@ class Policy:
         """Token ids of a chat prompt, which holds its special tokens already."""
         return list(self.tokenizer(prompt, add_special_tokens=False)["input_ids"])
 
-    def autocast(self) -> torch.autocast:
-        """Compute in `model.compute_dtype` over fp32 master weights (small AdamW steps vanish in bf16 weights)."""
+    def autocast(self, keep_casts: bool = True) -> torch.autocast:
+        """Compute in `model.compute_dtype` over fp32 master weights (small AdamW steps vanish in bf16 weights).
+
+        `keep_casts`: sampling uses each weight again and again; a pass of the trainer uses it once.
+        """
         dtype = getattr(torch, self.config.compute_dtype)
-        return torch.autocast(self.device.type, dtype=dtype, enabled=dtype != torch.float32)
+        enabled = dtype != torch.float32
+        return torch.autocast(self.device.type, dtype=dtype, enabled=enabled, cache_enabled=keep_casts)
 
     def logprobs(
         self, prompt: Sequence[int], completions: Tensor, mask: Tensor, temperature: float
@@ -168,7 +172,7 @@ class Policy:
         once for all rows (`policy.attention`): with a group of short completions that is most of the work saved.
         """
         ids = torch.tensor(prompt, device=self.device)  # [prompt]
-        with self.autocast():
+        with self.autocast(keep_casts=False):
             logp, entropy = self.scorer(ids, completions, mask, temperature)  # [rows, tokens], [rows, tokens]
         return logp, entropy
 
@@ -180,7 +184,7 @@ class Policy:
         ids = torch.tensor(prompt, device=self.device)  # [prompt]
         scorer: Any = self.reference or self.scorer
         model: Any = self.model
-        with self.autocast(), nullcontext() if self.reference else model.disable_adapter():
+        with self.autocast(keep_casts=False), nullcontext() if self.reference else model.disable_adapter():
             logp, _ = scorer(ids, completions, mask, temperature)  # [rows, tokens]
         return logp
 

@@ -1,0 +1,63 @@
+"""The shared prompt goes through the model once; values and gradients are compared in test_model.py."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from transformers import Qwen3Config, Qwen3ForCausalLM
+
+from policy.attention import hidden_states
+from policy.model import Policy
+
+PROMPT = torch.tensor([5, 6, 7, 8, 9])
+COMPLETIONS = torch.tensor([[1, 2, 3], [4, 5, 0], [7, 0, 0]])
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_the_prompt_is_computed_once(policy: Policy, checkpointing: bool) -> None:
+    policy.model.train()
+    if checkpointing:
+        policy.model.gradient_checkpointing_enable({"use_reentrant": False})
+    seen = []
+    policy.model.get_decoder().layers[0].mlp.register_forward_hook(lambda _, args, __: seen.append(args[0].shape[:2]))
+    hidden_states(policy.model, PROMPT, COMPLETIONS)
+    assert seen == [(1, len(PROMPT) + COMPLETIONS[:, :-1].numel())]
+
+
+def test_ordinary_calls_are_as_before(policy: Policy) -> None:
+    ids = torch.randint(2, 250, (2, 9))
+    attention = torch.ones_like(ids)
+    attention[0, :4] = 0  # padded on the left, as for generate
+    with torch.no_grad():
+        before = policy.model(ids, attention_mask=attention).logits[:, -1]
+        hidden_states(policy.model, PROMPT, COMPLETIONS)
+        after = policy.model(ids, attention_mask=attention).logits[:, -1]
+    torch.testing.assert_close(after, before, rtol=0, atol=0)
+
+
+def test_a_row_sees_neither_the_others_nor_its_padding(policy: Policy) -> None:
+    changed = COMPLETIONS.clone()
+    changed[1] = torch.tensor([9, 9, 9])
+    changed[2, 1] = 9
+    with torch.no_grad():
+        before, after = (hidden_states(policy.model, PROMPT, rows) for rows in (COMPLETIONS, changed))
+    torch.testing.assert_close(after[0], before[0])
+    torch.testing.assert_close(after[2, :2], before[2, :2])
+    assert not torch.allclose(after[1, 1:], before[1, 1:])
+
+
+def test_a_sliding_window_that_cuts_is_refused() -> None:
+    config = Qwen3Config(
+        vocab_size=50,
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        head_dim=8,
+        use_sliding_window=True,
+        sliding_window=4,
+        max_window_layers=0,
+    )
+    with pytest.raises(ValueError, match="7 tokens is longer than the model's sliding window"):
+        hidden_states(Qwen3ForCausalLM(config), PROMPT, COMPLETIONS)
