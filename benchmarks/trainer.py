@@ -187,12 +187,13 @@ def ours(task: Task) -> Figures:
     rate = None
     if task.sampling:
         policy.model.generation_config.eos_token_id = NEVER
-        started = time.perf_counter()
+        began = time.perf_counter()
         sampler = TransformersSampler(policy, len(rollouts))
         count = []
         sampler.sample(prompts, task.group, sampling, 0, lambda _, completion: count.append(len(completion.tokens)))
-        rate = sum(count) / (time.perf_counter() - started)
-    return Figures(*_columns(clocks[1:]), weights, peak - weights, norms[0], rate)
+        rate = sum(count) / (time.perf_counter() - began)
+    seconds, cpu_seconds = _columns(clocks[1:])
+    return Figures(seconds, cpu_seconds, weights, peak - weights, norms[0], rate)
 
 
 def trl(task: Task) -> Figures:
@@ -284,7 +285,8 @@ def trl(task: Task) -> Figures:
         sampled, _ = trainer._generate_single_turn(repeated, None, {}, task.group)
         rate = sum(map(len, sampled)) / (time.perf_counter() - started)
     norm = float(trainer.state.log_history[0]["grad_norm"])
-    return Figures(*_columns(clocks[1:]), weights, peak - weights, norm, rate)
+    seconds, cpu_seconds = _columns(clocks[1:])
+    return Figures(seconds, cpu_seconds, weights, peak - weights, norm, rate)
 
 
 def _known(rewards: Tensor) -> tuple[Tensor, Tensor]:
