@@ -28,7 +28,7 @@ from rich.console import Console
 from rich.table import Table
 
 import languages
-from policy import choice, heldout, report, run_folder, score
+from policy import choice, heldout, lora, report, run_folder, score
 from policy.errors import ERRORS
 from policy.evaluation import collect, missing
 from policy.generator import EndpointGenerator, Generator, LocalGenerator
@@ -62,7 +62,7 @@ def run(config: DictConfig) -> dict[str, Any]:
     seed = heldout.draw_seed(config.seed)
     asked = len(task.problems) * config.samples
     generator: Generator | None = None
-    with open_pool([task.language], **config.sandbox) as pool:
+    with open_pool(load.pool_languages(task.problems, task.language), **config.sandbox) as pool:
         try:
             if missing(task, config.samples, samples):
                 generator = open_generator(config, checkpoint, folder)
@@ -121,7 +121,11 @@ def checkpoint_folder(name: str | None) -> Path | None:
     if name is None:
         return None
     folder = Path(name).expanduser()
-    found = folder if (folder / "config.json").is_file() else run_folder.last_checkpoint(folder)
+    found = (
+        folder
+        if any((folder / name).is_file() for name in ("config.json", lora.FILE))
+        else run_folder.last_checkpoint(folder)
+    )
     if found is None:
         raise RunError(f"checkpoint={name} is neither a checkpoint nor a run folder that holds one")
     return found

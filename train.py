@@ -55,7 +55,6 @@ def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
     sampling = Sampling(config.rollout.temperature, top_p=config.rollout.top_p, **lengths)
     quiet = Sampling(config.heldout.temperature, **lengths)
 
-    checkers = [languages.load(name) for name in load.checker_languages([*problems, *heldout]) if name != language.name]
     sandbox = {**config.sandbox, "workers": config.sandbox.workers or ranks.cores()}
 
     resumed = run_folder.last_checkpoint(folder)
@@ -114,7 +113,7 @@ def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
         return rollouts, phases
 
     with (
-        open_pool([language, *checkers], **sandbox) as pool,
+        open_pool(load.pool_languages([*problems, *heldout], language), **sandbox) as pool,
         RunProgress(steps, first, shows=ranks.first) as progress,
         Watchdog(config.stall_s, pool.pending) as watchdog,
         Interruption(patient=ranks.world > 1) as interruption,

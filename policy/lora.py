@@ -19,6 +19,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 ADAPTER = "default"  # peft's name for an only adapter
+FILE = "adapter_config.json"  # what a folder of adapters has
 
 
 def attach(model: PreTrainedModel, config: DictConfig) -> PreTrainedModel:
@@ -44,7 +45,7 @@ def _uncast(model: PeftModel) -> Any:
 
 def saved_in(folder: Path | None) -> bool:
     """Whether a checkpoint holds adapters rather than whole weights."""
-    return folder is not None and (folder / "adapter_config.json").is_file()
+    return folder is not None and (folder / FILE).is_file()
 
 
 def whole_weights(model: PreTrainedModel) -> Iterator[tuple[str, Tensor]]:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+import languages
+from languages import Language
 from problems import codeforces_x, hub, livecodebench_x, mbpp_x
 from problems.problem import DataError, Problem, read_jsonl
 from problems.rows import Tally
@@ -64,9 +66,10 @@ def read(config: DictConfig, split: str, tally: Tally) -> Iterator[Problem]:
         yield problem
 
 
-def checker_languages(problems: Sequence[Problem]) -> list[str]:
-    """The languages that the checkers of problems with several right outputs are written in."""
-    return sorted({problem.compare.checker.language for problem in problems if problem.compare.checker})
+def pool_languages(problems: Sequence[Problem], language: Language) -> list[Language]:
+    """What the sandbox must run: the language, and those of the checkers of problems with several right outputs."""
+    others = {problem.compare.checker.language for problem in problems if problem.compare.checker}
+    return [language, *(languages.load(name) for name in sorted(others - {language.name}))]
 
 
 def steps_per_epoch(problems: Sequence[Problem], prompts: int) -> int:
