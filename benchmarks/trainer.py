@@ -94,9 +94,8 @@ class Task:
     sampling: bool
 
 
-def model_config(task: Task) -> DictConfig:
+def model_config(task: Task) -> Any:
     config = OmegaConf.load(ROOT / "conf" / "model" / f"{MODELS[task.model][0]}.yaml")
-    assert isinstance(config, DictConfig)
     return OmegaConf.merge(config, {"path": task.path, "compute_dtype": "bfloat16", "gradient_checkpointing": True})
 
 
@@ -188,10 +187,11 @@ def ours(task: Task) -> Figures:
         policy.model.generation_config.eos_token_id = NEVER
         started = time.perf_counter()
         sampler = TransformersSampler(policy, len(rollouts))
-        count = []
+        count: list[int] = []
         sampler.sample(prompts, task.group, sampling, 0, lambda _, completion: count.append(len(completion.tokens)))
         rate = sum(count) / (time.perf_counter() - started)
-    return Figures(*_columns(clocks[1:]), weights, peak - weights, norms[0], rate)
+    wall, cpu = _columns(clocks[1:])
+    return Figures(wall, cpu, weights, peak - weights, norms[0], rate)
 
 
 def trl(task: Task) -> Figures:
@@ -283,7 +283,8 @@ def trl(task: Task) -> Figures:
         sampled, _ = trainer._generate_single_turn(repeated, None, {}, task.group)
         rate = sum(map(len, sampled)) / (time.perf_counter() - started)
     norm = float(trainer.state.log_history[0]["grad_norm"])
-    return Figures(*_columns(clocks[1:]), weights, peak - weights, norm, rate)
+    wall, cpu = _columns(clocks[1:])
+    return Figures(wall, cpu, weights, peak - weights, norm, rate)
 
 
 def _known(rewards: Tensor) -> tuple[Tensor, Tensor]:
@@ -347,12 +348,12 @@ def compare(case: str, sides: list[str], options: dict[str, str], scratch: Path)
     """The medians of each side on a case; the sides take turns."""
     model, _, tokens = case.partition(":")
     path = weights(model, scratch)
-    sizes = {key: int(options[key]) for key in ("prompts", "group", "steps")}
+    prompts, group, steps = (int(options[key]) for key in ("prompts", "group", "steps"))
     rounds: dict[str, list[Figures]] = {side: [] for side in sides}
     for number in range(int(options["rounds"])):
         for side in sides if number % 2 == 0 else reversed(sides):
             sampling = number == 0 and side in ("ours", "trl") and options["sampling"] == "yes"
-            figures = measure(Task(side, model, path, int(tokens), sampling=sampling, **sizes))
+            figures = measure(Task(side, model, path, int(tokens), prompts, group, steps, sampling))
             print(f"{case:>18} round {number} {side:9} {json.dumps(asdict(figures))}", file=sys.stderr)
             rounds[side].append(figures)
     return {side: median(found) for side, found in rounds.items()}
@@ -375,7 +376,8 @@ def table(results: dict[str, dict[str, Figures]]) -> str:
 
 def ratios(results: dict[str, dict[str, Figures]]) -> dict[str, float | None]:
     """Worst over the cases: time to TRL's fastest, memory to TRL as it comes, by vocabulary. None: not run."""
-    times, memories = [], {"49k": [], "152k": []}
+    times: list[float] = []
+    memories: dict[str, list[float]] = {"49k": [], "152k": []}
     for case, sides in results.items():
         theirs = [figures for side, figures in sides.items() if side != "ours"]
         if "ours" not in sides or not theirs:
