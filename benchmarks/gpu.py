@@ -69,7 +69,7 @@ SIZES = {
         "model.compute_dtype=float32",
     ],
 }
-RUNS = {
+RUNS: dict[str, list[str]] = {
     "full": [],
     "lora": ["lora.rank=32", "optimizer.learning_rate=5e-5"],
     "fsdp": [f"gpus={torch.cuda.device_count()}", "shard=true"],
@@ -162,8 +162,11 @@ def main() -> None:
         options[key] = value
     if options["config"]:  # a child: one run
         config = OmegaConf.load(options["config"])
-        arguments = OmegaConf.to_yaml(config), options["folder"]
-        return rank(*arguments) if config.gpus == 1 else launch(config.gpus, rank, *arguments)
+        if config.gpus == 1:
+            rank(OmegaConf.to_yaml(config), options["folder"])
+        else:
+            launch(config.gpus, rank, OmegaConf.to_yaml(config), options["folder"])
+        return
     runs = options["runs"].split(",")
     if options["size"] not in SIZES:
         sys.exit(f"error: size={options['size']!r}; the sizes are {', '.join(SIZES)}")

@@ -32,7 +32,7 @@ import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -94,11 +94,9 @@ class Task:
     sampling: bool
 
 
-def model_config(task: Task) -> DictConfig:
+def model_config(task: Task) -> Any:
     config = OmegaConf.load(ROOT / "conf" / "model" / f"{MODELS[task.model][0]}.yaml")
-    assert isinstance(config, DictConfig)
-    changes = {"path": task.path, "compute_dtype": "bfloat16", "gradient_checkpointing": True}
-    return cast(DictConfig, OmegaConf.merge(config, changes))
+    return OmegaConf.merge(config, {"path": task.path, "compute_dtype": "bfloat16", "gradient_checkpointing": True})
 
 
 def texts(policy: Policy, count: int) -> list[list[int]]:
@@ -187,13 +185,13 @@ def ours(task: Task) -> Figures:
     rate = None
     if task.sampling:
         policy.model.generation_config.eos_token_id = NEVER
-        began = time.perf_counter()
+        started = time.perf_counter()
         sampler = TransformersSampler(policy, len(rollouts))
-        count = []
+        count: list[int] = []
         sampler.sample(prompts, task.group, sampling, 0, lambda _, completion: count.append(len(completion.tokens)))
-        rate = sum(count) / (time.perf_counter() - began)
-    seconds, cpu_seconds = _columns(clocks[1:])
-    return Figures(seconds, cpu_seconds, weights, peak - weights, norms[0], rate)
+        rate = sum(count) / (time.perf_counter() - started)
+    wall, cpu = _columns(clocks[1:])
+    return Figures(wall, cpu, weights, peak - weights, norms[0], rate)
 
 
 def trl(task: Task) -> Figures:
@@ -285,8 +283,8 @@ def trl(task: Task) -> Figures:
         sampled, _ = trainer._generate_single_turn(repeated, None, {}, task.group)
         rate = sum(map(len, sampled)) / (time.perf_counter() - started)
     norm = float(trainer.state.log_history[0]["grad_norm"])
-    seconds, cpu_seconds = _columns(clocks[1:])
-    return Figures(seconds, cpu_seconds, weights, peak - weights, norm, rate)
+    wall, cpu = _columns(clocks[1:])
+    return Figures(wall, cpu, weights, peak - weights, norm, rate)
 
 
 def _known(rewards: Tensor) -> tuple[Tensor, Tensor]:
@@ -350,12 +348,12 @@ def compare(case: str, sides: list[str], options: dict[str, str], scratch: Path)
     """The medians of each side on a case; the sides take turns."""
     model, _, tokens = case.partition(":")
     path = weights(model, scratch)
-    sizes = {key: int(options[key]) for key in ("prompts", "group", "steps")}
+    prompts, group, steps = (int(options[key]) for key in ("prompts", "group", "steps"))
     rounds: dict[str, list[Figures]] = {side: [] for side in sides}
     for number in range(int(options["rounds"])):
         for side in sides if number % 2 == 0 else reversed(sides):
             sampling = number == 0 and side in ("ours", "trl") and options["sampling"] == "yes"
-            figures = measure(Task(side, model, path, int(tokens), sampling=sampling, **sizes))
+            figures = measure(Task(side, model, path, int(tokens), prompts, group, steps, sampling))
             print(f"{case:>18} round {number} {side:9} {json.dumps(asdict(figures))}", file=sys.stderr)
             rounds[side].append(figures)
     return {side: median(found) for side, found in rounds.items()}

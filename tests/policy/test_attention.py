@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from transformers import Qwen3Config, Qwen3ForCausalLM
@@ -18,8 +20,9 @@ def test_the_prompt_is_computed_once(policy: Policy, checkpointing: bool) -> Non
     policy.model.train()
     if checkpointing:
         policy.model.gradient_checkpointing_enable({"use_reentrant": False})
-    seen = []
-    policy.model.get_decoder().layers[0].mlp.register_forward_hook(lambda _, args, __: seen.append(args[0].shape[:2]))
+    seen: list[tuple[int, int]] = []
+    body: Any = policy.model.get_decoder()
+    body.layers[0].mlp.register_forward_hook(lambda _, args, __: seen.append(args[0].shape[:2]))
     hidden_states(policy.model, PROMPT, COMPLETIONS)
     assert seen == [(1, len(PROMPT) + COMPLETIONS[:, :-1].numel())]
 
