@@ -63,7 +63,7 @@ class LocalChat:
         top_p: float = 1.0,
         stop: Sequence[str] = (),
     ) -> Reply:
-        """See policy.chat.Chat. `stop` cuts the text when it is complete; the engine samples on."""
+        """See policy.chat.Chat."""
         question: dict[str, Any] = {
             "model": self.policy.source,
             "messages": [dict(message) for message in messages],
@@ -87,7 +87,11 @@ class LocalChat:
             self.file.add(key, question, error=why)
             raise UnansweredError(why)
         sampling = Sampling(
-            question["temperature"], question["max_tokens"], question["top_p"], max_prompt_tokens=self.max_prompt_tokens
+            question["temperature"],
+            question["max_tokens"],
+            question["top_p"],
+            max_prompt_tokens=self.max_prompt_tokens,
+            stop=tuple(question["stop"]),
         )
         reply = asyncio.get_running_loop().create_future()
         self.waiting.append(_Waiting(tokens, question["n"], sampling, derive_seed(question["seed"]), reply))
@@ -130,6 +134,7 @@ class LocalChat:
 
 
 def _answer(completion: Completion, stop: Sequence[str]) -> Answer:
+    """The engine stops after a stop text; a server's answer ends before it."""
     cuts = [place for word in stop if (place := completion.text.find(word)) >= 0]
     if cuts:
         return Answer(completion.text[: min(cuts)], "stop")

@@ -51,7 +51,8 @@ def test_command(command: str, calm: Path, few: str, tmp_path: Path) -> None:
         (tmp_path / "runs").mkdir()
         (tmp_path / "runs/NAME").symlink_to(calm)
     else:
-        words = [sys.executable, *words[1:]]
+        script = [str(ROOT / words[1])] if (ROOT / words[1]).is_file() else [words[1]]
+        words = [sys.executable, *script, *words[2:]]
     if "<" in words:  # jobs.jsonl > verdicts.jsonl
         job = {
             "id": "sum",
