@@ -185,11 +185,11 @@ def ours(task: Task) -> Figures:
     rate = None
     if task.sampling:
         policy.model.generation_config.eos_token_id = NEVER
-        started = time.perf_counter()
+        began = time.perf_counter()
         sampler = TransformersSampler(policy, len(rollouts))
         count: list[int] = []
         sampler.sample(prompts, task.group, sampling, 0, lambda _, completion: count.append(len(completion.tokens)))
-        rate = sum(count) / (time.perf_counter() - started)
+        rate = sum(count) / (time.perf_counter() - began)
     wall, cpu = _columns(clocks[1:])
     return Figures(wall, cpu, weights, peak - weights, norms[0], rate)
 

@@ -188,8 +188,7 @@ async def advise(config: DictConfig, folder: Path) -> dict[str, Any]:
     if half < 1:
         raise RunError("problems: two at least are needed, one to learn from and one to measure with")
     report: dict[str, Any] = {"language": language.name, "model": config.model.name, "advisor": config.advisor.name}
-    checkers = [languages.load(name) for name in load.checker_languages(chosen) if name != language.name]
-    with open_pool([language, *checkers], **config.sandbox) as pool:
+    with open_pool(load.pool_languages(chosen, language), **config.sandbox) as pool:
         async with open_chat(config.model, folder / "model.jsonl", config.rollout, config.seed) as model:
             tried = await attempts(model, pool, chosen[:half], language, config)
             pairs = faulty([attempt for group in tried for attempt in group], config.faulty)
