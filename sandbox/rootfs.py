@@ -1,6 +1,6 @@
 """Root file systems: `languages/x.yaml` -> a folder that the jail uses read-only as its root.
 
-    python -m sandbox.rootfs language=r          build (or find) a root; language=lua,r builds several
+    python -m sandbox.rootfs language=r          build (or find) a root; language=lua,r builds several, language=all all
     python -m sandbox.rootfs list                what is in the cache, and which of it is still in use
     python -m sandbox.rootfs prune               remove the roots that no language file asks for any more
 
@@ -12,7 +12,8 @@ A root comes from one of three sources, tried in this order:
 
 Roots are cached in `$AGNOSTICS_CACHE/rootfs` (default `~/.cache/agnostics/rootfs`) as `<language>-<hash>`, the hash
 taken over everything that determines the files. A root that is there is used, however it was built. Builds happen
-beside and are renamed, under a lock, so that an interrupted build leaves nothing that looks like a root.
+beside and are renamed, under a lock, so that an interrupted build leaves nothing that looks like a root, and the same
+command goes on where it stopped. Equal files of several roots are one on disk (`sandbox/store.py`).
 """
 
 from __future__ import annotations
@@ -27,24 +28,23 @@ import sys
 import tarfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-import rich.progress
 import rich.table
 from rich.console import Console
 
 import languages
-from sandbox import debian, engine, tarball
+from sandbox import debian, engine, store, tarball
 from sandbox.job import SandboxError
+from sandbox.progress import Report, progress
 
-FORMAT = 1  # part of the hash: raise it when the same recipe must give different files
+FORMAT = 2  # part of the hash: raise it when the same recipe must give different files
+BASE_DAYS = 7  # a Debian base older than that is made anew: roots on top of it get today's packages
 DEFAULT_ENV = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
-
-Report = Callable[[str], None]
 
 
 class RootfsError(SandboxError):
@@ -162,13 +162,14 @@ def _read(folder: Path) -> Rootfs:
 
 @contextlib.contextmanager
 def _lock(path: Path, report: Report) -> Iterator[None]:
-    """Holds an exclusive lock on a file; the kernel lets go of it when the process ends, however it ends."""
+    """Holds an exclusive lock for `path`; the kernel lets go of it when the process ends, however it ends."""
+    path = path.with_name(f".{path.name.lstrip('.')}.lock")
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            report("waiting: another process builds this root")
+            report("waiting: another process builds this root" if "base-" not in path.name else "waiting for the base")
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
@@ -204,7 +205,7 @@ def _build_first(language: languages.Language, recipes: list[Recipe], missing: s
 def _build(recipe: Recipe, report: Report) -> Rootfs:
     """Makes the root beside its place in the cache and renames it there."""
     folder = recipe.folder
-    with _lock(folder.parent / f".{folder.name}.lock", report):
+    with _lock(folder, report):
         if _complete(folder):
             return _read(folder)
         part = folder.parent / f".{folder.name}.part"
@@ -218,6 +219,7 @@ def _build(recipe: Recipe, report: Report) -> Rootfs:
                 tarball.extract(stream, part / "root", lambda size: report(f"unpacking, {size / 2**20:.0f} MB"))
             env.update(image_env)
             tarball.add_mount_points(part / "root")
+            new_mb = store.share(part / "root", _store())
             about = {
                 "language": recipe.language,
                 "kind": recipe.kind,
@@ -225,6 +227,7 @@ def _build(recipe: Recipe, report: Report) -> Rootfs:
                 "recipe": recipe.key,
                 "env": env,
                 "size_mb": round(tarball.size_mb(part / "root"), 1),
+                "new_mb": round(new_mb, 1),  # what no other root had at the time
                 "built": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
                 "build_s": round(time.time() - begun, 1),
             }
@@ -236,7 +239,7 @@ def _build(recipe: Recipe, report: Report) -> Rootfs:
         except BaseException:
             _remove(part)
             raise
-    report(f"ready, {about['size_mb']:.0f} MB")
+    report(f"ready, {about['size_mb']:.0f} MB, {new_mb:.0f} MB of them new on this disk")
     return _read(folder)
 
 
@@ -251,11 +254,26 @@ def _as_tar(recipe: Recipe, report: Report, scratch: Path) -> Iterator[tuple[IO[
     elif recipe.kind == "debian":
         report(f"no container engine answers: mmdebstrap, {recipe.source}")
         packages = debian.Packages(tuple(recipe.key["packages"]), recipe.key["recommends"])
-        with debian.root_as_tar(recipe.key["suite"], packages, report, scratch) as stream:
+        with debian.root_as_tar(_base(recipe.key["suite"], report), packages, report, scratch) as stream:
             yield stream, {}
     else:
         with open(recipe.key["path"], "rb") as stream:
             yield stream, {}
+
+
+def _base(suite: str, report: Report) -> Path:
+    """The base of a Debian suite as a tar file, made where it is missing or old."""
+    digest = hashlib.sha256(repr(debian.base_command(suite)).encode()).hexdigest()[:16]
+    path = cache() / f".base-{suite}-{digest}.tar"
+    with _lock(path, report):
+        if not path.is_file() or time.time() - path.stat().st_mtime > BASE_DAYS * 86400:
+            report(f"the base of {suite} comes first, for all roots on it")
+            debian.make_base(suite, path, report)
+    return path
+
+
+def _store() -> Path:
+    return cache() / ".store"
 
 
 def _remove(path: Path) -> None:
@@ -264,40 +282,6 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-# --- progress
-
-
-@contextlib.contextmanager
-def progress(names: list[str]) -> Iterator[dict[str, Report]]:
-    """A report function for each language: a live line each on a terminal, plain timed lines elsewhere (stderr)."""
-    console = Console(stderr=True)
-    if console.is_terminal:
-        columns = (
-            rich.progress.SpinnerColumn(),
-            rich.progress.TextColumn("rootfs {task.fields[language]}"),
-            rich.progress.TimeElapsedColumn(),
-            rich.progress.TextColumn("{task.description}", markup=False),
-        )
-        with rich.progress.Progress(*columns, console=console) as bar:
-
-            def live(name: str) -> Report:
-                task = bar.add_task("", total=None, language=name)
-                return lambda text: bar.update(task, description=text)
-
-            yield {name: live(name) for name in names}
-    else:
-        begun, lock = time.time(), threading.Lock()
-
-        def line(name: str) -> Report:
-            def report(text: str) -> None:
-                with lock:
-                    print(f"{time.time() - begun:6.1f} s  rootfs {name}: {text}", file=sys.stderr, flush=True)
-
-            return report
-
-        yield {name: line(name) for name in names}
 
 
 # --- command line
@@ -331,6 +315,12 @@ def build(names: list[str], at_once: int | None = None) -> dict[str, Rootfs | Ro
             raise
 
 
+def _is_there(language: languages.Language) -> bool:
+    if _is_path(language.base_image) and Path(language.base_image).expanduser().is_dir():
+        return True
+    return any(_complete(recipe.folder) for recipe in _recipes(language)[0])
+
+
 def _in_use() -> set[str]:
     """The names of the cache folders that today's language files ask for."""
     used: set[str] = set()
@@ -340,7 +330,8 @@ def _in_use() -> set[str]:
     return used
 
 
-def _cached() -> list[tuple[Path, dict[str, Any]]]:
+def cached() -> list[tuple[Path, dict[str, Any]]]:
+    """The folders of the roots that are there, and what their `rootfs.json` says."""
     return [
         (folder, json.loads((folder / "rootfs.json").read_text(encoding="utf-8")))
         for folder in sorted(cache().glob("*"))
@@ -351,7 +342,7 @@ def _cached() -> list[tuple[Path, dict[str, Any]]]:
 def _list() -> None:
     table = rich.table.Table("language", "source", "size", "built", "state", "path")
     used = _in_use()
-    for folder, about in _cached():
+    for folder, about in cached():
         table.add_row(
             about["language"],
             about["source"],
@@ -361,21 +352,31 @@ def _list() -> None:
             str(folder / "root"),
         )
     Console(width=None if sys.stdout.isatty() else 200).print(table)
+    print(together([folder / "root" for folder, _ in cached()]))
+
+
+def together(roots: list[Path]) -> str:
+    """How much disk roots take, in words."""
+    alone, together = sum(tarball.size_mb(root) for root in roots), tarball.size_mb(*roots)
+    return f"{len(roots)} roots: {together:.0f} MB on disk, {alone:.0f} MB if they did not share their equal files"
 
 
 def _prune() -> None:
     used, freed = _in_use(), 0.0
-    for folder, about in _cached():
+    for folder, about in cached():
         if folder.name not in used:
-            with _lock(folder.parent / f".{folder.name}.lock", print):
+            with _lock(folder, print):
                 (folder / "rootfs.json").unlink()  # first: a half-removed root must not look like one
                 _remove(folder)
-            freed += about["size_mb"]
-            print(f"removed {about['language']} ({about['source']}), {about['size_mb']:.0f} MB: {folder}")
-    print(f"freed {freed:.0f} MB")
+            print(f"removed {about['language']} ({about['source']}): {folder}")
+    for base in cache().glob(".base-*.tar"):
+        if time.time() - base.stat().st_mtime > BASE_DAYS * 86400:
+            freed += base.stat().st_size / 2**20
+            base.unlink()
+    print(f"freed {freed + store.prune(_store()):.0f} MB")
 
 
-USAGE = "usage: python -m sandbox.rootfs language=NAME[,NAME...] | list | prune"
+USAGE = "usage: python -m sandbox.rootfs language=NAME[,NAME...] | language=all | list | prune"
 
 
 def main(arguments: list[str]) -> int:
@@ -389,14 +390,23 @@ def main(arguments: list[str]) -> int:
         print(f"{USAGE}\nlanguages: {', '.join(languages.names())}", file=sys.stderr)
         return 2
     names = list(dict.fromkeys(name for name in arguments[0].removeprefix("language=").split(",") if name))
+    names = languages.names() if names == ["all"] else names
     try:
+        missing = [name for name in names if not _is_there(languages.load(name))]
+        if len(names) > 1:
+            cache().mkdir(parents=True, exist_ok=True)
+            free = shutil.disk_usage(cache()).free / 1e9
+            print(f"{len(missing)} of {len(names)} roots to build, {free:.0f} GB free for {cache()}", file=sys.stderr)
         outcomes = build(names)
-    except languages.LanguageError as error:
+    except (languages.LanguageError, RootfsError) as error:
         print(error, file=sys.stderr)
         return 2
     for outcome in outcomes.values():
         print(outcome, file=sys.stderr) if isinstance(outcome, RootfsError) else print(outcome.path)
-    return 1 if any(isinstance(outcome, RootfsError) for outcome in outcomes.values()) else 0
+    built = [outcome.path for outcome in outcomes.values() if isinstance(outcome, Rootfs)]
+    if len(built) > 1:
+        print(together(built), file=sys.stderr)
+    return 0 if len(built) == len(outcomes) else 1
 
 
 if __name__ == "__main__":
