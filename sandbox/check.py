@@ -86,7 +86,7 @@ def examine(language: languages.Language, use_cgroups: bool = True) -> Report:
 def _command(line: str) -> str | None:
     """The program that a shell line starts first; None where that is for a shell to find out."""
     try:
-        words = [word for word in shlex.split(line.splitlines()[0]) if not re.match(r"\w+=|env$", word)]
+        words = [word for word in shlex.split(line.splitlines()[0]) if not re.match(r"\w+=|(env|exec)$", word)]
     except ValueError:
         return None
     return words[0] if words and words[0] not in BUILT_IN and not set(words[0]) & set("({$`") else None

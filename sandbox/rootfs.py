@@ -30,7 +30,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -39,16 +39,11 @@ from rich.console import Console
 
 import languages
 from sandbox import debian, engine, store, tarball
-from sandbox.job import SandboxError
 from sandbox.progress import Report, progress
+from sandbox.recipe import Recipe, RootfsError, cache, is_path, recipes_of
 
-FORMAT = 2  # part of the hash: raise it when the same recipe must give different files
 BASE_DAYS = 7  # a Debian base older than that is made anew: roots on top of it get today's packages
 DEFAULT_ENV = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
-
-
-class RootfsError(SandboxError):
-    """A root that cannot be had: which language file, what failed, what to do."""
 
 
 @dataclass(frozen=True)
@@ -60,26 +55,6 @@ class Rootfs:
     source: str  # for people: "image julia:1.11.3", "debian trixie: luajit", "/path/to/root.tar"
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """One way to make a language's root. `key` holds everything that determines its files."""
-
-    language: str
-    kind: str  # engine | debian | tarball
-    source: str
-    key: dict[str, Any] = field(compare=False)
-
-    @property
-    def folder(self) -> Path:
-        text = json.dumps({"format": FORMAT, "kind": self.kind, **self.key}, sort_keys=True)
-        return cache() / f"{self.language}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
-
-
-def cache() -> Path:
-    """The folder that holds the roots of this machine."""
-    return Path(os.environ.get("AGNOSTICS_CACHE") or "~/.cache/agnostics").expanduser().absolute() / "rootfs"
-
-
 def ensure(language: languages.Language, report: Report | None = None) -> Rootfs:
     """The root of a language, built first where it is not in the cache.
 
@@ -87,9 +62,9 @@ def ensure(language: languages.Language, report: Report | None = None) -> Rootfs
     Raises RootfsError, one sentence (with the last lines of the tool that failed).
     """
     base = language.base_image
-    if _is_path(base) and Path(base).expanduser().is_dir():
+    if is_path(base) and Path(base).expanduser().is_dir():
         return _in_place(language, Path(base).expanduser().absolute())
-    recipes, missing = _recipes(language)
+    recipes, missing = recipes_of(language)
     for recipe in recipes:
         if _complete(recipe.folder):
             return _read(recipe.folder)
@@ -97,41 +72,6 @@ def ensure(language: languages.Language, report: Report | None = None) -> Rootfs
         if report is None:
             report = stack.enter_context(progress([language.name]))[language.name]
         return _build_first(language, recipes, missing, report)
-
-
-# --- the sources of a language's root
-
-
-def _is_path(base_image: str) -> bool:
-    return base_image.startswith(("/", "~"))
-
-
-def _recipes(language: languages.Language) -> tuple[list[Recipe], str]:
-    """The ways to make a language's root, best first; and why mmdebstrap is not among them, if it is not."""
-    base = language.base_image
-    if _is_path(base):
-        path = Path(base).expanduser().absolute()
-        if not path.is_file():
-            raise RootfsError(f"{language.where}: container.base-image: there is no root file system at {path}")
-        status = path.stat()
-        key = {"path": str(path.resolve()), "size": status.st_size, "changed": status.st_mtime_ns}
-        return [Recipe(language.name, "tarball", str(path), key)], ""
-
-    text = engine.dockerfile(base, language.install, language.container_instructions)
-    recipes = [Recipe(language.name, "engine", f"image {base}", {"dockerfile": text})]
-    suite = language.debian.get("suite") or debian.suite_of(base)
-    if suite is None:
-        return recipes, f"its base image {base} is not Debian's"
-    if language.container_instructions is not None and "install" not in language.debian:
-        return recipes, "its container-instructions are a Dockerfile's"
-    line = language.debian.get("install", language.install)
-    try:
-        packages = debian.parse_install(line)
-    except ValueError as error:
-        return recipes, f"of its install line {line!r}, {error}"
-    key = {"suite": suite, "packages": packages.names, "recommends": packages.recommends}
-    source = f"debian {suite}: {' '.join(packages.names) or 'no packages'}"
-    return [*recipes, Recipe(language.name, "debian", source, key)], ""
 
 
 def _in_place(language: languages.Language, path: Path) -> Rootfs:
@@ -316,9 +256,9 @@ def build(names: list[str], at_once: int | None = None) -> dict[str, Rootfs | Ro
 
 
 def _is_there(language: languages.Language) -> bool:
-    if _is_path(language.base_image) and Path(language.base_image).expanduser().is_dir():
+    if is_path(language.base_image) and Path(language.base_image).expanduser().is_dir():
         return True
-    return any(_complete(recipe.folder) for recipe in _recipes(language)[0])
+    return any(_complete(recipe.folder) for recipe in recipes_of(language)[0])
 
 
 def _in_use() -> set[str]:
@@ -326,7 +266,7 @@ def _in_use() -> set[str]:
     used: set[str] = set()
     for name in languages.names():
         with contextlib.suppress(languages.LanguageError, RootfsError):
-            used.update(recipe.folder.name for recipe in _recipes(languages.load(name))[0])
+            used.update(recipe.folder.name for recipe in recipes_of(languages.load(name))[0])
     return used
 
 
