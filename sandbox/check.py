@@ -129,7 +129,8 @@ def _remarks(language: languages.Language, root: Path, chain: Toolchain) -> list
                 f"No toolchain: the key '{key}' starts {word!r}, which is not in the root file system. "
                 f"Does `install` ({language.install or 'absent'}) bring it, or has the command another name there?"
             )
-    if language.filename not in f"{language.compile or ''} {language.execute}" and "compile" not in language.execute:
+    # Some runtimes are told a module, not a file: `mumps -run program`.
+    if Path(language.filename).stem not in f"{language.compile or ''} {language.execute}":
         remarks.append(
             f"Wrong file name: programs are written to {language.filename!r}, "
             "but neither 'compile' nor 'execute' mentions it."

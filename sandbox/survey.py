@@ -98,10 +98,10 @@ def machine() -> str:
 
 def write(page: Path, lines: dict[str, str]) -> None:
     """Writes the page, beside it first."""
-    roots = [folder / "root" for folder, about in rootfs.cached() if about["language"] in lines]
-    text = HEAD.format(machine=machine(), disk=rootfs.together(roots)) + "".join(
-        f"{lines[name]}\n" for name in sorted(lines)
-    )
+    built = [about for folder, about in rootfs.cached() if about["language"] in lines and "new_mb" in about]
+    alone, together = (sum(about[key] for about in built) / 1000 for key in ("size_mb", "new_mb"))
+    disk = f"{len(built)} roots of {alone:.1f} GB take {together:.1f} GB"
+    text = HEAD.format(machine=machine(), disk=disk) + "".join(f"{lines[name]}\n" for name in sorted(lines))
     part = page.with_suffix(".part")
     part.write_text(text, encoding="utf-8")
     part.replace(page)

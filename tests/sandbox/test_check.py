@@ -159,7 +159,7 @@ def test_a_survey_writes_its_row_and_keeps_the_others(tmp_path: Path, lua_root: 
     assert re.fullmatch(
         r"\| \[Lua\]\(\.\./languages/lua\.yaml\) \| 2[\d.]+ \| \d+ \| \d+ \| - \| \d+ \| 11 of 11 \| .*", rows["lua"]
     )
-    assert re.search(r"\d roots?: \d+ MB on disk", page.read_text())
+    assert re.search(r"\d+ roots of [\d.]+ GB take [\d.]+ GB", page.read_text())
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
