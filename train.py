@@ -3,6 +3,7 @@
     python train.py                                        a tiny model learns Lua on a CPU, in minutes
     python train.py language=ocaml model=qwen3_4b dataset=ladder experiment=paper
     python train.py -m language=lua,python seed=1,2
+    python train.py language_mix=[lua,python]              several languages at once
 
 Per step: sample a group of completions for each of a few problems; run every program in a jail as soon as it is
 complete; reward what passed; subtract the group's mean; update; now and then measure pass@1 on held-out problems.
@@ -33,7 +34,7 @@ from policy.progress import RunProgress
 from policy.rollout import Rollout, derive_seed, roll_out
 from policy.run_folder import RunError
 from policy.sampler import Sampling, open_sampler
-from policy.score import evaluate, pass_at_1, verdict_shares
+from policy.score import by_language, evaluate, pass_at_1, verdict_shares
 from policy.update import SCHEDULES, learning_rate, update
 from problems import load
 from sandbox.pool import open_pool
@@ -41,7 +42,7 @@ from sandbox.pool import open_pool
 
 def train(config: DictConfig, folder: Path) -> float | None:
     """One run, in `folder`; continues from its last checkpoint if it has one. Returns the last held-out pass@1."""
-    language = languages.from_config(config.language)
+    mix = languages.of_run(config)
     problems, heldout = load.load(config.dataset, "train"), load.load(config.dataset, "heldout")
     steps = config.steps or load.steps_per_epoch(problems, config.prompts)
     rewards = reward.check(config.reward)
@@ -68,7 +69,7 @@ def train(config: DictConfig, folder: Path) -> float | None:
     def measure(step: int) -> dict[str, float]:
         nonlocal score
         rollouts, scores = evaluate(
-            policy, sampler, pool, heldout, language, config.heldout.samples, quiet, config.seed, config.extract
+            policy, sampler, pool, heldout, mix, config.heldout.samples, quiet, config.seed, config.extract
         )
         score = scores["heldout/pass@1"]
         journal.rollouts(f"heldout_step_{step:06d}", rollouts)
@@ -76,7 +77,7 @@ def train(config: DictConfig, folder: Path) -> float | None:
         return scores
 
     with (
-        open_pool([language], **config.sandbox) as pool,
+        open_pool(mix, **config.sandbox) as pool,
         RunProgress(steps, first) as progress,
         Interruption() as interruption,
     ):
@@ -87,9 +88,10 @@ def train(config: DictConfig, folder: Path) -> float | None:
         for step in range(first, steps):  # `step` updates are done
             started = time.perf_counter()
             batch = load.batch(problems, step, config.prompts, config.seed)
+            spoken = load.spoken(mix, step, config.prompts)
             seed = derive_seed(config.seed, "train", step)
             rollouts, phases = roll_out(
-                policy, sampler, pool, batch, language, config.group, sampling, seed, config.extract
+                policy, sampler, pool, batch, spoken, config.group, sampling, seed, config.extract
             )
             if interruption.asked:  # what was sampled is sampled again on resume
                 save(step)
@@ -168,6 +170,7 @@ def summary(rollouts: Sequence[Rollout], group: int) -> dict[str, Any]:
     return {
         "reward": sum(known) / len(known) if known else None,
         "pass@1": pass_at_1(rollouts),
+        **by_language(rollouts, "pass@1/"),
         "zero_variance_groups": flat / len(groups),
         "completion_tokens": sum(lengths) / len(lengths),
         "unfinished": sum(not rollout.completion.finished for rollout in rollouts) / len(rollouts),

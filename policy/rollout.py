@@ -31,6 +31,7 @@ class Rollout:
     completion: Completion
     program: str | None
     verdict: Verdict
+    language: str = ""  # its name
     reward: float | None = None  # None: infrastructure error, or not yet known
     advantage: float = 0.0
 
@@ -54,7 +55,7 @@ def roll_out(
     sampler: Sampler,
     pool: Executor,
     problems: Sequence[Problem],
-    language: Language,
+    spoken: Language | Sequence[Language],
     n: int,
     sampling: Sampling,
     seed: int,
@@ -62,9 +63,11 @@ def roll_out(
 ) -> tuple[list[Rollout], Phases]:
     """`n` rollouts of each problem, those of one problem together, in the problems' order.
 
-    `rule` names the rule of `problems.answer` that finds the program.
+    `spoken` is the language of all problems, or of each. `rule` names the rule of `problems.answer` that finds the
+    program.
     """
-    prompts = [policy.chat(problem, language) for problem in problems]
+    tongues = [spoken] * len(problems) if isinstance(spoken, Language) else spoken
+    prompts = [policy.chat(problem, language) for problem, language in zip(problems, tongues, strict=True)]
     tokens = [policy.encode(prompt) for prompt in prompts]
     choice.check("extract", rule, answer.RULES)
     extract = answer.RULES[rule]
@@ -77,7 +80,7 @@ def roll_out(
     pending: dict[int, tuple[Completion, str | None, Future[Verdict]]] = {}
 
     def verify(index: int, completion: Completion) -> None:
-        problem = problems[completion.prompt]
+        problem, language = problems[completion.prompt], tongues[completion.prompt]
         program = extract(completion.text, language)
         job = Job(f"{problem.id}/{index % n}", language.name, program, problem.tests, problem.compare)
         pending[index] = completion, program, pool.submit(job)
@@ -90,7 +93,15 @@ def roll_out(
         completion, program, future = pending[index]
         number = index // n
         rollouts.append(
-            Rollout(problems[number], prompts[number], tokens[number], completion, program, future.result())
+            Rollout(
+                problems[number],
+                prompts[number],
+                tokens[number],
+                completion,
+                program,
+                future.result(),
+                tongues[number].name,
+            )
         )
     phases = Phases(sampled - started, time.perf_counter() - sampled)
     phases.tokens = sum(len(rollout.completion.tokens) for rollout in rollouts)

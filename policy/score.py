@@ -20,6 +20,14 @@ def pass_at_1(rollouts: Sequence[Rollout]) -> float:
     return sum(known) / len(known) if known else 0.0
 
 
+def by_language(rollouts: Sequence[Rollout], prefix: str) -> dict[str, float]:
+    """pass@1 of each language, keyed `<prefix><language>`; nothing where there is only one."""
+    names = sorted({rollout.language for rollout in rollouts})
+    if len(names) < 2:
+        return {}
+    return {f"{prefix}{name}": pass_at_1([r for r in rollouts if r.language == name]) for name in names}
+
+
 def verdict_shares(rollouts: Sequence[Rollout], prefix: str) -> dict[str, float]:
     """The share of each verdict that occurs, keyed `<prefix><verdict>`."""
     counts = Counter(rollout.verdict.status.value for rollout in rollouts)
@@ -31,14 +39,20 @@ def evaluate(
     sampler: Sampler,
     pool: Executor,
     problems: Sequence[Problem],
-    language: Language,
+    spoken: Language | Sequence[Language],
     samples: int,
     sampling: Sampling,
     seed: int,
     rule: str,
 ) -> tuple[list[Rollout], dict[str, float]]:
-    """`samples` rollouts of each problem, and their scores. The same arguments give the same scores on a CPU."""
+    """`samples` rollouts of each problem in each language, and their scores.
+
+    The same arguments give the same scores on a CPU.
+    """
+    spoken = [spoken] if isinstance(spoken, Language) else spoken
     seed = derive_seed(seed, "heldout")
-    rollouts, phases = roll_out(policy, sampler, pool, problems, language, samples, sampling, seed, rule)
+    each = [language for language in spoken for _ in problems]
+    rollouts, phases = roll_out(policy, sampler, pool, [*problems] * len(spoken), each, samples, sampling, seed, rule)
     scores = {"heldout/pass@1": pass_at_1(rollouts), "heldout/seconds": phases.sample + phases.wait}
+    scores |= by_language(rollouts, "heldout/pass@1/")
     return rollouts, scores | verdict_shares(rollouts, "heldout/verdict/")

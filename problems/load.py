@@ -8,6 +8,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from languages import Language
 from problems.problem import DataError, Problem, read_jsonl
 
 ROOT = Path(__file__).parent.parent
@@ -32,6 +33,11 @@ def load(config: DictConfig, split: str) -> list[Problem]:
 def steps_per_epoch(problems: Sequence[Problem], prompts: int) -> int:
     """Whole batches in one pass over the data; at least 1."""
     return max(1, len(problems) // prompts)
+
+
+def spoken(languages: Sequence[Language], step: int, prompts: int) -> list[Language]:
+    """The language of each of a step's problems: they take turns, through the steps, a pure function of the step."""
+    return [languages[(step * prompts + number) % len(languages)] for number in range(prompts)]
 
 
 def batch(problems: Sequence[Problem], step: int, prompts: int, seed: int) -> list[Problem]:
