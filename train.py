@@ -3,6 +3,7 @@
     python train.py                                        a tiny model learns Lua on a CPU, in minutes
     python train.py language=ocaml model=qwen3_4b dataset=ladder experiment=paper
     python train.py -m language=lua,python seed=1,2
+    python train.py language_mix=[lua,python]              several languages at once
 
 Per step: sample a group of completions for each of a few problems; run every program in a jail as soon as it is
 complete; reward what passed; subtract the group's mean; update; now and then measure pass@1 on held-out problems.
@@ -25,7 +26,7 @@ from omegaconf import DictConfig, OmegaConf
 import languages
 from policy import checkpoint, choice, reward, run_folder, speed
 from policy.errors import ERRORS
-from policy.heldout import evaluate, pass_at_1, verdict_shares
+from policy.heldout import by_language, evaluate, pass_at_1, verdict_shares
 from policy.journal import Journal, learning_curve
 from policy.loss import LossConfig, group_advantages
 from policy.model import Policy
@@ -43,7 +44,7 @@ from sandbox.pool import EXECUTORS, open_pool
 
 def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
     """One run, in `folder`; continues from its last checkpoint if it has one. Returns the last held-out pass@1."""
-    language = languages.from_config(config.language)
+    mix = languages.of_run(config)
     problems, heldout = load.load(config.dataset, "train"), load.load(config.dataset, "heldout")
     steps = config.steps or load.steps_per_epoch(problems, config.prompts)
     rewards = reward.check(config.reward)
@@ -85,7 +86,7 @@ def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
         nonlocal score
         watchdog.phase("held-out evaluation")
         rollouts, scores = evaluate(
-            policy, sampler, pool, heldout, language, config.heldout.samples, quiet, config.seed, config.extract, ranks
+            policy, sampler, pool, heldout, mix, config.heldout.samples, quiet, config.seed, config.extract, ranks
         )
         score = scores["heldout/pass@1"]
         journal.rollouts(f"heldout_step_{step:06d}", rollouts)
@@ -98,9 +99,10 @@ def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
         rollouts: list[Rollout] = []
         phases = Phases()
         for attempt in range(1 + config.resample):
-            seed = derive_seed(config.seed, "train", step, *[attempt][:attempt])
+            seed = derive_seed(config.seed, "train", step, *([attempt] if attempt else []))
+            spoken = load.spoken(mix, step, len(batch))
             drawn, took = roll_out(
-                policy, sampler, pool, batch, language, config.group, sampling, seed, config.extract, ranks
+                policy, sampler, pool, batch, spoken, config.group, sampling, seed, config.extract, ranks
             )
             assign_rewards(drawn, rewards, config)
             phases += took
@@ -113,7 +115,7 @@ def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
         return rollouts, phases
 
     with (
-        open_pool(load.pool_languages([*problems, *heldout], language), **sandbox) as pool,
+        open_pool(load.pool_languages([*problems, *heldout], *mix), **sandbox) as pool,
         RunProgress(steps, first, shows=ranks.first) as progress,
         Watchdog(config.stall_s, pool.pending) as watchdog,
         Interruption(patient=ranks.world > 1) as interruption,
@@ -243,6 +245,7 @@ def summary(rollouts: Sequence[Rollout], group: int) -> dict[str, Any]:
     return {
         "reward": sum(known) / len(known) if known else None,
         "pass@1": pass_at_1(rollouts),
+        **by_language(rollouts, "pass@1/"),
         "zero_variance_groups": flat_groups(rollouts, group) / (len(rollouts) // group),
         "completion_tokens": sum(lengths) / len(lengths),
         "unfinished": sum(not rollout.completion.finished for rollout in rollouts) / len(rollouts),

@@ -32,7 +32,7 @@ from typing import Any
 
 import yaml
 from hydra.core.config_store import ConfigStore
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from sandbox.job import Limits
 
@@ -175,6 +175,19 @@ def load(name: str) -> Language:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise LanguageError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
     return parse(name, row, str(path))
+
+
+def of_run(config: DictConfig) -> list[Language]:
+    """The languages that a run's config is about: those of its `language_mix`, else its `language`.
+
+    Raises LanguageError.
+    """
+    mix = config.get("language_mix")
+    if mix is None:
+        return [from_config(config.language)]
+    if not isinstance(mix, ListConfig) or not mix or len(set(mix)) < len(mix):
+        raise LanguageError(f"language_mix is a list of different languages, e.g. [lua,python], not {mix!r}")
+    return [load(str(name)) for name in mix]
 
 
 def _find(name: str) -> Path | None:

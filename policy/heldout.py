@@ -26,6 +26,14 @@ def verdict_shares(rollouts: Sequence[Rollout], prefix: str) -> dict[str, float]
     return {f"{prefix}{key}": share for key, share in shares(r.verdict.status.value for r in rollouts).items()}
 
 
+def by_language(rollouts: Sequence[Rollout], prefix: str) -> dict[str, float]:
+    """pass@1 of each language, keyed `<prefix><language>`; nothing where there is only one."""
+    names = sorted({rollout.language for rollout in rollouts})
+    if len(names) < 2:
+        return {}
+    return {f"{prefix}{name}": pass_at_1([r for r in rollouts if r.language == name]) for name in names}
+
+
 def draw_seed(seed: int) -> int:
     """The seed that held-out samples are drawn with: `train.py` and `evaluate.py` draw the same."""
     return derive_seed(seed, "heldout")
@@ -36,17 +44,21 @@ def evaluate(
     sampler: Sampler,
     pool: Executor,
     problems: Sequence[Problem],
-    language: Language,
+    spoken: Language | Sequence[Language],
     samples: int,
     sampling: Sampling,
     seed: int,
     rule: str,
     ranks: Ranks = Ranks(),  # noqa: B008 (a constant)
 ) -> tuple[list[Rollout], dict[str, float]]:
-    """`samples` rollouts of each problem, and their scores, for training. The same arguments give the same scores on a
-    CPU, and `evaluate.py protocol=heldout` gives them too."""
-    rollouts, phases = roll_out(
-        policy, sampler, pool, problems, language, samples, sampling, draw_seed(seed), rule, ranks
-    )
+    """`samples` rollouts of each problem in each language, and their scores, for training.
+
+    The same arguments give the same scores on a CPU, and `evaluate.py protocol=heldout` gives them too.
+    """
+    spoken = [spoken] if isinstance(spoken, Language) else spoken
+    each = [language for language in spoken for _ in problems]
+    problems = [*problems] * len(spoken)
+    rollouts, phases = roll_out(policy, sampler, pool, problems, each, samples, sampling, draw_seed(seed), rule, ranks)
     scores = {"heldout/pass@1": pass_at_1(rollouts), "heldout/seconds": phases.sample + phases.wait}
+    scores |= by_language(rollouts, "heldout/pass@1/")
     return rollouts, scores | verdict_shares(rollouts, "heldout/verdict/")

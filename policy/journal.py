@@ -71,6 +71,7 @@ def write_rollouts(path: Path, rollouts: Sequence[Rollout]) -> None:
     rows = [
         {
             "problem": r.problem.id,
+            "language": r.language,
             "prompt": r.prompt,
             "completion": r.completion.text,
             "program": r.program,

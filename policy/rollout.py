@@ -35,6 +35,7 @@ class Rollout:
     reward: float | None = None  # None: infrastructure error, or not yet known
     advantage: float = 0.0
     masked: bool = False  # kept out of the update altogether
+    language: str = ""  # its name
 
 
 @dataclass
@@ -60,7 +61,7 @@ def roll_out(
     sampler: Sampler,
     pool: Executor,
     problems: Sequence[Problem],
-    language: Language,
+    spoken: Language | Sequence[Language],
     n: int,
     sampling: Sampling,
     seed: int,
@@ -69,10 +70,11 @@ def roll_out(
 ) -> tuple[list[Rollout], Phases]:
     """`n` rollouts of each problem, those of one problem together, in the problems' order.
 
-    Each rank samples and verifies its share; all get all. `rule` names the rule of `problems.answer` that finds the
-    program.
+    `spoken` is the language of all problems, or of each. Each rank samples and verifies its share; all get all. `rule`
+    names the rule of `problems.answer` that finds the program.
     """
-    prompts = [policy.chat(problem, language) for problem in problems]
+    tongues = [spoken] * len(problems) if isinstance(spoken, Language) else spoken
+    prompts = [policy.chat(problem, language) for problem, language in zip(problems, tongues, strict=True)]
     tokens = [policy.encode(prompt) for prompt in prompts]
     choice.check("extract", rule, answer.RULES)
     extract = answer.RULES[rule]
@@ -87,7 +89,7 @@ def roll_out(
 
     def verify(place: int, completion: Completion) -> None:
         index = mine[place]
-        problem = problems[index // n]
+        problem, language = problems[index // n], tongues[index // n]
         program = extract(completion.text, language)
         job = Job(f"{problem.id}/{index % n}", language.name, program, problem.tests, problem.compare)
         pending[index] = completion, program, pool.submit(job)
@@ -101,7 +103,15 @@ def roll_out(
         completion, program, future = pending[index]
         number = index // n
         rollouts.append(
-            Rollout(problems[number], prompts[number], tokens[number], completion, program, future.result())
+            Rollout(
+                problems[number],
+                prompts[number],
+                tokens[number],
+                completion,
+                program,
+                future.result(),
+                language=tongues[number].name,
+            )
         )
     phases = Phases(sampled - started, time.perf_counter() - sampled)
     rollouts = ranks.gather(rollouts)

@@ -64,7 +64,8 @@ def find(config: DictConfig, runs: Path = Path("runs")) -> Path:
         same = [path.parent for path in runs.glob(f"*/{CONFIG}") if not difference(here, path.parent)]
         if same:
             return max(same, key=lambda path: (path / CONFIG).stat().st_ctime_ns)
-    name = f"{config.language.name}-{config.model.name}-{datetime.now():%Y%m%d-%H%M%S}"
+    spoken = "+".join(config.get("language_mix") or [config.language.name])
+    name = f"{spoken}-{config.model.name}-{datetime.now():%Y%m%d-%H%M%S}"
     folder, number = runs / name, 1
     while folder.exists():  # two jobs of a sweep in one second
         number += 1

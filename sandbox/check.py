@@ -21,7 +21,7 @@ from rich.markup import escape
 from rich.table import Table
 
 import languages
-from sandbox import proof
+from sandbox import debian, proof
 from sandbox.jail import Toolchain
 from sandbox.job import Job, SandboxError, Status, Test, Verdict
 from sandbox.pool import Pool, toolchain
@@ -58,15 +58,18 @@ class Report:
         return not self.remarks and all(finding.right for finding in self.findings)
 
 
-def examine(language: languages.Language) -> Report:
-    """Builds the root if needed and runs the proof. Raises SandboxError, languages.LanguageError."""
+def examine(language: languages.Language, use_cgroups: bool = True) -> Report:
+    """Builds the root if needed and runs the proof. Raises SandboxError, languages.LanguageError.
+
+    `use_cgroups` False: as on a machine where memory is bounded by RLIMIT_AS alone.
+    """
     chain = toolchain(language)
     asking = replace(chain, language=f"{language.name} --version", compile=None, execute=_version_line(language))
     remarks = _remarks(language, Path(chain.root), chain)
     jobs = proof.jobs(language)
     if "broken" not in {job.id for job in jobs}:
         jobs.append(Job("broken", language.name, GARBAGE, (Test("", ""),)))
-    with Pool([chain, asking], workers=1) as pool:
+    with Pool([chain, asking], workers=1, use_cgroups=use_cgroups) as pool:
         verdicts = pool.verify(jobs)
         (said,) = pool.verify([Job("version", asking.language, "", (Test("", "no version is this"),))])
     findings = []
@@ -74,13 +77,16 @@ def examine(language: languages.Language) -> Report:
         expected = proof.expected(language, job.id)
         diagnosis = "" if verdict.status in expected else explain(language, job, verdict)
         findings.append(Finding(job.id, verdict, expected, diagnosis))
-    return Report(_first_line(said), chain.root, findings, remarks)
+    version = _first_line(said)
+    if not any(map(str.isdigit, version)):
+        version = package_version(language, Path(chain.root)) or version
+    return Report(version, chain.root, findings, remarks)
 
 
 def _command(line: str) -> str | None:
     """The program that a shell line starts first; None where that is for a shell to find out."""
     try:
-        words = [word for word in shlex.split(line.splitlines()[0]) if not re.match(r"\w+=", word)]
+        words = [word for word in shlex.split(line.splitlines()[0]) if not re.match(r"\w+=|(env|exec)$", word)]
     except ValueError:
         return None
     return words[0] if words and words[0] not in BUILT_IN and not set(words[0]) & set("({$`") else None
@@ -94,6 +100,17 @@ def _version_line(language: languages.Language) -> str:
         f"{shlex.quote(command)} {option} </dev/null 2>&1" for option in ("--version", "-v", "-version", "version")
     ]
     return "; ".join(f'said=$({line}) && [ -n "$said" ] && echo "$said" && exit' for line in asked)
+
+
+def package_version(language: languages.Language, root: Path) -> str:
+    """The upstream version of the first package that `install` names, as the root's dpkg has it; "" if it has none."""
+    try:
+        name = debian.parse_install(language.debian.get("install", language.install)).names[0]
+        status = (root / "var/lib/dpkg/status").read_text(encoding="utf-8")
+    except (ValueError, IndexError, OSError):
+        return ""
+    match = re.search(rf"^Package: {re.escape(name)}\n(?:.+\n)*?Version: (?:\d+:)?(.+)$", status, re.MULTILINE)
+    return re.split(r"[+~]", match[1].rpartition("-")[0] or match[1])[0] if match else ""
 
 
 def _first_line(verdict: Verdict) -> str:
@@ -112,7 +129,8 @@ def _remarks(language: languages.Language, root: Path, chain: Toolchain) -> list
                 f"No toolchain: the key '{key}' starts {word!r}, which is not in the root file system. "
                 f"Does `install` ({language.install or 'absent'}) bring it, or has the command another name there?"
             )
-    if language.filename not in f"{language.compile or ''} {language.execute}" and "compile" not in language.execute:
+    # Some runtimes are told a module, not a file: `mumps -run program`.
+    if Path(language.filename).stem not in f"{language.compile or ''} {language.execute}":
         remarks.append(
             f"Wrong file name: programs are written to {language.filename!r}, "
             "but neither 'compile' nor 'execute' mentions it."

@@ -1,5 +1,8 @@
 """A Debian root without a container engine: mmdebstrap, from the machine's own Debian mirror, as a tar stream.
 
+What all roots of a suite have in common is made once, a tar file; each root is that base and packages on top of it,
+which takes half the time.
+
 Only what can be promised without running an image's instructions: a Debian suite plus packages. An install line that
 says more than `apt-get install -y PACKAGE ...` is refused, never guessed at.
 """
@@ -25,7 +28,11 @@ NUMBERED_SUITES = {"10": "buster", "11": "bullseye", "12": "bookworm", "13": "tr
 PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 BASE_IMAGE = re.compile(r"(?:docker\.io/)?(?:library/)?debian:(?P<suite>[a-z]+|\d+)(?:\.\d+|-slim|-\d{8}(?:-slim)?)?")
 UNTOLD = tuple(
-    f"I: {word}" for word in ("automatically", "chroot arch", "finding", "using", "removing", "success", "done")
+    f"I: {word}"
+    for word in (
+        *("automatically", "chroot arch", "finding", "using", "removing", "success", "done", "nothing", "no essential"),
+        *("running special", "skipping"),
+    )
 )
 QUIET_OPTIONS = ("-y", "-yq", "-qy", "-q", "-qq", "-yqq", "-qqy", "--yes", "--assume-yes", "--quiet")
 
@@ -103,34 +110,76 @@ def _proxies() -> list[str]:
     return [f"--aptopt={line}" for line in dump.splitlines() if re.match(r'Acquire::https?::Proxy "[^"]', line)]
 
 
-def command(suite: str, packages: Packages) -> list[str]:
-    """The mmdebstrap command that writes the root as a tar to standard output.
-
-    Documentation is left out by `sandbox.tarball` afterwards: dpkg's path-exclude costs mmdebstrap 5 s of CPU a root.
-    """
+def base_command(suite: str) -> list[str]:
+    """The mmdebstrap command that writes what all roots of a suite have in common, and apt, as a tar to stdout."""
     return [
-        "mmdebstrap",
-        "--mode=auto",  # root: chroot in a private mount namespace; else user namespaces
-        "--variant=essential",
-        "--format=tar",
-        *(["--include=" + ",".join(packages.names)] if packages.names else []),
+        *_mmdebstrap("apt"),
         "--dpkgopt=force-unsafe-io",  # a build that is cut short is thrown away: fsync buys nothing
-        f'--aptopt=Apt::Install-Recommends "{str(packages.recommends).lower()}"',
         '--aptopt=Acquire::Languages "none"',
         '--aptopt=Acquire::Retries "3"',
         *_proxies(),
+        "--skip=output/dev",
         suite,
         "-",
         mirror(),
     ]
 
 
-@contextlib.contextmanager
-def root_as_tar(suite: str, packages: Packages, report: Callable[[str], None], scratch: Path) -> Iterator[IO[bytes]]:
-    """Runs mmdebstrap; yields the tar stream of the root.
+def command(packages: Packages, base: Path) -> list[str]:
+    """The mmdebstrap command that writes the root as a tar to standard output: the base, and packages on top of it.
 
-    `report` gets mmdebstrap's own lines of progress. `scratch` is a folder for temporary files. Whatever ends the
-    block early ends mmdebstrap too, with its mounts. Raises DebianError.
+    Documentation is left out by `sandbox.tarball` afterwards: dpkg's path-exclude costs mmdebstrap 5 s of CPU a root.
+    """
+    apt = (
+        f"apt-get -q -y -o APT::Install-Recommends={str(packages.recommends).lower()} "
+        "-o DPkg::Options::=--force-unsafe-io install " + " ".join(packages.names)
+    )
+    install = f'DEBIAN_FRONTEND=noninteractive chroot "$1" {apt} >&2'  # mmdebstrap has just updated its lists
+    return [
+        *_mmdebstrap("custom"),
+        f"--setup-hook=tar-in {shlex.quote(str(base))} /",
+        *([f"--customize-hook={install}"] if packages.names else []),
+        "",  # suite and mirror are the base's
+        "-",
+    ]
+
+
+def _mmdebstrap(variant: str) -> list[str]:
+    # Mode auto: as root, chroot in a private mount namespace; else user namespaces.
+    return ["mmdebstrap", "--mode=auto", f"--variant={variant}", "--format=tar"]
+
+
+def make_base(suite: str, path: Path, report: Callable[[str], None]) -> None:
+    """Writes a suite's base to `path`, beside it first. Nobody else may do so meanwhile. Raises DebianError."""
+    part = path.with_name(f"{path.name}.part")
+    scratch = path.with_name(f"{path.name}.scratch")
+    shutil.rmtree(scratch, ignore_errors=True)  # of a build that was killed
+    scratch.mkdir()
+    try:
+        with _output(base_command(suite), report, scratch) as stream, open(part, "wb") as file:
+            shutil.copyfileobj(stream, file, 1 << 20)
+        part.rename(path)
+    finally:
+        part.unlink(missing_ok=True)
+        shutil.rmtree(scratch)
+
+
+@contextlib.contextmanager
+def root_as_tar(base: Path, packages: Packages, report: Callable[[str], None], scratch: Path) -> Iterator[IO[bytes]]:
+    """The tar stream of the root that has packages on top of a base of `make_base`. Raises DebianError.
+
+    `scratch` is a folder for temporary files.
+    """
+    with _output(command(packages, base), report, scratch) as stream:
+        yield stream
+
+
+@contextlib.contextmanager
+def _output(command: list[str], report: Callable[[str], None], scratch: Path) -> Iterator[IO[bytes]]:
+    """Runs mmdebstrap; yields its standard output.
+
+    `report` gets mmdebstrap's own lines of progress. Whatever ends the block early ends mmdebstrap too, with its
+    mounts. Raises DebianError.
     """
     if shutil.which("mmdebstrap") is None:
         raise DebianError("mmdebstrap is not installed: `apt-get install mmdebstrap` or `make setup` installs it")
@@ -142,7 +191,7 @@ def root_as_tar(suite: str, packages: Packages, report: Callable[[str], None], s
         environment["TMPDIR"] = str(scratch)  # else, in a user namespace, it picks one that the mapped users reach
     # A session of its own: Ctrl-C reaches it through us only.
     process = subprocess.Popen(
-        guard + command(suite, packages),
+        guard + command,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -182,7 +231,9 @@ def _follow(stderr: IO[bytes], last: deque[str], report: Callable[[str], None]) 
         line = raw.decode("utf-8", "replace").strip()
         if line:
             last.append(line)
-        if line.startswith("I: ") and not line.startswith(UNTOLD):
+        if line.startswith("I: running --customize-hook"):
+            report("installing packages on top of the base")
+        elif line.startswith("I: ") and not line.startswith(UNTOLD):
             report(line[3:].rstrip("."))
 
 

@@ -1,6 +1,6 @@
 """Root file systems: `languages/x.yaml` -> a folder that the jail uses read-only as its root.
 
-    python -m sandbox.rootfs language=r          build (or find) a root; language=lua,r builds several
+    python -m sandbox.rootfs language=r          build (or find) a root; language=lua,r builds several, language=all all
     python -m sandbox.rootfs list                what is in the cache, and which of it is still in use
     python -m sandbox.rootfs prune               remove the roots that no language file asks for any more
 
@@ -12,7 +12,8 @@ A root comes from one of three sources, tried in this order:
 
 Roots are cached in `$AGNOSTICS_CACHE/rootfs` (default `~/.cache/agnostics/rootfs`) as `<language>-<hash>`, the hash
 taken over everything that determines the files. A root that is there is used, however it was built. Builds happen
-beside and are renamed, under a lock, so that an interrupted build leaves nothing that looks like a root.
+beside and are renamed, under a lock, so that an interrupted build leaves nothing that looks like a root, and the same
+command goes on where it stopped. Equal files of several roots are one on disk (`sandbox/store.py`).
 """
 
 from __future__ import annotations
@@ -27,28 +28,22 @@ import sys
 import tarfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-import rich.progress
 import rich.table
 from rich.console import Console
 
 import languages
-from sandbox import debian, engine, tarball
-from sandbox.job import SandboxError
+from sandbox import debian, engine, store, tarball
+from sandbox.progress import Report, progress
+from sandbox.recipe import Recipe, RootfsError, cache, is_path, recipes_of
 
-FORMAT = 1  # part of the hash: raise it when the same recipe must give different files
+BASE_DAYS = 7  # a Debian base older than that is made anew: roots on top of it get today's packages
 DEFAULT_ENV = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
-
-Report = Callable[[str], None]
-
-
-class RootfsError(SandboxError):
-    """A root that cannot be had: which language file, what failed, what to do."""
 
 
 @dataclass(frozen=True)
@@ -60,26 +55,6 @@ class Rootfs:
     source: str  # for people: "image julia:1.11.3", "debian trixie: luajit", "/path/to/root.tar"
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """One way to make a language's root. `key` holds everything that determines its files."""
-
-    language: str
-    kind: str  # engine | debian | tarball
-    source: str
-    key: dict[str, Any] = field(compare=False)
-
-    @property
-    def folder(self) -> Path:
-        text = json.dumps({"format": FORMAT, "kind": self.kind, **self.key}, sort_keys=True)
-        return cache() / f"{self.language}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
-
-
-def cache() -> Path:
-    """The folder that holds the roots of this machine."""
-    return Path(os.environ.get("AGNOSTICS_CACHE") or "~/.cache/agnostics").expanduser().absolute() / "rootfs"
-
-
 def ensure(language: languages.Language, report: Report | None = None) -> Rootfs:
     """The root of a language, built first where it is not in the cache.
 
@@ -87,9 +62,9 @@ def ensure(language: languages.Language, report: Report | None = None) -> Rootfs
     Raises RootfsError, one sentence (with the last lines of the tool that failed).
     """
     base = language.base_image
-    if _is_path(base) and Path(base).expanduser().is_dir():
+    if is_path(base) and Path(base).expanduser().is_dir():
         return _in_place(language, Path(base).expanduser().absolute())
-    recipes, missing = _recipes(language)
+    recipes, missing = recipes_of(language)
     for recipe in recipes:
         if _complete(recipe.folder):
             return _read(recipe.folder)
@@ -97,41 +72,6 @@ def ensure(language: languages.Language, report: Report | None = None) -> Rootfs
         if report is None:
             report = stack.enter_context(progress([language.name]))[language.name]
         return _build_first(language, recipes, missing, report)
-
-
-# --- the sources of a language's root
-
-
-def _is_path(base_image: str) -> bool:
-    return base_image.startswith(("/", "~"))
-
-
-def _recipes(language: languages.Language) -> tuple[list[Recipe], str]:
-    """The ways to make a language's root, best first; and why mmdebstrap is not among them, if it is not."""
-    base = language.base_image
-    if _is_path(base):
-        path = Path(base).expanduser().absolute()
-        if not path.is_file():
-            raise RootfsError(f"{language.where}: container.base-image: there is no root file system at {path}")
-        status = path.stat()
-        key = {"path": str(path.resolve()), "size": status.st_size, "changed": status.st_mtime_ns}
-        return [Recipe(language.name, "tarball", str(path), key)], ""
-
-    text = engine.dockerfile(base, language.install, language.container_instructions)
-    recipes = [Recipe(language.name, "engine", f"image {base}", {"dockerfile": text})]
-    suite = language.debian.get("suite") or debian.suite_of(base)
-    if suite is None:
-        return recipes, f"its base image {base} is not Debian's"
-    if language.container_instructions is not None and "install" not in language.debian:
-        return recipes, "its container-instructions are a Dockerfile's"
-    line = language.debian.get("install", language.install)
-    try:
-        packages = debian.parse_install(line)
-    except ValueError as error:
-        return recipes, f"of its install line {line!r}, {error}"
-    key = {"suite": suite, "packages": packages.names, "recommends": packages.recommends}
-    source = f"debian {suite}: {' '.join(packages.names) or 'no packages'}"
-    return [*recipes, Recipe(language.name, "debian", source, key)], ""
 
 
 def _in_place(language: languages.Language, path: Path) -> Rootfs:
@@ -162,13 +102,14 @@ def _read(folder: Path) -> Rootfs:
 
 @contextlib.contextmanager
 def _lock(path: Path, report: Report) -> Iterator[None]:
-    """Holds an exclusive lock on a file; the kernel lets go of it when the process ends, however it ends."""
+    """Holds an exclusive lock for `path`; the kernel lets go of it when the process ends, however it ends."""
+    path = path.with_name(f".{path.name.lstrip('.')}.lock")
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            report("waiting: another process builds this root")
+            report("waiting: another process builds this root" if "base-" not in path.name else "waiting for the base")
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
@@ -204,7 +145,7 @@ def _build_first(language: languages.Language, recipes: list[Recipe], missing: s
 def _build(recipe: Recipe, report: Report) -> Rootfs:
     """Makes the root beside its place in the cache and renames it there."""
     folder = recipe.folder
-    with _lock(folder.parent / f".{folder.name}.lock", report):
+    with _lock(folder, report):
         if _complete(folder):
             return _read(folder)
         part = folder.parent / f".{folder.name}.part"
@@ -218,6 +159,7 @@ def _build(recipe: Recipe, report: Report) -> Rootfs:
                 tarball.extract(stream, part / "root", lambda size: report(f"unpacking, {size / 2**20:.0f} MB"))
             env.update(image_env)
             tarball.add_mount_points(part / "root")
+            new_mb = store.share(part / "root", _store())
             about = {
                 "language": recipe.language,
                 "kind": recipe.kind,
@@ -225,6 +167,7 @@ def _build(recipe: Recipe, report: Report) -> Rootfs:
                 "recipe": recipe.key,
                 "env": env,
                 "size_mb": round(tarball.size_mb(part / "root"), 1),
+                "new_mb": round(new_mb, 1),  # what no other root had at the time
                 "built": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
                 "build_s": round(time.time() - begun, 1),
             }
@@ -236,7 +179,7 @@ def _build(recipe: Recipe, report: Report) -> Rootfs:
         except BaseException:
             _remove(part)
             raise
-    report(f"ready, {about['size_mb']:.0f} MB")
+    report(f"ready, {about['size_mb']:.0f} MB, {new_mb:.0f} MB of them new on this disk")
     return _read(folder)
 
 
@@ -251,11 +194,26 @@ def _as_tar(recipe: Recipe, report: Report, scratch: Path) -> Iterator[tuple[IO[
     elif recipe.kind == "debian":
         report(f"no container engine answers: mmdebstrap, {recipe.source}")
         packages = debian.Packages(tuple(recipe.key["packages"]), recipe.key["recommends"])
-        with debian.root_as_tar(recipe.key["suite"], packages, report, scratch) as stream:
+        with debian.root_as_tar(_base(recipe.key["suite"], report), packages, report, scratch) as stream:
             yield stream, {}
     else:
         with open(recipe.key["path"], "rb") as stream:
             yield stream, {}
+
+
+def _base(suite: str, report: Report) -> Path:
+    """The base of a Debian suite as a tar file, made where it is missing or old."""
+    digest = hashlib.sha256(repr(debian.base_command(suite)).encode()).hexdigest()[:16]
+    path = cache() / f".base-{suite}-{digest}.tar"
+    with _lock(path, report):
+        if not path.is_file() or time.time() - path.stat().st_mtime > BASE_DAYS * 86400:
+            report(f"the base of {suite} comes first, for all roots on it")
+            debian.make_base(suite, path, report)
+    return path
+
+
+def _store() -> Path:
+    return cache() / ".store"
 
 
 def _remove(path: Path) -> None:
@@ -264,40 +222,6 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-# --- progress
-
-
-@contextlib.contextmanager
-def progress(names: list[str]) -> Iterator[dict[str, Report]]:
-    """A report function for each language: a live line each on a terminal, plain timed lines elsewhere (stderr)."""
-    console = Console(stderr=True)
-    if console.is_terminal:
-        columns = (
-            rich.progress.SpinnerColumn(),
-            rich.progress.TextColumn("rootfs {task.fields[language]}"),
-            rich.progress.TimeElapsedColumn(),
-            rich.progress.TextColumn("{task.description}", markup=False),
-        )
-        with rich.progress.Progress(*columns, console=console) as bar:
-
-            def live(name: str) -> Report:
-                task = bar.add_task("", total=None, language=name)
-                return lambda text: bar.update(task, description=text)
-
-            yield {name: live(name) for name in names}
-    else:
-        begun, lock = time.time(), threading.Lock()
-
-        def line(name: str) -> Report:
-            def report(text: str) -> None:
-                with lock:
-                    print(f"{time.time() - begun:6.1f} s  rootfs {name}: {text}", file=sys.stderr, flush=True)
-
-            return report
-
-        yield {name: line(name) for name in names}
 
 
 # --- command line
@@ -331,16 +255,23 @@ def build(names: list[str], at_once: int | None = None) -> dict[str, Rootfs | Ro
             raise
 
 
+def _is_there(language: languages.Language) -> bool:
+    if is_path(language.base_image) and Path(language.base_image).expanduser().is_dir():
+        return True
+    return any(_complete(recipe.folder) for recipe in recipes_of(language)[0])
+
+
 def _in_use() -> set[str]:
     """The names of the cache folders that today's language files ask for."""
     used: set[str] = set()
     for name in languages.names():
         with contextlib.suppress(languages.LanguageError, RootfsError):
-            used.update(recipe.folder.name for recipe in _recipes(languages.load(name))[0])
+            used.update(recipe.folder.name for recipe in recipes_of(languages.load(name))[0])
     return used
 
 
-def _cached() -> list[tuple[Path, dict[str, Any]]]:
+def cached() -> list[tuple[Path, dict[str, Any]]]:
+    """The folders of the roots that are there, and what their `rootfs.json` says."""
     return [
         (folder, json.loads((folder / "rootfs.json").read_text(encoding="utf-8")))
         for folder in sorted(cache().glob("*"))
@@ -351,7 +282,7 @@ def _cached() -> list[tuple[Path, dict[str, Any]]]:
 def _list() -> None:
     table = rich.table.Table("language", "source", "size", "built", "state", "path")
     used = _in_use()
-    for folder, about in _cached():
+    for folder, about in cached():
         table.add_row(
             about["language"],
             about["source"],
@@ -361,21 +292,31 @@ def _list() -> None:
             str(folder / "root"),
         )
     Console(width=None if sys.stdout.isatty() else 200).print(table)
+    print(together([folder / "root" for folder, _ in cached()]))
+
+
+def together(roots: list[Path]) -> str:
+    """How much disk roots take, in words."""
+    alone, together = sum(tarball.size_mb(root) for root in roots), tarball.size_mb(*roots)
+    return f"{len(roots)} roots: {together:.0f} MB on disk, {alone:.0f} MB if they did not share their equal files"
 
 
 def _prune() -> None:
     used, freed = _in_use(), 0.0
-    for folder, about in _cached():
+    for folder, about in cached():
         if folder.name not in used:
-            with _lock(folder.parent / f".{folder.name}.lock", print):
+            with _lock(folder, print):
                 (folder / "rootfs.json").unlink()  # first: a half-removed root must not look like one
                 _remove(folder)
-            freed += about["size_mb"]
-            print(f"removed {about['language']} ({about['source']}), {about['size_mb']:.0f} MB: {folder}")
-    print(f"freed {freed:.0f} MB")
+            print(f"removed {about['language']} ({about['source']}): {folder}")
+    for base in cache().glob(".base-*.tar"):
+        if time.time() - base.stat().st_mtime > BASE_DAYS * 86400:
+            freed += base.stat().st_size / 2**20
+            base.unlink()
+    print(f"freed {freed + store.prune(_store()):.0f} MB")
 
 
-USAGE = "usage: python -m sandbox.rootfs language=NAME[,NAME...] | list | prune"
+USAGE = "usage: python -m sandbox.rootfs language=NAME[,NAME...] | language=all | list | prune"
 
 
 def main(arguments: list[str]) -> int:
@@ -389,14 +330,23 @@ def main(arguments: list[str]) -> int:
         print(f"{USAGE}\nlanguages: {', '.join(languages.names())}", file=sys.stderr)
         return 2
     names = list(dict.fromkeys(name for name in arguments[0].removeprefix("language=").split(",") if name))
+    names = languages.names() if names == ["all"] else names
     try:
+        missing = [name for name in names if not _is_there(languages.load(name))]
+        if len(names) > 1:
+            cache().mkdir(parents=True, exist_ok=True)
+            free = shutil.disk_usage(cache()).free / 1e9
+            print(f"{len(missing)} of {len(names)} roots to build, {free:.0f} GB free for {cache()}", file=sys.stderr)
         outcomes = build(names)
-    except languages.LanguageError as error:
+    except (languages.LanguageError, RootfsError) as error:
         print(error, file=sys.stderr)
         return 2
     for outcome in outcomes.values():
         print(outcome, file=sys.stderr) if isinstance(outcome, RootfsError) else print(outcome.path)
-    return 1 if any(isinstance(outcome, RootfsError) for outcome in outcomes.values()) else 0
+    built = [outcome.path for outcome in outcomes.values() if isinstance(outcome, Rootfs)]
+    if len(built) > 1:
+        print(together(built), file=sys.stderr)
+    return 0 if len(built) == len(outcomes) else 1
 
 
 if __name__ == "__main__":

@@ -79,6 +79,8 @@ def extract(stream: IO[bytes], root: Path, progress: Callable[[int], None] = lam
                 with open(target, "xb") as file:
                     shutil.copyfileobj(content, file, 1 << 20)
                     os.fchmod(file.fileno(), _file_mode(member.mode))
+                changed = min(max(member.mtime, 0), 2**32)
+                os.utime(target, (changed, changed))  # what was compiled must not look older than its source
                 size += member.size
                 if size - told > 100_000_000:
                     progress(size)
@@ -149,11 +151,11 @@ def missing_mount_points(root: Path) -> list[str]:
     return [path for path in (*MOUNT_FOLDERS, *MOUNT_FILES) if not (root / path).exists()]
 
 
-def size_mb(root: Path) -> float:
-    """MiB of disk that a root takes, each hard-linked file once."""
+def size_mb(*roots: Path) -> float:
+    """MiB of disk that roots take together, each hard-linked file once."""
     seen: set[int] = set()
     total = 0
-    for folder, _, files in os.walk(root):
+    for folder, _, files in (place for root in roots for place in os.walk(root)):
         for name in files:
             status = os.lstat(os.path.join(folder, name))
             if status.st_ino not in seen:

@@ -14,7 +14,8 @@ from omegaconf import OmegaConf
 
 import languages
 from languages import LanguageError
-from sandbox import debian, engine, rootfs
+from sandbox import debian, engine
+from sandbox.recipe import recipes_of
 
 MINIMAL = {"prompt": "Use it.", "filename": "p.x", "execute": "run p.x"}
 
@@ -90,7 +91,7 @@ def test_both_forms_of_install_become_dockerfiles() -> None:
 @pytest.mark.parametrize("name", languages.names())
 def test_every_language_file_is_right_and_can_be_built_without_an_engine(name: str) -> None:
     language = languages.load(name)
-    kinds = [recipe.kind for recipe in rootfs._recipes(language)[0]]
+    kinds = [recipe.kind for recipe in recipes_of(language)[0]]
     assert kinds == ["engine", "debian"]
     assert debian.parse_install(language.debian.get("install", language.install)).names
     assert name in language.fence

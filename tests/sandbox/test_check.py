@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 import languages
-from sandbox import check, proof, rootfs
+from sandbox import check, proof, rootfs, survey
 from sandbox.job import SandboxError, Status
 
 REPOSITORY = Path(__file__).parents[2]
-PROVED = ["fortran", "julia", "lua", "ocaml", "python", "r"]
+PROVED = ["c", "fortran", "julia", "lua", "ocaml", "python", "r"]
 
 
 @pytest.fixture(scope="session")
@@ -24,6 +24,7 @@ def roots() -> dict[str, rootfs.Rootfs | rootfs.RootfsError]:
     return rootfs.build(PROVED)
 
 
+# The other languages: `make test-languages`, which builds gigabytes of roots.
 @pytest.mark.parametrize("name", PROVED)
 def test_a_language_is_proved_in_its_jail(name: str, roots: dict[str, rootfs.Rootfs]) -> None:
     report = check.examine(languages.load(name))
@@ -142,6 +143,25 @@ def test_a_root_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
         check.examine(language)
 
 
+def test_the_version_is_the_packages(lua_root: Path) -> None:
+    assert re.fullmatch(r"2\.[\d.]+", check.package_version(languages.load("lua"), lua_root))
+    assert check.package_version(languages.load("r"), lua_root) == ""
+
+
+def test_a_survey_writes_its_row_and_keeps_the_others(tmp_path: Path, lua_root: Path) -> None:
+    page = tmp_path / "languages.md"
+    other = "| [R](../languages/r.yaml) | 4.5.0 | 1 | 1 | - | 70 | 11 of 11 | 11 of 11 |"
+    gone = "| [Klingon](../languages/klingon.yaml) | 1 | 1 | 1 | - | 1 | 11 of 11 | 11 of 11 |"
+    page.write_text(f"{other}\n{gone}\n")
+    assert survey.survey(["lua"], page)
+    rows = survey.rows(page)
+    assert sorted(rows) == ["lua", "r"] and rows["r"] == other
+    assert re.fullmatch(
+        r"\| \[Lua\]\(\.\./languages/lua\.yaml\) \| 2[\d.]+ \| \d+ \| \d+ \| - \| \d+ \| 11 of 11 \| .*", rows["lua"]
+    )
+    assert re.search(r"\d+ roots of [\d.]+ GB take [\d.]+ GB", page.read_text())
+
+
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "sandbox.check", *arguments]
     return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=300)
@@ -162,11 +182,11 @@ def test_the_page_on_adding_a_language_followed_to_the_letter(tmp_path: Path, mo
     page = (REPOSITORY / "docs/adding-a-language.md").read_text(encoding="utf-8")
     file, _, proofs = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
     (tmp_path / "proofs").mkdir()
-    (tmp_path / "tcl.yaml").write_text(file)
-    (tmp_path / "proofs/tcl.yaml").write_text(proofs)
+    (tmp_path / "rexx.yaml").write_text(file)
+    (tmp_path / "proofs/rexx.yaml").write_text(proofs)
     monkeypatch.setenv("AGNOSTICS_LANGUAGES", str(tmp_path))
-    for module, words in (("sandbox.rootfs", "/tcl-"), ("sandbox.check", "Tcl works here.")):
-        command = [sys.executable, "-m", module, "language=tcl"]
+    for module, words in (("sandbox.rootfs", "/rexx-"), ("sandbox.check", "Rexx works here.")):
+        command = [sys.executable, "-m", module, "language=rexx"]
         done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=600)
         assert done.returncode == 0, done.stdout + done.stderr
         assert words in done.stdout

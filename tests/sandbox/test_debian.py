@@ -105,6 +105,12 @@ def test_the_mirror_is_the_machines_own(tmp_path: Path, name: str, text: str, mi
     assert debian.mirror(tmp_path) == expected
 
 
-def test_recommended_packages_come_as_in_a_container_unless_the_line_says_no() -> None:
-    assert '--aptopt=Apt::Install-Recommends "true"' in debian.command("trixie", Packages(("r-cran-tidyverse",)))
-    assert '--aptopt=Apt::Install-Recommends "false"' in debian.command("trixie", Packages(("r",), recommends=False))
+@pytest.mark.parametrize("recommends", [True, False])
+def test_recommended_packages_come_as_in_a_container_unless_the_line_says_no(recommends: bool) -> None:
+    command = debian.command(Packages(("r-base-core",), recommends=recommends), Path("/cache/base.tar"))
+    assert f"APT::Install-Recommends={str(recommends).lower()} " in " ".join(command)
+    assert any(word.endswith("install r-base-core >&2") for word in command)
+
+
+def test_a_root_without_packages_is_its_base() -> None:
+    assert not any("customize-hook" in word for word in debian.command(Packages(), Path("/cache/base.tar")))

@@ -19,6 +19,7 @@ import pytest
 import languages
 from languages import Language
 from sandbox import debian, rootfs
+from sandbox.recipe import recipes_of
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -78,7 +79,7 @@ def test_a_root_is_built_once_and_again_when_what_determines_it_changes(cache: P
 
 def test_the_hash_covers_what_makes_the_files_and_nothing_else(cache: Path) -> None:
     def folders(**keys: Any) -> list[str]:
-        return [recipe.folder.name for recipe in rootfs._recipes(language(**keys))[0]]
+        return [recipe.folder.name for recipe in recipes_of(language(**keys))[0]]
 
     plain = folders(install="apt-get install -y luajit")
     assert folders(install="apt-get install -y luajit", prompt="Another.", limits={"test_s": 9}) == plain
@@ -150,7 +151,7 @@ def test_a_build_that_fails_shows_apts_own_words(cache: Path) -> None:
 
 def test_a_second_process_waits_for_the_first_and_uses_its_root(cache: Path, tar: Path) -> None:
     toy = language(container={"base-image": str(tar)})
-    folder = rootfs._recipes(toy)[0][0].folder
+    folder = recipes_of(toy)[0][0].folder
     cache.mkdir(parents=True)
     program = (
         "import sys, languages; from sandbox import rootfs\n"
@@ -237,7 +238,7 @@ def test_an_interrupted_build_leaves_no_root_no_process_and_no_mount(cache: Path
 
 @pytest.fixture
 def root_of_lua(cache: Path, no_engine: None) -> rootfs.Rootfs:
-    leftover = rootfs._recipes(languages.load("lua"))[0][1].folder
+    leftover = recipes_of(languages.load("lua"))[0][1].folder
     part = leftover.parent / f".{leftover.name}.part"
     (part / "root/usr").mkdir(parents=True)  # of a build that was killed
     return rootfs.ensure(languages.load("lua"))
