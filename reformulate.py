@@ -159,7 +159,9 @@ class Shown:
         now = time.perf_counter()
         if self.bar.disable and (now - self.said > 10 or len(rows) == self.total):
             self.said = now
-            self.console.print(f"{now - self.started:7.1f} s  {len(rows)}/{self.total}  {text}", markup=False)
+            self.console.print(
+                f"{now - self.started:7.1f} s  {len(rows)}/{self.total}  {text}", markup=False, soft_wrap=True
+            )
 
 
 def open_folder(config: DictConfig) -> Path:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import json
+import logging
 import os
 import random
 import time
@@ -34,6 +35,8 @@ LONGEST_PAUSE_S = 60.0  # of our own; a server may ask for more
 LONGEST_RETRY_AFTER_S = 900.0  # beyond it the user decides
 LARGEST_BODY = 64 * 2**20  # bytes
 CONNECT_S = 10.0
+
+logging.getLogger("httpx2").setLevel(logging.WARNING)  # it tells of every request, over the progress
 
 
 class _Passing(Exception):
