@@ -110,7 +110,6 @@ def write(page: Path, lines: dict[str, str]) -> None:
 def survey(names: list[str], page: Path) -> bool:
     """Proves languages and updates their rows of the page. Returns whether every verdict is right."""
     healthy = True
-    lines = {name: line for name, line in rows(page).items() if name in languages.names()}
     outcomes = rootfs.build(names)
     for name in names:
         outcome = outcomes[name]
@@ -125,6 +124,7 @@ def survey(names: list[str], page: Path) -> bool:
             print(error, file=sys.stderr)
             healthy = False
             continue
+        lines = {known: line for known, line in rows(page).items() if known in languages.names()}
         lines[name] = row(language, report, without_cgroup)
         write(page, lines)
         print(lines[name], flush=True)
