@@ -51,11 +51,16 @@ def children(pid: int) -> list[int]:
     return []
 
 
+def cgroups() -> set[Path]:
+    return set(Path("/sys/fs/cgroup").rglob(f"{PREFIX}{os.getpid()}-*"))
+
+
 def soak(chains: list[Toolchain], count: int, every: int) -> None:
     """Kills once every so many verdicts, so that a fast machine and a slow one see as many kills."""
     expected = mixed.jobs([chain.language for chain in chains], count)
     jobs = [job for job, _ in expected]
     descriptors = len(os.listdir("/proc/self/fd"))
+    before = cgroups()  # other tests' pools may be open
     with Pool(chains) as pool:
         killer = Killer(pool)
         by_index: dict[int, Verdict] = {}
@@ -74,7 +79,10 @@ def soak(chains: list[Toolchain], count: int, every: int) -> None:
     assert len(struck) <= 1 + count // 2000, struck[:5]
     assert sum(killer.killed.values()) >= 3 and len(killer.killed) >= 2
     assert eventually(lambda: not [pid for pid in family if name_of(pid) in ("nsjail", "driver")])
-    assert eventually(lambda: not list(Path("/sys/fs/cgroup").rglob(f"{PREFIX}{os.getpid()}-*")))
+    assert eventually(lambda: not cgroups() - before), {
+        str(group): [(pid, name_of(int(pid))) for pid in (group / "cgroup.procs").read_text().split()]
+        for group in cgroups() - before
+    }
     assert len(os.listdir("/proc/self/fd")) == descriptors
 
 

@@ -1,5 +1,5 @@
 // Showers the process above with orphans that die at once.
-// expect=timeout test_s=1
+// expect=timeout,memory_limit test_s=1
 #include "attack.h"
 int main(void) {
     for (int i = 0; i < 4; i++) fork();
