@@ -233,9 +233,10 @@ def flat_groups(rollouts: Sequence[Rollout], size: int) -> int:
 
 
 def keep_informative(old: Sequence[Rollout], new: Sequence[Rollout], prompts: int, size: int) -> list[Rollout]:
-    """At most `prompts` groups of both, those that have a signal first (DAPO's dynamic sampling)."""
-    groups = sorted(groups_of([*old, *new], size), key=is_flat)  # stable
-    return [rollout for group in groups[:prompts] for rollout in group]
+    """At most `prompts` groups of both, in their order, those that have a signal before others (DAPO's sampling)."""
+    groups = groups_of([*old, *new], size)
+    kept = sorted(range(len(groups)), key=lambda number: (is_flat(groups[number]), number))[:prompts]
+    return [rollout for number in sorted(kept) for rollout in groups[number]]
 
 
 def summary(rollouts: Sequence[Rollout], group: int) -> dict[str, Any]:

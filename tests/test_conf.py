@@ -98,7 +98,7 @@ def test_help_shows_groups_and_three_examples(script: str) -> None:
     assert done.returncode == 0, done.stderr
     for group in ("model: ", "language: ", "dataset: "):
         assert group in done.stdout
-    assert done.stdout.count(f"python {script}") == 3
+    assert done.stdout.count(f"python {script}") >= 3
 
 
 def test_an_unknown_language_is_answered_with_the_choices() -> None:
