@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from policy.model import Policy
-from policy.ranks import Ranks, whole
+from policy.ranks import ALONE, Ranks, whole
 
 MOMENTS = "optimizer.safetensors"
 STATE = "trainer.json"
@@ -35,7 +35,7 @@ def save(
     optimizer: torch.optim.Optimizer,
     score: float | None,
     keep: int,
-    ranks: Ranks = Ranks(),  # noqa: B008 (a constant)
+    ranks: Ranks = ALONE,
 ) -> Path:
     """Writes `folder/step_<step>`, then removes old ones but the `keep` newest and the best by `score`.
 

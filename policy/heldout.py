@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from languages import Language
 from policy.model import Policy
-from policy.ranks import Ranks
+from policy.ranks import ALONE, Ranks
 from policy.rollout import Rollout, derive_seed, roll_out
 from policy.sampler import Sampler, Sampling
 from policy.score import shares
@@ -49,7 +49,7 @@ def evaluate(
     sampling: Sampling,
     seed: int,
     rule: str,
-    ranks: Ranks = Ranks(),  # noqa: B008 (a constant)
+    ranks: Ranks = ALONE,
 ) -> tuple[list[Rollout], dict[str, float]]:
     """`samples` rollouts of each problem in each language, and their scores, for training.
 

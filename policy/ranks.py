@@ -132,6 +132,9 @@ class Ranks:
             dist.destroy_process_group()
 
 
+ALONE = Ranks()
+
+
 def _gather(items: list[Any], world: int, group: Any) -> list[Any]:
     if world == 1:
         return items

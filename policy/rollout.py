@@ -14,7 +14,7 @@ from dataclasses import astuple, dataclass
 from languages import Language
 from policy import choice
 from policy.model import Policy
-from policy.ranks import Ranks
+from policy.ranks import ALONE, Ranks
 from policy.sampler import Completion, Sampler, Sampling
 from problems import answer
 from problems.problem import DataError, Problem
@@ -66,7 +66,7 @@ def roll_out(
     sampling: Sampling,
     seed: int,
     rule: str = "default",
-    ranks: Ranks = Ranks(),  # noqa: B008 (a constant)
+    ranks: Ranks = ALONE,
 ) -> tuple[list[Rollout], Phases]:
     """`n` rollouts of each problem, those of one problem together, in the problems' order.
 

@@ -19,7 +19,7 @@ from transformers import (
 
 from policy import choice
 from policy.model import Policy
-from policy.ranks import Ranks
+from policy.ranks import ALONE, Ranks
 
 STOP_TOKENS = 12  # a stop text is looked for in so many of the last tokens: enough for 12 characters
 
@@ -70,7 +70,7 @@ class Sampler(Protocol):
         """Takes over the policy's present weights."""
 
 
-def open_sampler(policy: Policy, config: DictConfig, seed: int, ranks: Ranks = Ranks()) -> Sampler:  # noqa: B008
+def open_sampler(policy: Policy, config: DictConfig, seed: int, ranks: Ranks = ALONE) -> Sampler:
     """The engine that the config group `rollout` names; each rank has one of its own."""
     choice.check("rollout.engine", config.engine, ("transformers", "vllm"))
     if config.engine == "vllm":

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from policy.loss import BatchSize, LossConfig, policy_loss
 from policy.model import Policy
-from policy.ranks import Ranks, whole
+from policy.ranks import ALONE, Ranks, whole
 from policy.rollout import Rollout
 from policy.sampler import Sampling
 
@@ -114,7 +114,7 @@ def update(
     config: DictConfig,
     epochs: int,
     max_sampler_gap: float,
-    ranks: Ranks = Ranks(),  # noqa: B008 (a constant)
+    ranks: Ranks = ALONE,
 ) -> dict[str, float]:
     """`epochs` optimizer steps on the batch; the metrics of `docs/metrics.md` that an update knows.
 
