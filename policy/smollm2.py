@@ -7,7 +7,6 @@ into a plain model of the same configuration, once, and saved as an ordinary fol
 from __future__ import annotations
 
 import importlib.util
-import os
 import shutil
 from pathlib import Path
 
@@ -16,14 +15,14 @@ from filelock import FileLock
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from policy.model import ModelError
+from sandbox.binaries import cache_folder
 
 FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
 
 def ensure() -> Path:
     """The folder of the model, built from the package if it is not there. Raises ModelError without the package."""
-    cache = Path(os.environ.get("AGNOSTICS_CACHE", "~/.cache/agnostics")).expanduser()
-    folder = cache / "models" / "smollm2_135m"
+    folder = cache_folder() / "models" / "smollm2_135m"
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):
         if not folder.exists():

@@ -12,7 +12,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import math
-import os
 import shutil
 import sys
 import time
@@ -31,6 +30,7 @@ import languages
 from policy import tiny_corpus
 from policy.tiny_corpus import Corpus, Sample
 from problems import prompt, starter, starter_kinds
+from sandbox.binaries import cache_folder
 
 VOCABULARY = 1024
 STEPS = 400
@@ -49,7 +49,7 @@ WORD = r"""\n*```\n?| ?[A-Za-z_]+(?:\.[A-Za-z_]+)*| ?[0-9]| ?"[^"\n]*"| ?[^\sA-Z
 
 def ensure(seed: int = 0) -> Path:
     """The folder of the tiny policy for `seed`; builds it if it is not there. Safe to call from several processes."""
-    cache = Path(os.environ.get("AGNOSTICS_CACHE", "~/.cache/agnostics")).expanduser() / "models"
+    cache = cache_folder() / "models"
     folder = cache / f"tiny-{fingerprint(seed)}"
     if folder.is_dir():
         return folder

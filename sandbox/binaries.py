@@ -23,7 +23,8 @@ def find() -> Binaries:
 
 
 def cache_folder() -> Path:
-    return Path(os.environ.get("AGNOSTICS_CACHE") or "~/.cache/agnostics").expanduser()
+    """Where root file systems, models and the driver are kept: $AGNOSTICS_CACHE, else ~/.cache/agnostics."""
+    return Path(os.environ.get("AGNOSTICS_CACHE") or "~/.cache/agnostics").expanduser().absolute()
 
 
 @cache

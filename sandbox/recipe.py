@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import languages
 from sandbox import debian, engine
+from sandbox.binaries import cache_folder
 from sandbox.job import SandboxError
 
 FORMAT = 2  # part of the hash: raise it when the same recipe must give different files
@@ -37,7 +37,7 @@ class Recipe:
 
 def cache() -> Path:
     """The folder that holds the roots of this machine."""
-    return Path(os.environ.get("AGNOSTICS_CACHE") or "~/.cache/agnostics").expanduser().absolute() / "rootfs"
+    return cache_folder() / "rootfs"
 
 
 def is_path(base_image: str) -> bool:
