@@ -172,8 +172,9 @@ def update(
 
     for epoch in range(epochs):
         sums = attempt()
-        # later epochs need the micro-batches of the first, and FSDP2's ranks must keep step
-        if sums is None and epoch == 0 and not policy.sharded:
+        # All ranks cut the batch alike, so all do it again. Not in later epochs, which need the micro-batches of the
+        # first, nor under FSDP2, where a rank that failed has left the others waiting.
+        if epoch == 0 and not policy.sharded and ranks.sum({"failed": sums is None})["failed"]:
             config.token_budget //= 2
             print(f"out of memory: optimizer.token_budget is {config.token_budget} from now on", file=sys.stderr)
             old.clear()
