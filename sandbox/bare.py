@@ -40,9 +40,14 @@ class Bare:
         self.toolchain = toolchain
 
     def run(
-        self, program: str, inputs: list[str], limits: Limits, files: dict[str, bytes] | None = None
+        self,
+        program: str,
+        inputs: list[str],
+        limits: Limits,
+        files: dict[str, bytes] | None = None,
+        ahead: bool = False,
     ) -> Generator[Run]:
-        """Compiles (where the language does) and runs the tests, one outcome at a time."""
+        """Compiles (where the language does) and runs the tests, one outcome at a time, never ahead."""
         end = time.monotonic() + limits.program_s
         with tempfile.TemporaryDirectory(prefix="agnostics-") as folder:
             Path(folder, self.toolchain.filename).write_bytes(program.encode(errors="replace"))

@@ -10,11 +10,16 @@
  * Expected outputs are never sent here. Messages are little-endian; see sandbox/jail.py for the other end.
  *
  *   host -> init  job:  u32 kind=JOB,  u32 length, struct limits, then blobs (u32 length, bytes):
- *                       file name, source, compile argv, run argv, environment, then pairs of (name, content);
+ *                       file name, source, compile argv, run argv, environment, the inputs of the tests (blobs in a
+ *                       blob), then pairs of (name, content);
  *                       argv and environment are strings that each end in NUL; no compile step is an empty blob
  *                 test: u32 kind=TEST or LAST_TEST, u32 length, the program's standard input
- *                 stop: u32 kind=STOP, u32 0
+ *                 stop: u32 kind=STOP, u32 0; ends the program, also in the middle of a run
  *   init -> host  struct result, standard output, first 16 KiB of standard error: one after compiling, one a test
+ *
+ * Where the job holds the inputs, the init does not wait between tests: it runs one after the other until one fails
+ * by itself (an exit code, a signal, a limit), and no test messages follow. A stop is then answered by a result of
+ * its own, STOPPED, unless the last result has gone out before; the next init skips a stop that came too late.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -46,7 +51,7 @@
 #define MESSAGE_MAX (1u << 30)
 
 enum { JOB = 1, TEST = 2, LAST_TEST = 3, STOP = 4 };
-enum { EXITED = 0, SIGNALED = 1, TIMEOUT = 2, OUTPUT_LIMIT = 3, EXEC_FAILED = 4 };
+enum { EXITED = 0, SIGNALED = 1, TIMEOUT = 2, OUTPUT_LIMIT = 3, EXEC_FAILED = 4, STOPPED = 5 };
 
 struct limits {
     uint32_t compile_ms, test_ms, program_ms;
@@ -67,7 +72,7 @@ struct buffer {
 };
 
 static const uint32_t MAGIC = 0x4a414752;
-static int from_host, to_host, work_dir, child_signals, oom_score;
+static int from_host, to_host, work_dir, child_signals, oom_score, ahead;
 static struct limits limits;
 static struct buffer out, err;
 
@@ -294,24 +299,51 @@ static void make_pipe(int ends[2], int ours) {
     fcntl(ends[ours], F_SETFL, O_NONBLOCK);
 }
 
-/* In one write where it fits into the pipe: the worker wakes up once, not three times. */
-static void answer(const struct result *result) {
-    static char whole[32768];
-    size_t size = sizeof *result + result->stdout_bytes + result->stderr_bytes;
-    if (size <= sizeof whole) {
-        char *at = mempcpy(whole, result, sizeof *result);
-        at = mempcpy(at, out.bytes, result->stdout_bytes);
-        mempcpy(at, err.bytes, result->stderr_bytes);
-        write_all(whole, size);
-        return;
-    }
-    write_all(result, sizeof *result);
-    write_all(out.bytes, result->stdout_bytes);
-    write_all(err.bytes, result->stderr_bytes);
+/* --- answering --------------------------------------------------------------------------------------------- */
+
+#define PATIENCE_US 2000 /* how long a result may wait for the next: each write wakes up the worker */
+static char unsent[32768];
+static size_t unsent_bytes;
+static uint64_t unsent_since;
+static int answered;
+
+static void flush(void) {
+    write_all(unsent, unsent_bytes);
+    unsent_bytes = 0;
 }
 
-static void run(char *path, char **argv, char **environment, const char *input, size_t input_bytes,
-                uint64_t deadline) {
+/* What waits for nobody's answer may wait itself; but a program's first result goes at once, as most of those that
+   are wrong are wrong there. */
+static void answer(const struct result *result) {
+    size_t size = sizeof *result + result->stdout_bytes + result->stderr_bytes;
+    if (size > sizeof unsent - unsent_bytes) flush();
+    if (size > sizeof unsent) {
+        write_all(result, sizeof *result);
+        write_all(out.bytes, result->stdout_bytes);
+        write_all(err.bytes, result->stderr_bytes);
+        return;
+    }
+    if (!unsent_bytes) unsent_since = now_us();
+    char *at = mempcpy(unsent + unsent_bytes, result, sizeof *result);
+    at = mempcpy(at, out.bytes, result->stdout_bytes);
+    mempcpy(at, err.bytes, result->stderr_bytes);
+    unsent_bytes += size;
+    if (!ahead || !answered++) flush();
+}
+
+/* A message while the init runs ahead can only be a stop. */
+static __attribute__((noreturn)) void stop(void) {
+    uint32_t head[2];
+    struct result result = {.magic = MAGIC, .outcome = STOPPED};
+    if (read_all(head, sizeof head)) _exit(1);
+    if (head[0] != STOP || head[1]) errno = EBADMSG, die("stop");
+    unsent_bytes = 0; /* nobody waits for what has not gone out */
+    write_all(&result, sizeof result);
+    _exit(0);
+}
+
+/* Runs a command to its end or limit, and answers. Returns whether it exited with 0. */
+static int run(char *path, char **argv, char **environment, const char *input, size_t input_bytes, uint64_t deadline) {
     struct result result = {.magic = MAGIC};
     uint64_t start = now_us();
     int in_pipe[2], out_pipe[2], err_pipe[2];
@@ -319,8 +351,8 @@ static void run(char *path, char **argv, char **environment, const char *input, 
     out.used = err.used = 0;
     if (start >= deadline) { /* the whole program's time is up */
         result.outcome = TIMEOUT;
-        write_all(&result, sizeof result);
-        return;
+        answer(&result);
+        return 0;
     }
     make_pipe(in_pipe, 1);
     make_pipe(out_pipe, 0);
@@ -344,14 +376,17 @@ static void run(char *path, char **argv, char **environment, const char *input, 
                             {out_pipe[0], POLLIN, 0},
                             {err_pipe[0], POLLIN, 0},
                             {in_pipe[1], POLLOUT, 0},
-                            {from_host, 0, 0}};
+                            {from_host, ahead ? POLLIN : 0, 0}};
     while (!ended) {
         uint64_t now = now_us();
         if (now >= deadline) {
             result.outcome = TIMEOUT;
             break;
         }
-        if (poll(fds, 5, (deadline - now + 999) / 1000) < 0 && errno != EINTR) die("poll");
+        if (unsent_bytes && now >= unsent_since + PATIENCE_US) flush();
+        uint64_t until = unsent_bytes && unsent_since + PATIENCE_US < deadline ? unsent_since + PATIENCE_US : deadline;
+        if (poll(fds, 5, (until - now + 999) / 1000) < 0 && errno != EINTR) die("poll");
+        if (fds[4].revents & POLLIN) stop();
         if (fds[4].revents) _exit(1); /* the host is gone */
         for (int i = 1; i <= 2; i++) {
             if (!fds[i].revents) continue;
@@ -401,6 +436,7 @@ static void run(char *path, char **argv, char **environment, const char *input, 
     result.stdout_bytes = out.used > limits.output_bytes ? limits.output_bytes : out.used;
     result.stderr_bytes = err.used > STDERR_SENT ? STDERR_SENT : err.used;
     answer(&result);
+    return result.outcome == EXITED && result.code == 0;
 }
 
 /* --- one jail, one program --------------------------------------------------------------------------------- */
@@ -417,14 +453,17 @@ static void write_file(const char *path, const char *bytes, size_t count) {
     close(fd);
 }
 
-static void give_up_privileges(void) {
+/* Once, in the server, as it costs 80 calls: what is not in the bounding set no exec ever gives back. */
+static void bound_capabilities(void) {
     for (int cap = 0; prctl(PR_CAPBSET_READ, cap) >= 0; cap++)
         if (prctl(PR_CAPBSET_DROP, cap)) die("capability bounding set");
     if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)) die("ambient capabilities");
+}
+
+static void give_up_privileges(void) {
     struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
     struct __user_cap_data_struct none[2] = {{0}};
     if (syscall(SYS_capset, &head, none)) die("capset");
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) die("no_new_privs");
     if (prctl(PR_SET_DUMPABLE, 0)) die("dumpable"); /* closes /proc/1/mem, /proc/1/fd and ptrace */
     filter_program();
 }
@@ -438,8 +477,11 @@ static __attribute__((noreturn)) void init(void) {
     char *job;
     uint32_t length, count;
     uint32_t head[2];
-    if (read_all(head, 4)) _exit(0); /* end of file between jobs: the worker is done */
-    if (head[0] != JOB || read_all(&head[1], 4) || head[1] > MESSAGE_MAX) errno = EBADMSG, die("job");
+    do {
+        if (read_all(head, 4)) _exit(0); /* end of file between jobs: the worker is done */
+        if (read_all(&head[1], 4)) errno = EBADMSG, die("job");
+    } while (head[0] == STOP && !head[1]); /* came when the last program had ended by itself */
+    if (head[0] != JOB || head[1] > MESSAGE_MAX) errno = EBADMSG, die("job");
     length = head[1];
     if (!(job = malloc(length + 1))) die("malloc");
     if (read_all(job, length)) _exit(1);
@@ -483,6 +525,8 @@ static __attribute__((noreturn)) void init(void) {
     char **execute = strings(blob, count);
     blob = next_blob(&at, end, &count);
     char **environment = strings(blob, count);
+    char *inputs = next_blob(&at, end, &count), *inputs_end = inputs + count;
+    ahead = inputs < inputs_end;
     while (at < end) {
         name = next_blob(&at, end, &count);
         char extra[256] = {0};
@@ -496,9 +540,19 @@ static __attribute__((noreturn)) void init(void) {
     if (*compile) {
         uint64_t deadline = start + limits.compile_ms * 1000ull;
         if (deadline > program_deadline) deadline = program_deadline;
-        run(find(*compile, environment), compile, environment, "", 0, deadline);
+        if (!run(find(*compile, environment), compile, environment, "", 0, deadline) && ahead) _exit(0);
     }
     char *path = find(*execute, environment), *input;
+    for (int passed = 1; ahead && passed && inputs < inputs_end;) {
+        input = next_blob(&inputs, inputs_end, &count);
+        uint64_t deadline = now_us() + limits.test_ms * 1000ull;
+        if (deadline > program_deadline) deadline = program_deadline;
+        passed = run(path, execute, environment, input, count, deadline);
+    }
+    if (ahead) {
+        flush();
+        _exit(0);
+    }
     for (;;) {
         uint32_t kind = receive(&input, &length);
         if (kind != TEST && kind != LAST_TEST) _exit(kind == STOP ? 0 : 1);
@@ -550,6 +604,7 @@ int main(int argc, char **argv) {
     if (dup3(log, 2, O_CLOEXEC) < 0) die("dup");
     /* Seen by every program and owned by the programs' user: what one wrote there, the next would read. */
     if (mount(NULL, "/dev", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID, NULL)) die("remount /dev");
+    bound_capabilities();
     filter_server();
 
     struct result hello = {.magic = MAGIC};

@@ -8,7 +8,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import fields, replace
 from functools import partial
 from typing import Any, Self
@@ -65,7 +65,9 @@ class Executor:
 
     def verify(self, jobs: Iterable[Job]) -> list[Verdict]:
         """The verdicts, in the order of the jobs."""
-        return [future.result() for future in self._submit_all(jobs)]
+        futures = self._submit_all(jobs)
+        wait(futures)  # woken up once; waiting for each by itself would be once a job
+        return [future.result() for future in futures]
 
     def as_verified(self, jobs: Iterable[Job]) -> Iterator[tuple[int, Verdict]]:
         """(index of the job, verdict), as they finish."""

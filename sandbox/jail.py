@@ -40,6 +40,7 @@ SHELL_CHARACTERS = set("|&;<>()$`\\\"'*?[]#~=%{}!\n\t")
 NSJAIL_LINE = re.compile(r"^(\[[^\]]*\])+ ?(\w+\(\):\d+ )?")
 GRACE_S = 10.0  # how much later than the driver the watchdog gives up, seconds
 START_S = 30.0  # for nsjail to start, seconds
+AHEAD_BYTES = 1 << 16  # of all inputs of a program that are sent with it, so that no test waits to be asked for
 NO_MEMORY = (  # what runtimes print when an allocation fails
     b"not enough memory",  # LuaJIT
     b"MemoryError",  # Python
@@ -136,6 +137,7 @@ class Jail:
         self._reading.register(self._from_driver, select.POLLIN)
         self._writing = select.poll()
         self._writing.register(self._to_driver, select.POLLOUT)
+        self._unread = bytearray()  # of the driver's results
         try:
             self._receive(time.monotonic() + START_S)
         except JailBroken as error:
@@ -170,10 +172,13 @@ class Jail:
         inputs: list[str],
         limits: Limits,
         files: dict[str, bytes] | None = None,
+        ahead: bool = False,
     ) -> Generator[Run]:
         """Compiles (where the language does) and runs the tests, one outcome at a time.
 
         The caller stops reading when it has seen enough, and must then close the generator. Raises JailBroken.
+        `ahead`: the next test may run while the caller looks at an outcome, and nothing follows a run that failed by
+        itself. An out-of-memory kill that an earlier test survived is then laid to a later test's failure.
         """
         if self.cgroup:
             try:
@@ -190,6 +195,9 @@ class Jail:
             self._execute,
             self._environment,
         ]
+        given = [text.encode(errors="replace") for text in inputs]
+        ahead = ahead and sum(map(len, given)) <= AHEAD_BYTES
+        blobs.append(b"".join(len(stdin).to_bytes(4, "little") + stdin for stdin in given) if ahead else b"")
         for name, content in (files or {}).items():
             blobs += [name.encode(), content]
         payload = [self._limits(limits)]
@@ -198,19 +206,26 @@ class Jail:
         job = b"".join(payload)
         message = HEAD.pack(JOB, len(job)) + job
         left = len(inputs) + compiles
-        first = not compiles
+        if self._unread:
+            raise JailBroken("the driver said more than it was asked")
         try:
+            if ahead:
+                self._send(message, deadline)
+                while left:
+                    run = self._judge(self._receive(deadline), ahead)
+                    left = left - 1 if run.status is None else 0
+                    yield run
+                return
             if compiles:
                 self._send(message, deadline)
+                message = b""
                 result = self._receive(deadline)
                 left -= 1
                 yield self._judge(result)
-            for n, text in enumerate(inputs):
-                stdin = text.encode(errors="replace")
-                last = n == len(inputs) - 1
-                head = HEAD.pack(LAST_TEST if last else TEST, len(stdin))
-                self._send((message if first else b"") + head + stdin, deadline)
-                first = False
+            for stdin in given:
+                head = HEAD.pack(LAST_TEST if left == 1 else TEST, len(stdin))
+                self._send(message + head + stdin, deadline)
+                message = b""
                 result = self._receive(deadline)
                 left -= 1
                 yield self._judge(result)
@@ -218,8 +233,18 @@ class Jail:
             raise JailBroken(self._why(f"the driver does not listen ({error})")) from None
         finally:
             if left and self._process.poll() is None:
-                with suppress(OSError, JailBroken):
-                    self._send(HEAD.pack(STOP, 0), deadline)
+                self._stop(left if ahead else 0)
+
+    def _stop(self, unread: int) -> None:
+        """Ends the program. No result of it is left in the pipe for the next one: where that fails, nsjail goes too."""
+        deadline = time.monotonic() + GRACE_S
+        try:
+            self._send(HEAD.pack(STOP, 0), deadline)
+            while unread:
+                (_, outcome, code, *_), _, _ = self._receive(deadline)
+                unread = unread - 1 if (outcome, code) == (EXITED, 0) else 0
+        except (OSError, JailBroken):
+            self._process.kill()
 
     def _limits(self, limits: Limits) -> bytes:
         disk_mb = limits.disk_mb
@@ -238,10 +263,10 @@ class Jail:
             min(round(limits.output_mb * 1024 * 1024), 0xFFFFFFFF),  # beyond 4 GiB nobody waits for the difference
         )
 
-    def _judge(self, result: tuple[tuple[int, ...], bytes, bytes]) -> Run:
+    def _judge(self, result: tuple[tuple[int, ...], bytes, bytes], ahead: bool = False) -> Run:
         (_, outcome, code, _, _, memory_kb, wall_us, cpu_us), stdout, stderr = result
         failed = outcome in (EXITED, SIGNALED, TIMEOUT) and (outcome, code) != (EXITED, 0)
-        oom_kills = self.cgroup.oom_kills() if self.cgroup else 0
+        oom_kills = self.cgroup.oom_kills() if self.cgroup and (failed or not ahead) else self._oom_kills
         starved = failed and (oom_kills > self._oom_kills or ran_out_of_memory(stderr))
         self._oom_kills = oom_kills  # a kill that an earlier test survived is not this one's
         return Run(outcome, code, stdout, stderr, wall_us / 1e6, cpu_us / 1e6, memory_kb / 1024, starved)
@@ -255,27 +280,25 @@ class Jail:
                 self._wait(self._writing, self._to_driver, deadline)
 
     def _receive(self, deadline: float) -> tuple[tuple[int, ...], bytes, bytes]:
-        data = self._read(RESULT.size, deadline)
-        fields = RESULT.unpack_from(data)
+        self._read(RESULT.size, deadline)
+        fields = RESULT.unpack_from(self._unread)
         if fields[0] != MAGIC:
             raise JailBroken("the driver's answer is no message")
-        size = RESULT.size + fields[3] + fields[4]
-        data += self._read(size - len(data), deadline)
-        if len(data) != size:
-            raise JailBroken("the driver said more than it was asked")
         middle = RESULT.size + fields[3]
-        return fields, bytes(data[RESULT.size : middle]), bytes(data[middle:])
+        end = middle + fields[4]
+        self._read(end, deadline)
+        stdout, stderr = bytes(self._unread[RESULT.size : middle]), bytes(self._unread[middle:end])
+        del self._unread[:end]
+        return fields, stdout, stderr
 
-    def _read(self, least: int, deadline: float) -> bytearray:
-        """At least `least` bytes; more when they have come."""
-        data = bytearray()
-        while len(data) < least:
+    def _read(self, least: int, deadline: float) -> None:
+        """Waits until `least` bytes are in `_unread`; there may be more."""
+        while len(self._unread) < least:
             self._wait(self._reading, self._from_driver, deadline)
             piece = os.read(self._from_driver, 1 << 16)
             if not piece:
                 raise JailBroken(self._why("the driver has gone"))
-            data += piece
-        return data
+            self._unread += piece
 
     def _wait(self, events: select.poll, fd: int, deadline: float) -> None:
         ready = events.poll(max(0, deadline - time.monotonic()) * 1000)

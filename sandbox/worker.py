@@ -75,7 +75,9 @@ class Worker:
         if size > limits.room_mb:
             why = f"the program's text is {size:.0f} MiB; the limits leave files {limits.room_mb} MiB"
             return Verdict(job.id, Status.MEMORY_LIMIT, message=why)
-        runs = jail.run(job.program, [test.input for test in job.tests], limits)
+        # Not beside a checker, which shares the candidate's memory limit.
+        ahead = not job.all_tests and job.compare.checker is None
+        runs = jail.run(job.program, [test.input for test in job.tests], limits, ahead=ahead)
         compiled = None
         if jail.toolchain.compile is not None:
             compiled = self._compiled(next(runs))

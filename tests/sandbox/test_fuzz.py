@@ -34,11 +34,13 @@ def echo(shell: Toolchain) -> Iterator[Pool]:
         yield pool
 
 
-def message(jail: Jail, program: bytes, stdin: bytes) -> bytes:
+def message(jail: Jail, program: bytes, stdin: bytes, ahead: bool = False) -> bytes:
     """A whole job with one test, as the host would send it."""
-    blobs = [b"program.sh", program, jail._compile, jail._execute, jail._environment]
+    inputs = struct.pack("<I", len(stdin)) + stdin if ahead else b""
+    blobs = [b"program.sh", program, jail._compile, jail._execute, jail._environment, inputs]
     body = jail._limits(jail.toolchain.limits) + b"".join(struct.pack("<I", len(b)) + b for b in blobs)
-    return HEAD.pack(JOB, len(body)) + body + HEAD.pack(LAST_TEST, len(stdin)) + stdin
+    job = HEAD.pack(JOB, len(body)) + body
+    return job if ahead else job + HEAD.pack(LAST_TEST, len(stdin)) + stdin
 
 
 def said(jail: Jail, what: bytes, quiet_s: float = 5, count: int = 1 << 30) -> bytes:
@@ -77,23 +79,26 @@ def results(answer: bytes, whole: bool = True) -> list[tuple[int, int, bytes]]:
     return found
 
 
-def test_an_unchanged_job_is_answered(quick: Toolchain) -> None:
+@pytest.mark.parametrize("ahead", [False, True])
+def test_an_unchanged_job_is_answered(quick: Toolchain, ahead: bool) -> None:
     jail = Jail(quick, 9, None, binaries.find())
     try:
-        assert results(said(jail, message(jail, b"cat", b"given"), count=1)) == [(EXITED, 0, b"given")]
+        assert results(said(jail, message(jail, b"cat", b"given", ahead), count=1)) == [(EXITED, 0, b"given")]
     finally:
         jail.close()
 
 
 @SOME
-@given(seed=st.integers(0, 1 << 60), changes=st.integers(1, 8), cut=st.booleans(), twice=st.booleans())
+@given(
+    seed=st.integers(0, 1 << 60), changes=st.integers(1, 8), cut=st.booleans(), twice=st.booleans(), ahead=st.booleans()
+)
 def test_a_mutated_job_gets_whole_results_or_none(
-    quick: Toolchain, seed: int, changes: int, cut: bool, twice: bool
+    quick: Toolchain, seed: int, changes: int, cut: bool, twice: bool, ahead: bool
 ) -> None:
     rng = random.Random(seed)
     jail = Jail(quick, 9, None, binaries.find())
     try:
-        sent = bytearray(message(jail, b"cat; echo told >&2", b"given") * (1 + twice))
+        sent = bytearray(message(jail, b"cat; echo told >&2", b"given", ahead) * (1 + twice))
         header = HEAD.size + 40  # kinds, lengths and limits, where a change matters most
         for _ in range(changes):
             place = rng.randrange(header) if rng.random() < 0.5 else rng.randrange(len(sent))

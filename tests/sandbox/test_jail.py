@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -10,7 +11,7 @@ import pytest
 
 from sandbox import binaries
 from sandbox.cgroup import Cgroup
-from sandbox.jail import Jail, Run, Toolchain, command
+from sandbox.jail import AHEAD_BYTES, Jail, Run, Toolchain, command
 from sandbox.job import Limits, Status
 
 
@@ -188,3 +189,52 @@ def test_no_descriptor_or_process_is_left_by_a_jail(shell: Toolchain) -> None:
 def test_the_default_limits_fit_the_driver(jail: Jail) -> None:
     (result,) = jail.run("echo 1", [""], Limits())
     assert result.stdout == b"1\n"
+
+
+# --- tests that run ahead of the caller ---------------------------------------------------------------------------
+
+
+def test_running_ahead_gives_what_waiting_gives(jail: Jail) -> None:
+    program, inputs, limits = "cat; sleep 0.00$((RANDOM % 4))", ["a", "", "c\n", "d" * 9000, "e"], jail.toolchain.limits
+    outputs = [run.stdout for run in jail.run(program, inputs, limits, ahead=True)]
+    assert outputs == [run.stdout for run in jail.run(program, inputs, limits)] == [text.encode() for text in inputs]
+
+
+def test_running_ahead_ends_with_the_first_failure(jail: Jail) -> None:
+    runs = list(
+        jail.run('read n; echo "$n"; exit "$n"', ["0\n", "0\n", "3\n", "0\n"], jail.toolchain.limits, ahead=True)
+    )
+    assert [run.code for run in runs] == [0, 0, 3]
+    assert [run.stdout for run in jail.run("cat", ["next"], jail.toolchain.limits, ahead=True)] == [b"next"]
+
+
+def test_inputs_too_large_to_be_sent_ahead_are_asked_for_one_by_one(jail: Jail) -> None:
+    inputs = ["x" * AHEAD_BYTES, "y"]
+    runs = jail.run("wc -c", inputs, jail.toolchain.limits, ahead=True)
+    assert [int(run.stdout) for run in runs] == [AHEAD_BYTES, 1]
+
+
+@pytest.mark.parametrize("later", ["sleep 60", "yes", "head -c 3000000 /dev/zero", "true"])
+def test_nothing_of_a_program_that_was_stopped_reaches_the_next(jail: Jail, later: str) -> None:
+    """The caller has seen enough after the first result, while the second test runs, floods, or has just ended."""
+    limits = replace(jail.toolchain.limits, test_s=30, program_s=60)
+    for pause in (0, 0.001, 0.003, 0.02) * 5:
+        started = time.monotonic()
+        runs = jail.run(
+            f"read n; if [ $n = 1 ]; then echo first; else {later}; fi", ["1\n"] + ["2\n"] * 3, limits, ahead=True
+        )
+        assert next(runs).stdout == b"first\n"
+        time.sleep(pause)
+        runs.close()
+        (good,) = jail.run("cat", ["good"], limits, ahead=True)
+        assert good.status is None and good.stdout == b"good"
+        assert time.monotonic() - started < 5
+
+
+def test_a_result_is_not_kept_back_by_a_long_test_behind_it(jail: Jail) -> None:
+    limits = replace(jail.toolchain.limits, test_s=30, program_s=60)
+    started = time.monotonic()
+    runs = jail.run("read n; echo $n; if [ $n = 3 ]; then sleep 20; fi", ["1\n", "2\n", "3\n"], limits, ahead=True)
+    assert [next(runs).stdout, next(runs).stdout] == [b"1\n", b"2\n"]
+    runs.close()
+    assert time.monotonic() - started < 5
