@@ -8,7 +8,8 @@ programs per second by wall clock:
 
     bare      subprocess.run for each test, no isolation and no deadline, inside the same root file system
     per job   a new nsjail for each program
-    harness   the paper's way: a Python process kept warm inside, JSON lines, subprocess.run with a timeout, no cleaning
+    harness   the paper's way: a Python process kept warm in a container (the root file system, namespaces and a memory
+              cgroup of its own), JSON lines, subprocess.run with a timeout, no cleaning
     ours      the pool, one worker
 
 The last line is one JSON object. bare and harness need root (they chroot into the same root file system).
@@ -48,6 +49,7 @@ PROGRAMS = {  # {n} makes every program another one, so that nothing is judged o
     "ocaml": "let () = let n = read_int () in print_int (n * (n + 1) / 2) (* {n} *)",
     "python": "n = int(input()); print(sum(range(n + 1))) # {n}",
 }
+NEW_PID, NEW_IPC, NEW_UTS, NEW_NET = 0x20000000, 0x08000000, 0x04000000, 0x40000000  # CLONE_NEW* of sched.h
 SHARE = {"lua": 1.0, "python": 0.25, "fortran": 0.1}  # of programs=; slow starters get fewer
 
 
@@ -88,8 +90,21 @@ def bare(end: Connection, chain: Toolchain) -> None:
         end.send(time.perf_counter() - start)
 
 
-def harness(end: Connection, chain: Toolchain) -> None:
+def contain(cgroup: Cgroup | None) -> None:
+    """What a container engine does beyond the file system: a memory limit; pid, ipc, uts and network namespaces."""
+    if cgroup:
+        cgroup.limit(1024)
+        (cgroup.path / "cgroup.procs").write_text("0")
+    if ctypes.CDLL(None, use_errno=True).unshare(NEW_PID | NEW_IPC | NEW_UTS | NEW_NET):
+        raise OSError(ctypes.get_errno(), "unshare")
+    if child := os.fork():  # only a child is in the new pid namespace
+        os.waitpid(child, 0)
+        os._exit(0)
+
+
+def harness(end: Connection, chain: Toolchain, cgroup: Cgroup | None) -> None:
     """The warm harness itself: one JSON line in, one out. It finds its expected outputs in the line."""
+    contain(cgroup)
     enter(chain.root)
     with os.fdopen(os.dup(end.fileno()), "rb") as lines, os.fdopen(os.dup(end.fileno()), "wb") as answers:
         for line in lines:
@@ -123,7 +138,9 @@ class Bare:
 class Harness:
     def __init__(self, chain: Toolchain):
         self.end, theirs = multiprocessing.Pipe()
-        self.process = multiprocessing.get_context("fork").Process(target=harness, args=(theirs, chain), daemon=True)
+        self.cgroup = Cgroup.create(f"{os.getpid()}-harness-{chain.language}")
+        arguments = (theirs, chain, self.cgroup)
+        self.process = multiprocessing.get_context("fork").Process(target=harness, args=arguments)
         self.process.start()
         theirs.close()
         self.answers = os.fdopen(os.dup(self.end.fileno()), "rb")
@@ -135,6 +152,13 @@ class Harness:
             os.write(self.end.fileno(), json.dumps(task).encode() + b"\n")
             assert json.loads(self.answers.readline())["passed"]
         return time.perf_counter() - start
+
+    def close(self) -> None:
+        self.answers.close()
+        self.end.close()  # the harness reads the end of its input
+        self.process.join()
+        if self.cgroup:
+            self.cgroup.remove()
 
 
 # --- the two ways with one ----------------------------------------------------------------------------------------
@@ -215,16 +239,17 @@ def main(words: list[str]) -> None:
     for name in names:
         os.sched_setaffinity(0, {cores[-1]})
         chain = toolchain(languages.load(name))
-        per_job = PerJob(chain)
+        per_job, warm = PerJob(chain), Harness(chain)
         with Pool([chain], workers=1) as pool:
             ways: dict[str, Callable[[list[Job]], float]] = {
                 "bare": Bare(chain),
                 "per job": per_job,
-                "harness": Harness(chain),
+                "harness": warm,
                 "ours": pooled(pool),
             }
             speed = speeds(ways, name, rounds, max(3, int(programs * SHARE.get(name, 0.05))))
         per_job.close()
+        warm.close()
         ratio = speed["ours"] / speed["bare"]
         print(f"{name:12}" + "".join(f"{speed[way]:10.1f}" for way in ways) + f"{ratio:12.2f}", flush=True)
         if name in ("lua", "fortran"):

@@ -36,7 +36,8 @@ def load(config: DictConfig, split: str) -> list[Problem]:
     for sentence in tally.sentences():
         print(f"dataset.{split}={config[split]}: {sentence}", file=sys.stderr)
     if not problems:
-        raise DataError(f"dataset.{split}={config[split]} holds no problem")
+        of = f" of the tiers {list(config.tiers)}" if config.get("tiers") else ""
+        raise DataError(f"dataset.{split}={config[split]} holds no problem{of}")
     return problems
 
 
@@ -61,9 +62,11 @@ def read(config: DictConfig, split: str, tally: Tally) -> Iterator[Problem]:
         path = ROOT / path
     if not path.is_file():
         raise DataError(f"dataset.{split}: there is no file {path}")
+    tiers = config.get("tiers")
     for problem in read_jsonl(path):
-        tally.keep(problem)
-        yield problem
+        if tiers is None or problem.tier in tiers:
+            tally.keep(problem)
+            yield problem
 
 
 def pool_languages(problems: Sequence[Problem], *spoken: Language) -> list[Language]:
