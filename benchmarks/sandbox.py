@@ -108,7 +108,8 @@ def harness(end: Connection, chain: Toolchain, cgroup: Cgroup | None) -> None:
     enter(chain.root)
     with os.fdopen(os.dup(end.fileno()), "rb") as lines, os.fdopen(os.dup(end.fileno()), "wb") as answers:
         for line in lines:
-            task = json.loads(line)
+            if not (task := json.loads(line)):
+                return
             judge(chain, task["program"], [Test(**test) for test in task["tests"]], 5)
             answers.write(json.dumps({"passed": True}).encode() + b"\n")
             answers.flush()
@@ -154,8 +155,8 @@ class Harness:
         return time.perf_counter() - start
 
     def close(self) -> None:
+        os.write(self.end.fileno(), b"{}\n")
         self.answers.close()
-        self.end.close()  # the harness reads the end of its input
         self.process.join()
         if self.cgroup:
             self.cgroup.remove()
