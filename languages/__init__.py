@@ -169,7 +169,8 @@ def load(name: str) -> Language:
     """The language of `<name>.yaml`. Raises LanguageError for an unknown name or a file that cannot be read."""
     path = _find(name)
     if path is None:
-        raise LanguageError(f"unknown language {name!r}: no {name}.yaml; the languages are {', '.join(names())}")
+        places = " or ".join(f"{folder}{'' if folder.is_dir() else ' (no folder)'}" for folder in folders())
+        raise LanguageError(f"unknown language {name!r}: no {name}.yaml in {places}; there are {', '.join(names())}")
     try:
         row = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:

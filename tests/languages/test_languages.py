@@ -168,6 +168,13 @@ def test_a_private_folder_comes_first_and_unknown_names_list_the_known(private: 
         languages.load("bad")
 
 
+def test_a_private_folder_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AGNOSTICS_LANGUAGES", "/nowhere/mine")
+    with pytest.raises(LanguageError, match=r"no klingon\.yaml in /nowhere/mine \(no folder\) or .*/languages; there"):
+        languages.load("klingon")
+    assert languages.load("lua").name == "lua"
+
+
 def composed(*overrides: str) -> languages.Language:
     languages.register()
     ConfigStore.instance().store(name="only_language", node={"defaults": [{"language": "lua"}]})
