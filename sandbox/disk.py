@@ -53,14 +53,12 @@ def needed(names: Sequence[str], at_once: int, table: dict[str, Size]) -> tuple[
     Rather too much: what they share may lie on this disk already. A language that the table lacks is taken for one in
     the middle of the others.
     """
-    if not names:
-        return 0.0, 0.0
     known = [size for name, size in table.items() if name != SHARED]
     middle = Size(*(round(statistics.median(column)) for column in zip(*known, strict=True)))
     sizes = [table.get(name, middle) for name in names]
     shared = min(table[SHARED].own, sum(size.whole - size.own for size in sizes))
     largest = sorted((size.whole for size in sizes), reverse=True)[:at_once]
-    return (sum(size.own for size in sizes) + shared + BASES_MB) / 1e3, COPIES * sum(largest) / 1e3
+    return (sum(size.own for size in sizes) + shared + (BASES_MB if sizes else 0)) / 1e3, COPIES * sum(largest) / 1e3
 
 
 def read(path: Path = TABLE) -> dict[str, Size]:

@@ -262,12 +262,13 @@ def build(names: list[str], at_once: int | None = None) -> dict[str, Rootfs | Ro
 
 def _require_room(missing: list[str], at_once: int) -> None:
     """Says how much disk the missing roots will take. Raises RootfsError where there is less."""
-    kept, working = disk.needed(missing, at_once, disk.read())
     if not missing:
         return
+    kept, working = disk.needed(missing, at_once, disk.read())
     cache().mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(cache()).free / 1e9
-    need = f"{kept:.1f} GB of disk for {len(missing)} roots, and {working:.1f} GB more while they are built"
+    roots = f"{len(missing)} root{'s' if len(missing) > 1 else ''}"
+    need = f"{kept:.1f} GB of disk for {roots}, and {working:.1f} GB more while they are built"
     if free < kept + working:
         raise RootfsError(
             f"too little disk: {need}; {cache()} has {free:.1f} GB free: make room "

@@ -27,11 +27,11 @@ def root(folder: Path, files: dict[str, int]) -> Path:
 
 def test_what_roots_share_counts_once(tmp_path: Path) -> None:
     roots = {
-        "c": root(tmp_path / "c", {"gcc": 40_000_000}),
-        "cpp": root(tmp_path / "cpp", {"gcc": 40_000_000, "libstdc++": 10_000_000}),
+        "c": root(tmp_path / "c", {"gcc": 4_000_000}),
+        "cpp": root(tmp_path / "cpp", {"gcc": 4_000_000, "libstdc++": 1_000_000}),
     }
     table = disk.measure(roots)
-    assert table == {"c": Size(40, 0), "cpp": Size(50, 10), SHARED: Size(0, 40)}
+    assert table == {"c": Size(4, 0), "cpp": Size(5, 1), SHARED: Size(0, 4)}
     disk.write(table, tmp_path / "sizes.csv")
     assert disk.read(tmp_path / "sizes.csv") == table
     bases = disk.BASES_MB / 1e3
