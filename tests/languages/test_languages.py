@@ -221,7 +221,7 @@ def test_what_a_file_says_survives_any_number_of_readings(
 ) -> None:
     row = {**MINIMAL, "prompt": prompt, "execute": line, "title": title, "install": {"container-instructions": line}}
     language = languages.parse("x", row, "x.yaml")
-    config = OmegaConf.create({"language": languages.to_config(language)})
+    config: Any = OmegaConf.create({"language": languages.to_config(language)})
     for _ in range(readings):
         OmegaConf.resolve(config)
         if stored:
