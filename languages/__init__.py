@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -169,7 +169,8 @@ def load(name: str) -> Language:
     """The language of `<name>.yaml`. Raises LanguageError for an unknown name or a file that cannot be read."""
     path = _find(name)
     if path is None:
-        raise LanguageError(f"unknown language {name!r}: no {name}.yaml; the languages are {', '.join(names())}")
+        places = " or ".join(f"{folder}{'' if folder.is_dir() else ' (no folder)'}" for folder in folders())
+        raise LanguageError(f"unknown language {name!r}: no {name}.yaml in {places}; there are {', '.join(names())}")
     try:
         row = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -228,17 +229,30 @@ def to_config(language: Language) -> dict[str, Any]:
 
 
 def _escaped(value: Any) -> Any:
-    """A `${` in a language file is the language's own, not an interpolation of OmegaConf's."""
+    """A `${` in a language file is the language's own, not an interpolation of OmegaConf's: it is written `$\\{`.
+
+    OmegaConf's own escape would last for one reading only, and a run's config is read again by every rank. `_plain` is
+    the way back; a `$\\{` of the language's own gets one backslash more.
+    """
+    return _each_text(value, lambda text: re.sub(r"\$(\\*)\{", r"$\\\1{", text))
+
+
+def _plain(value: Any) -> Any:
+    return _each_text(value, lambda text: re.sub(r"\$\\(\\*)\{", r"$\1{", text))
+
+
+def _each_text(value: Any, change: Callable[[str], str]) -> Any:
     if isinstance(value, str):
-        return re.sub(r"(\\*)\$\{", lambda match: match[1] * 2 + "\\${", value)
+        return change(value)
     if isinstance(value, dict):
-        return {key: _escaped(item) for key, item in value.items()}
-    return [_escaped(item) for item in value] if isinstance(value, list) else value
+        return {key: _each_text(item, change) for key, item in value.items()}
+    return [_each_text(item, change) for item in value] if isinstance(value, list) else value
 
 
 def from_config(config: DictConfig | Mapping[str, Any]) -> Language:
     """The language of a config that `register` made, overrides included. Raises LanguageError."""
     row = OmegaConf.to_container(config, resolve=True) if isinstance(config, DictConfig) else dict(config)
+    row = _plain(row)
     assert isinstance(row, dict)
     if "broken" in row:
         raise LanguageError(str(row["broken"]))

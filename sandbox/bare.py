@@ -102,7 +102,7 @@ def _run(argv: list[str], stdin: bytes, folder: str, seconds: float, limits: Lim
         how = SIGNALED if signaled else EXITED
         code = os.WTERMSIG(status) if signaled else os.WEXITSTATUS(status)
     cpu = usage.ru_utime + usage.ru_stime
-    starved = (how, code) != (EXITED, 0) and ran_out_of_memory(err)
+    starved = (how, code) != (EXITED, 0) and ran_out_of_memory(out, err)
     return Run(how, code, out, err, wall, cpu, usage.ru_maxrss / 1024, starved)
 
 

@@ -66,7 +66,7 @@ def examine(language: languages.Language, use_cgroups: bool = True) -> Report:
     chain = toolchain(language)
     asking = replace(chain, language=f"{language.name} --version", compile=None, execute=_version_line(language))
     remarks = _remarks(language, Path(chain.root), chain)
-    jobs = proof.jobs(language)
+    jobs = proof.jobs(language, use_cgroups)
     if "broken" not in {job.id for job in jobs}:
         jobs.append(Job("broken", language.name, GARBAGE, (Test("", ""),)))
     with Pool([chain, asking], workers=1, use_cgroups=use_cgroups) as pool:

@@ -41,19 +41,17 @@ NSJAIL_LINE = re.compile(r"^(\[[^\]]*\])+ ?(\w+\(\):\d+ )?")
 GRACE_S = 10.0  # how much later than the driver the watchdog gives up, seconds
 START_S = 30.0  # for nsjail to start, seconds
 AHEAD_BYTES = 1 << 16  # of all inputs of a program that are sent with it, so that no test waits to be asked for
-NO_MEMORY = (  # what runtimes print when an allocation fails
-    b"not enough memory",  # LuaJIT
-    b"MemoryError",  # Python
-    b"std::bad_alloc",
-    b"Out_of_memory",  # OCaml
-    b"out of memory",
-    b"Out of memory",
-    b"OutOfMemoryError",  # Julia, Java
-    b"cannot allocate vector",  # R
-    b"Cannot allocate memory",
-    b"memory exhausted",  # GNU tools
-    b"Error allocating",  # gfortran
+NO_MEMORY = re.compile(  # what runtimes print when an allocation fails
+    rb"(?i)out.?of.?memory"  # many: Java, Julia, OCaml, Modula-2, Guile
+    rb"|(not enough|insufficient) memory"  # LuaJIT, Algol 68
+    rb"|MemoryError|bad_alloc|STORAGE_ERROR"  # Python, C++, Ada
+    rb"|cannot allocate|error allocating"  # the C library, R, Bash, Erlang; gfortran
+    rb"|(memory|heap) exhausted|heap memory"  # GNU tools, Common Lisp, Node
+    rb"|could not reserve enough space"  # the JVM, at its start
+    rb"|inadequate space|stack limit \("  # Icon, Prolog
+    rb"|runtime error 203"  # Pascal
 )
+LAST_WORDS = 2000  # bytes of standard output that are looked at: some runtimes speak there
 
 
 class JailBroken(Exception):
@@ -98,9 +96,9 @@ class Run:
         return None if self.outcome == EXITED and self.code == 0 else Status.RUNTIME_ERROR
 
 
-def ran_out_of_memory(stderr: bytes) -> bool:
+def ran_out_of_memory(stdout: bytes, stderr: bytes) -> bool:
     """Whether a failed program says that an allocation failed."""
-    return any(words in stderr for words in NO_MEMORY)
+    return any(NO_MEMORY.search(said) for said in (stderr, stdout[-LAST_WORDS:]))
 
 
 def command(line: str) -> list[str]:
@@ -267,7 +265,7 @@ class Jail:
         (_, outcome, code, _, _, memory_kb, wall_us, cpu_us), stdout, stderr = result
         failed = outcome in (EXITED, SIGNALED, TIMEOUT) and (outcome, code) != (EXITED, 0)
         oom_kills = self.cgroup.oom_kills() if self.cgroup and (failed or not ahead) else self._oom_kills
-        starved = failed and (oom_kills > self._oom_kills or ran_out_of_memory(stderr))
+        starved = failed and (oom_kills > self._oom_kills or ran_out_of_memory(stdout, stderr))
         self._oom_kills = oom_kills  # a kill that an earlier test survived is not this one's
         return Run(outcome, code, stdout, stderr, wall_us / 1e6, cpu_us / 1e6, memory_kb / 1024, starved)
 

@@ -38,7 +38,7 @@ import rich.table
 from rich.console import Console
 
 import languages
-from sandbox import debian, engine, store, tarball
+from sandbox import debian, disk, engine, store, tarball
 from sandbox.progress import Report, progress
 from sandbox.recipe import Recipe, RootfsError, cache, is_path, recipes_of
 
@@ -228,8 +228,13 @@ def _remove(path: Path) -> None:
 
 
 def build(names: list[str], at_once: int | None = None) -> dict[str, Rootfs | RootfsError]:
-    """The roots of several languages, built `at_once` at a time (default: one per core, four at most)."""
+    """The roots of several languages, built `at_once` at a time (default: one per core, four at most).
+
+    Raises RootfsError, before anything is fetched, where the disk has no room for them.
+    """
     chosen = [languages.load(name) for name in names]
+    at_once = at_once or min(4, os.cpu_count() or 1)
+    _require_room([language.name for language in chosen if not _is_there(language)], at_once)
     interrupted = threading.Event()
 
     def one(language: languages.Language) -> Rootfs | RootfsError:
@@ -244,7 +249,7 @@ def build(names: list[str], at_once: int | None = None) -> dict[str, Rootfs | Ro
             reports[language.name]("failed")
             return error
 
-    with progress(names) as reports, ThreadPoolExecutor(at_once or min(4, os.cpu_count() or 1)) as threads:
+    with progress(names) as reports, ThreadPoolExecutor(at_once) as threads:
         futures = [threads.submit(one, language) for language in chosen]
         try:
             return {name: future.result() for name, future in zip(names, futures, strict=True)}
@@ -255,9 +260,28 @@ def build(names: list[str], at_once: int | None = None) -> dict[str, Rootfs | Ro
             raise
 
 
+def _require_room(missing: list[str], at_once: int) -> None:
+    """Says how much disk the missing roots will take. Raises RootfsError where there is less."""
+    if not missing:
+        return
+    kept, working = disk.needed(missing, at_once, disk.read())
+    cache().mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(cache()).free / 1e9
+    roots = f"{len(missing)} root{'s' if len(missing) > 1 else ''}"
+    need = f"{kept:.1f} GB of disk for {roots}, and {working:.1f} GB more while they are built"
+    if free < kept + working:
+        raise RootfsError(
+            f"too little disk: {need}; {cache()} has {free:.1f} GB free: make room "
+            "(`python -m sandbox.rootfs prune` removes old roots), build fewer at a time, or set AGNOSTICS_CACHE to a "
+            "folder on a larger disk"
+        )
+    if len(missing) > 1:
+        print(f"{need}; {free:.1f} GB are free in {cache()}", file=sys.stderr)
+
+
 def _is_there(language: languages.Language) -> bool:
-    if is_path(language.base_image) and Path(language.base_image).expanduser().is_dir():
-        return True
+    if is_path(language.base_image):
+        return True  # the user's own: nothing has to be fetched
     return any(_complete(recipe.folder) for recipe in recipes_of(language)[0])
 
 
@@ -332,11 +356,6 @@ def main(arguments: list[str]) -> int:
     names = list(dict.fromkeys(name for name in arguments[0].removeprefix("language=").split(",") if name))
     names = languages.names() if names == ["all"] else names
     try:
-        missing = [name for name in names if not _is_there(languages.load(name))]
-        if len(names) > 1:
-            cache().mkdir(parents=True, exist_ok=True)
-            free = shutil.disk_usage(cache()).free / 1e9
-            print(f"{len(missing)} of {len(names)} roots to build, {free:.0f} GB free for {cache()}", file=sys.stderr)
         outcomes = build(names)
     except (languages.LanguageError, RootfsError) as error:
         print(error, file=sys.stderr)

@@ -4,7 +4,8 @@
     python -m sandbox.survey language=c,go       some; the other rows of the page stay as they are
 
 Builds the roots that are missing, a few at once, then runs one language after the other, so that times are comparable.
-Each row is written as soon as it is known. Exit code 0: every verdict is right; 1: one is not; 2: bad usage.
+Each row is written as soon as it is known; a survey of all that was stopped goes on where it was when it is run again.
+Exit code 0: every verdict is right; 1: one is not; 2: bad usage.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import time
 from pathlib import Path
 
 import languages
-from sandbox import check, proof, rootfs
+from sandbox import check, disk, proof, rootfs
 from sandbox.check import Report
 from sandbox.job import SandboxError
 
@@ -39,13 +40,15 @@ page.
 - **compile**, **run**: ms that the sum takes to compile, and each of its tests to run: mostly start-up.
 - **verdicts**: how many of the eleven are right; what is not is named.
 - **RLIMIT_AS**: the same without a memory cgroup, where addresses are counted instead of memory, up to `memory_mb` of
-  the language file (512 MB for the memory hog). A runtime that sets more addresses aside does not start there, and its
-  `memory_mb` must be raised on such a machine.
+  the language file. A program that then gets no memory is a memory_limit where its runtime says so, and a runtime_error
+  where it says nothing.
+- **measured**: the day, and how many processes were ready to run (the load of one minute). One is the survey's own;
+  above the number of cores, times are longer than on a quiet machine.
 
 {machine}
 
-| language | version | root MB | built in s | compile ms | run ms | verdicts | RLIMIT_AS |
-|---|---|---|---|---|---|---|---|
+| language | version | root MB | built in s | compile ms | run ms | verdicts | RLIMIT_AS | measured |
+|---|---|---|---|---|---|---|---|---|
 """
 ROW = re.compile(r"\| \[[^]]*\]\(\.\./languages/([^)]+)\.yaml\) \|.*")
 
@@ -80,6 +83,7 @@ def row(language: languages.Language, report: Report, without_cgroup: Report) ->
         run,
         right(report),
         right(without_cgroup),
+        f"{time.strftime('%Y-%m-%d')}, load {os.getloadavg()[0]:.1f}",
     )
     return "| " + " | ".join(cells) + " |"
 
@@ -88,12 +92,7 @@ def machine() -> str:
     """What the times were measured on."""
     info = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     model = re.search(r"model name\s*: (.+)", info)
-    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
-    name = " ".join(model[1].split()) if model else platform.machine()
-    return (
-        f"Last run on {time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores, {name}, load {load} (1, 5, 15 minutes) at "
-        "its end: on a quiet machine the times are shorter."
-    )
+    return f"Last run on {os.cpu_count()} cores, {' '.join(model[1].split()) if model else platform.machine()}."
 
 
 def write(page: Path, lines: dict[str, str]) -> None:
@@ -107,11 +106,18 @@ def write(page: Path, lines: dict[str, str]) -> None:
     part.replace(page)
 
 
-def survey(names: list[str], page: Path) -> bool:
-    """Proves languages and updates their rows of the page. Returns whether every verdict is right."""
+def survey(names: list[str], page: Path, begun: Path | None = None) -> bool:
+    """Proves languages and updates their rows of the page. Returns whether every verdict is right.
+
+    Languages that are right are noted in `begun`, and skipped where they are there already: so a survey that was
+    stopped goes on. Raises languages.LanguageError, rootfs.RootfsError (too little disk).
+    """
+    done = begun.read_text(encoding="utf-8").split() if begun and begun.is_file() else []
+    if done:
+        print(f"{len(done)} of {len(names)} are proved already; remove {begun} to begin anew", file=sys.stderr)
     healthy = True
     outcomes = rootfs.build(names)
-    for name in names:
+    for name in (name for name in names if name not in done):
         outcome = outcomes[name]
         if isinstance(outcome, rootfs.RootfsError):
             print(outcome, file=sys.stderr)
@@ -131,17 +137,28 @@ def survey(names: list[str], page: Path) -> bool:
         for text in [*report.remarks, *(f"{f.name}: {f.diagnosis}" for f in report.findings if not f.right)]:
             print(f"    {text}", flush=True)
         healthy &= report.healthy
+        if begun and report.healthy:
+            with open(begun, "a", encoding="utf-8") as file:
+                file.write(f"{name}\n")
+    if begun and healthy:
+        begun.unlink(missing_ok=True)
     return healthy
 
 
 def main(arguments: list[str]) -> int:
-    names = languages.names() if not arguments else arguments[0].removeprefix("language=").split(",")
     if len(arguments) > 1 or (arguments and not arguments[0].startswith("language=")):
         print("usage: python -m sandbox.survey [language=NAME[,NAME...]]", file=sys.stderr)
         return 2
     try:
-        return 0 if survey(names, PAGE) else 1
-    except languages.LanguageError as error:
+        if arguments:
+            return 0 if survey(arguments[0].removeprefix("language=").split(","), PAGE) else 1
+        names = languages.names()
+        right = survey(names, PAGE, PAGE.with_suffix(".unfinished"))
+        roots = {name: root.path for name, root in rootfs.build(names).items() if isinstance(root, rootfs.Rootfs)}
+        if len(roots) == len(names):
+            disk.write(disk.measure(roots))
+        return 0 if right else 1
+    except (languages.LanguageError, rootfs.RootfsError) as error:
         print(error, file=sys.stderr)
         return 2
 

@@ -168,6 +168,13 @@ def test_a_private_folder_comes_first_and_unknown_names_list_the_known(private: 
         languages.load("bad")
 
 
+def test_a_private_folder_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AGNOSTICS_LANGUAGES", "/nowhere/mine")
+    with pytest.raises(LanguageError, match=r"no klingon\.yaml in /nowhere/mine \(no folder\) or .*/languages; there"):
+        languages.load("klingon")
+    assert languages.load("lua").name == "lua"
+
+
 def composed(*overrides: str) -> languages.Language:
     languages.register()
     ConfigStore.instance().store(name="only_language", node={"defaults": [{"language": "lua"}]})
@@ -204,8 +211,23 @@ def test_a_broken_file_fails_when_it_is_chosen_and_not_before(private: Path) -> 
         composed("language=bad")
 
 
+TEXTS = st.text(min_size=1).filter(str.strip) | st.text("${}\\a:=\"'", min_size=1).filter(str.strip)
+
+
 @settings(deadline=None)
-@given(st.text(alphabet="${}\\a", min_size=1).filter(str.strip))
-def test_a_dollar_and_brace_are_the_languages_own(text: str) -> None:
-    language = languages.parse("x", {**MINIMAL, "prompt": f"a{text}a"}, "x.yaml")
-    assert languages.from_config(OmegaConf.create(languages.to_config(language))) == language
+@given(TEXTS, TEXTS, TEXTS, st.integers(0, 3), st.booleans())
+def test_what_a_file_says_survives_any_number_of_readings(
+    prompt: str, line: str, title: str, readings: int, stored: bool
+) -> None:
+    row = {**MINIMAL, "prompt": prompt, "execute": line, "title": title, "install": {"container-instructions": line}}
+    language = languages.parse("x", row, "x.yaml")
+    config: Any = OmegaConf.create({"language": languages.to_config(language)})
+    for _ in range(readings):
+        OmegaConf.resolve(config)
+        if stored:
+            config = OmegaConf.create(OmegaConf.to_yaml(config))
+    assert languages.from_config(config.language) == language
+
+
+def test_an_interpolation_on_the_command_line_is_still_one() -> None:
+    assert composed("language.title='${language.name} 2'").title == "lua 2"

@@ -14,6 +14,7 @@ import pytest
 import languages
 from sandbox import check, proof, rootfs, survey
 from sandbox.job import SandboxError, Status
+from sandbox.pool import Pool
 
 REPOSITORY = Path(__file__).parents[2]
 PROVED = ["c", "fortran", "julia", "lua", "ocaml", "python", "r"]
@@ -157,9 +158,28 @@ def test_a_survey_writes_its_row_and_keeps_the_others(tmp_path: Path, lua_root: 
     rows = survey.rows(page)
     assert sorted(rows) == ["lua", "r"] and rows["r"] == other
     assert re.fullmatch(
-        r"\| \[Lua\]\(\.\./languages/lua\.yaml\) \| 2[\d.]+ \| \d+ \| \d+ \| - \| \d+ \| 11 of 11 \| .*", rows["lua"]
+        r"\| \[Lua\]\(\.\./languages/lua\.yaml\) \| 2[\d.]+ \| \d+ \| \d+ \| - \| \d+ \| 11 of 11 \| 11 of 11 \| .*",
+        rows["lua"],
     )
     assert re.search(r"\d+ roots of [\d.]+ GB take [\d.]+ GB", page.read_text())
+
+
+def test_a_survey_that_was_stopped_goes_on(tmp_path: Path, lua_root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page, begun = tmp_path / "languages.md", tmp_path / "languages.unfinished"
+    begun.write_text("python\n")  # and then it was killed
+    assert survey.survey(["lua", "python"], page, begun)
+    assert sorted(survey.rows(page)) == ["lua"] and not begun.exists()
+    assert "1 of 2 are proved already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["c", "lua", "ocaml", "python"])
+def test_a_memory_hog_is_one_without_cgroups_too(name: str, roots: dict[str, rootfs.Rootfs]) -> None:
+    """`make test-languages` does it for all."""
+    language = languages.load(name)
+    hog = next(job for job in proof.jobs(language, use_cgroups=False) if job.id == "hog")
+    with Pool([language], workers=1, use_cgroups=False) as pool:
+        (verdict,) = pool.verify([hog])
+    assert verdict.status is Status.MEMORY_LIMIT, verdict
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -185,8 +205,13 @@ def test_the_page_on_adding_a_language_followed_to_the_letter(tmp_path: Path, mo
     (tmp_path / "rexx.yaml").write_text(file)
     (tmp_path / "proofs/rexx.yaml").write_text(proofs)
     monkeypatch.setenv("AGNOSTICS_LANGUAGES", str(tmp_path))
-    for module, words in (("sandbox.rootfs", "/rexx-"), ("sandbox.check", "Rexx works here.")):
-        command = [sys.executable, "-m", module, "language=rexx"]
-        done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=600)
+    for command, words in (
+        ("-m sandbox.rootfs language=rexx", "/rexx-"),
+        ("-m sandbox.check language=rexx", "Rexx works here."),
+        ("train.py language=rexx --cfg job", "title: Rexx"),
+    ):
+        assert command.startswith("train.py") or f"python {command}\n" in page
+        line = [sys.executable, *command.split()]
+        done = subprocess.run(line, cwd=REPOSITORY, capture_output=True, text=True, timeout=600)
         assert done.returncode == 0, done.stdout + done.stderr
         assert words in done.stdout
