@@ -24,8 +24,8 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 import languages
-from policy import checkpoint, choice, reward, run_folder, speed
-from policy.errors import ERRORS
+from policy import batch, checkpoint, choice, reward, run_folder, speed
+from policy.errors import ERRORS, UpdateError
 from policy.heldout import by_language, evaluate, pass_at_1, verdict_shares
 from policy.journal import Journal, learning_curve
 from policy.loss import LossConfig, group_advantages
@@ -36,7 +36,7 @@ from policy.ranks import Ranks, launch
 from policy.rollout import Phases, Rollout, derive_seed, roll_out
 from policy.run_folder import RunError
 from policy.sampler import Sampling, TransformersSampler, open_sampler
-from policy.update import SCHEDULES, UpdateError, learning_rate, update
+from policy.update import SCHEDULES, learning_rate, update
 from policy.watchdog import Watchdog
 from problems import load
 from sandbox.pool import EXECUTORS, open_pool
@@ -60,6 +60,7 @@ def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
 
     resumed = run_folder.last_checkpoint(folder)
     policy = Policy.load(config.model, resumed, config.lora)
+    policy.check_length(sampling.max_prompt_tokens + sampling.max_new_tokens)
     if loss_config.kl:
         policy.keep_reference()
     sampler = (
@@ -74,8 +75,8 @@ def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
     score = journal.last("heldout/pass@1")
     skipped = 0  # updates, one after the other
 
-    def save(step: int) -> None:
-        checkpoint.save(folder / "checkpoints", step, policy, optimizer, score, config.checkpoint.keep, ranks)
+    def save(step: int, ahead: Sequence[Rollout] = ()) -> None:
+        checkpoint.save(folder / "checkpoints", step, policy, optimizer, score, config.checkpoint.keep, ranks, ahead)
         if ranks.first:
             learning_curve(journal.rows(), folder / "learning_curve.png", folder.name)
 
@@ -95,22 +96,22 @@ def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
 
     def sample(step: int) -> tuple[list[Rollout], Phases]:
         """The batch of `step`, with rewards. Groups without signal are replaced, in up to `resample` more rounds."""
-        batch = load.batch(problems, step, config.prompts, config.seed)
+        asked = load.batch(problems, step, config.prompts, config.seed)
         rollouts: list[Rollout] = []
         phases = Phases()
         for attempt in range(1 + config.resample):
             seed = derive_seed(config.seed, "train", step, *([attempt] if attempt else []))
-            spoken = load.spoken(mix, step, len(batch))
+            spoken = load.spoken(mix, step, len(asked))
             drawn, took = roll_out(
-                policy, sampler, pool, batch, spoken, config.group, sampling, seed, config.extract, ranks
+                policy, sampler, pool, asked, spoken, config.group, sampling, seed, config.extract, ranks
             )
             assign_rewards(drawn, rewards, config)
             phases += took
             rollouts = keep_informative(rollouts, drawn, config.prompts, config.group)
             flat = flat_groups(rollouts, config.group)
-            if not flat or ranks.any(interruption.asked):
+            if not flat or (ranks.any(interruption.asked) and not config.samplers):
                 break
-            batch = load.batch(problems, step, flat, derive_seed(config.seed, "resample", step, attempt))
+            asked = load.batch(problems, step, flat, derive_seed(config.seed, "resample", step, attempt))
         assign_rewards(rollouts, rewards, config)
         return rollouts, phases
 
@@ -121,16 +122,19 @@ def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
         Interruption(patient=ranks.world > 1) as interruption,
     ):
         progress.say(f"{f'resuming after step {first}' if resumed else 'training'} in {folder}")
-        if first == 0:
+        if score is None:
             journal.log({"step": 0, **measure(0)})
 
         ahead: tuple[list[Rollout], Phases] | None = None  # the next batch, where it was sampled during this update
+        if resumed and (resumed / checkpoint.BATCH).exists():
+            ahead = batch.read(resumed / checkpoint.BATCH, problems), Phases()
         for step in range(first, steps):  # `step` updates are done
             started = time.perf_counter()
             watchdog.phase("sampling")
             rollouts, phases = ahead or sample(step)
-            if ranks.any(interruption.asked):  # what was sampled is sampled again on resume
-                save(step)
+            if ranks.any(interruption.asked):
+                # What was sampled is sampled again on resume, or kept where older weights have sampled it.
+                save(step, rollouts if config.samplers else ())
                 raise RunError(interruption.farewell(step, folder))
 
             watchdog.phase("update")
@@ -316,6 +320,10 @@ def run(text: str, folder: str) -> None:
         train(config, Path(folder), ranks)
     except ERRORS as error:
         sys.exit(f"error: {error}" if ranks.first else f"error on rank {ranks.rank}: {error}")
+    except KeyboardInterrupt:  # before the first step, or the second one
+        sys.exit(
+            f"error: stopped at once; with run_dir={folder} resume=auto it goes on from its last checkpoint, if any"
+        )
     finally:
         ranks.leave()
 

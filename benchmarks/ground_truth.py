@@ -38,6 +38,7 @@ from sandbox.pool import Pool
 # at its first failing test, and is by us at ours: for those labels any failure but a compile error agrees.
 FAILURES = {Status.WRONG_OUTPUT, Status.RUNTIME_ERROR, Status.TIMEOUT, Status.MEMORY_LIMIT, Status.OUTPUT_LIMIT}
 KTH_LANGUAGES = {"python3": "python", "g++": "cpp"}
+PROGRAMS = ("program", "negative_program")
 SECONDS = (
     10.0  # of a contest's test: its archive does not say its limit, which is a multiple of what accepted ones take
 )
@@ -87,10 +88,12 @@ def exercism(data: Path, ours: dict[str, Language]) -> Iterator[Known]:
             printed = row["test_cases"]
             tests = tuple(Test(test["input"], test["output"]) for test in printed) if printed else (Test("", ""),)
             compare = Compare("exact" if printed else "exit_code")
-            job = Job(row["id"], row["lang"], row["program"], tests, compare)
+            # How much a test set prints is all that `verbose` says, and Julia before 1.6 refuses it.
+            programs = [row[key] and row[key].replace("@testset verbose = true", "@testset") for key in PROGRAMS]
+            job = Job(row["id"], row["lang"], programs[0], tests, compare)
             yield Known(job, f"exercism {row['lang']}", "correct", frozenset({Status.PASSED}))
-            if row["negative_program"]:
-                stub = replace(job, id=row["id"] + " (stub)", program=row["negative_program"])
+            if programs[1]:
+                stub = replace(job, id=row["id"] + " (stub)", program=programs[1])
                 failures = frozenset(FAILURES | {Status.COMPILE_ERROR})
                 yield Known(stub, f"exercism {row['lang']}", "stub", failures)
 

@@ -54,6 +54,14 @@ AttentionInterface.register(NAME, _shared_prompt)
 AttentionMaskInterface.register(NAME, sdpa_mask)
 
 
+def sliding_window(model: PreTrainedModel) -> int | None:
+    """How many tokens some layer of the model looks back over, or None where every layer sees all."""
+    config = model.config.get_text_config()
+    layers = getattr(config, "layer_types", None)
+    slides = layers is None or "sliding_attention" in layers
+    return getattr(config, "sliding_window", None) if slides else None
+
+
 def hidden_states(model: PreTrainedModel, prompt: Tensor, completions: Tensor) -> Tensor:
     """Last hidden states [rows, tokens, width], each the one that predicts its token of `completions` [rows, tokens].
 

@@ -2,7 +2,8 @@
 
 A checkpoint is written into a hidden folder beside its place and renamed, so whatever kills the run, the folders that
 are there are whole. Nothing is pickled: tensors are safetensors, the rest is JSON. Sampling seeds, data order and
-learning rate are pure functions of (seed, step), so weights, moments and the step number are all of a run's state.
+learning rate are pure functions of (seed, step), so weights, moments and the step number are all of a run's state. Only
+a run that samples one step ahead has more, the batch it is about to train on: it is older than the weights.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -17,15 +19,15 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch.distributed.tensor import DTensor, distribute_tensor
 
+from policy import batch
+from policy.errors import CheckpointError
 from policy.model import Policy
 from policy.ranks import ALONE, Ranks, whole
+from policy.rollout import Rollout
 
 MOMENTS = "optimizer.safetensors"
 STATE = "trainer.json"
-
-
-class CheckpointError(Exception):
-    """A checkpoint that could not be written or read. The message is one sentence naming the folder and the cause."""
+BATCH = "batch.json"
 
 
 def save(
@@ -36,10 +38,12 @@ def save(
     score: float | None,
     keep: int,
     ranks: Ranks = ALONE,
+    ahead: Sequence[Rollout] = (),
 ) -> Path:
     """Writes `folder/step_<step>`, then removes old ones but the `keep` newest and the best by `score`.
 
-    Every rank calls it, the first one writes. Raises CheckpointError when it cannot be written; earlier checkpoints
+    `ahead` is the batch of the next step, where it cannot be sampled again. Every rank calls it, the first one writes.
+    Raises CheckpointError when it cannot be written; earlier checkpoints
     are untouched then.
     """
     final, part = folder / f"step_{step:06d}", folder / f".step_{step:06d}.part"
@@ -57,6 +61,8 @@ def save(
         part.mkdir(parents=True)
         policy.save(part)
         save_file(moments, part / MOMENTS)
+        if ahead:
+            batch.write(part / BATCH, ahead)
         (part / STATE).write_text(json.dumps({"step": step, "score": score}))
         for path in part.iterdir():  # on the disk before the rename makes them the truth
             with open(path, "rb") as file:

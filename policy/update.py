@@ -12,6 +12,7 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor
 
+from policy.errors import SamplerGapError, UpdateError
 from policy.loss import BatchSize, LossConfig, policy_loss
 from policy.model import Policy
 from policy.ranks import ALONE, Ranks, whole
@@ -21,19 +22,11 @@ from policy.sampler import Sampling
 SCHEDULES = ("cosine", "linear", "constant")
 
 
-class SamplerGapError(Exception):
-    """Sampler and trainer hold different policies. The message is one sentence that says what to look at."""
-
-
-class UpdateError(Exception):
-    """An update that cannot be made. The message is one sentence that says what to change."""
-
-
 @dataclass
 class MicroBatch:
     """Rows of one prompt, right-padded. All tensors on the policy's device."""
 
-    indices: list[int]  # of the rollouts in the batch
+    indices: list[int]  # among the rollouts that were cut
     prompt: list[int]
     tokens: Tensor  # [rows, tokens]
     mask: Tensor  # [rows, tokens] True for sampled tokens
@@ -48,23 +41,24 @@ def trains(rollout: Rollout, kl: bool = False) -> bool:
 
 
 def micro_batches(
-    rollouts: Sequence[Rollout], policy: Policy, token_budget: int, kl: bool = False
+    rollouts: Sequence[Rollout], policy: Policy, token_budget: int, ranks: int = 1
 ) -> Iterator[MicroBatch]:
-    """Cuts a batch into micro-batches of at most `token_budget` padded tokens each (or a single row).
+    """Cuts rollouts into micro-batches that put at most `token_budget` tokens through the model (or are a single row).
 
-    Rollouts without gradient are left out: infrastructure errors and, unless there is a KL term, zero-variance groups.
-    Rows of one prompt stay together, sorted by length so that little is padding.
+    Rows of one prompt stay together, sorted by length so that little is padding. Their prompt goes through the model
+    once (`policy/attention.py`), and is charged once. With several ranks, the cut is fine enough that each has work.
     """
+    completed = sum(len(rollout.completion.tokens) for rollout in rollouts)
+    share = completed // ranks if ranks > 1 else token_budget  # tokens of a micro-batch's completions
     by_prompt: dict[tuple[int, ...], list[int]] = defaultdict(list)
     for index, rollout in enumerate(rollouts):
-        if trains(rollout, kl):
-            by_prompt[tuple(rollout.prompt_tokens)].append(index)
+        by_prompt[tuple(rollout.prompt_tokens)].append(index)
     for prompt, indices in by_prompt.items():
         indices.sort(key=lambda index: (len(rollouts[index].completion.tokens), index))
         while indices:
             # Taken from the longest down: the last row of the list sets the width.
-            width = len(prompt) + len(rollouts[indices[-1]].completion.tokens)
-            rows = max(1, token_budget // width)
+            width = len(rollouts[indices[-1]].completion.tokens)
+            rows = max(1, min(token_budget - len(prompt), share) // width)
             taken, indices = indices[-rows:], indices[:-rows]
             yield _collate([rollouts[index] for index in taken], taken, policy)
 
@@ -130,6 +124,8 @@ def update(
     policy.model.train()
     size = batch_size(rollouts, sampling.max_new_tokens)
     parameters = policy.trainable()
+    # Left out: infrastructure errors and, unless there is a KL term, zero-variance groups.
+    trained = [rollout for rollout in rollouts if trains(rollout, bool(loss_config.kl))]
     old: dict[int, Tensor] = {}  # micro-batch number -> [rows, tokens]
     totals: dict[str, float] = defaultdict(float)
 
@@ -137,10 +133,7 @@ def update(
         """One epoch's gradient, this rank's part of it, and sums over its loss tokens."""
         optimizer.zero_grad(set_to_none=True)
         sums: dict[str, float] = defaultdict(float)
-        trained = [rollout for rollout in rollouts if trains(rollout, bool(loss_config.kl))]
-        micros = list(
-            micro_batches(trained, policy, budget(trained, config.token_budget, ranks.trainers), bool(loss_config.kl))
-        )
+        micros = list(micro_batches(trained, policy, config.token_budget, ranks.trainers))
         for number, micro in enumerate(shares(micros, ranks, in_step=policy.sharded)):
             where = (micro.prompt, micro.tokens, micro.mask, sampling.temperature)
             logp, entropy = policy.logprobs(*where)  # [rows, tokens], [rows, tokens]
@@ -215,12 +208,6 @@ def update(
         "trained_tokens": totals["tokens"],
         "passed_tokens": totals["passed_tokens"],
     }
-
-
-def budget(rollouts: Sequence[Rollout], most: int, world: int) -> int:
-    """Tokens of a micro-batch: at most `most`, and few enough that every rank gets some."""
-    tokens = sum(len(rollout.prompt_tokens) + len(rollout.completion.tokens) for rollout in rollouts)
-    return most if world == 1 else min(most, math.ceil(tokens / world))
 
 
 def _out_of_memory(error: RuntimeError) -> bool:

@@ -1,8 +1,9 @@
 """A completion -> the program in it, or None.
 
-The default rule prefers the last code block tagged with the language; then the last closed block that is not plainly
-sample input or output. An answer cut off inside its program holds no program. The paper's rule, `extract_paper`, takes
-the last closed block whatever its tag, so that an output block after the program replaces it.
+The default rule prefers the last code block tagged with the language that is no quotation from one above it; then the
+last closed block that is not plainly sample input or output. An answer cut off inside its program holds no program. The
+paper's rule, `extract_paper`, takes the last closed block whatever its tag, so that an output block after the program
+replaces it.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ class Block:
     text: str
     closed: bool
     introduction: str  # the last line before the block that is not empty
+    indent: int = 0  # blanks before its fence
 
 
 def blocks(text: str) -> list[Block]:
@@ -59,7 +61,7 @@ def blocks(text: str) -> list[Block]:
 def _block(opening: re.Match[str], inside: list[str], introduction: str, closed: bool) -> Block:
     indent = opening["indent"]
     lines = [line.removeprefix(indent) for line in inside]
-    return Block(opening["tag"].lower(), "\n".join(lines) + "\n" if lines else "", closed, introduction)
+    return Block(opening["tag"].lower(), "\n".join(lines) + "\n" if lines else "", closed, introduction, len(indent))
 
 
 def extract(completion: str, language: Language) -> str | None:
@@ -69,19 +71,25 @@ def extract(completion: str, language: Language) -> str | None:
         return None
     found = blocks(answer)
     if found and not found[-1].closed:
-        if found[-1].tag in language.fence or len(found) == 1:
+        last = found.pop()
+        if not found or (last.tag in language.fence and not _quoted(last, found)):
             return None  # cut off inside the program
-        found.pop()
     found = [block for block in found if block.text.strip()]
     tagged = [block for block in found if block.tag in language.fence]
     if tagged:
-        return tagged[-1].text
+        return [block for number, block in enumerate(tagged) if not _quoted(block, tagged[:number])][-1].text
     programs = [block for block in found if not _plainly_output(block)]
     return programs[-1].text if programs else None
 
 
 def _plainly_output(block: Block) -> bool:
     return block.tag in OUTPUT_TAGS or (not block.tag and bool(OUTPUT_INTRODUCTION.search(block.introduction)))
+
+
+def _quoted(block: Block, above: list[Block]) -> bool:
+    """Whether a block repeats a part of one above it, and is indented deeper, as in a list that explains a program."""
+    words = " ".join(block.text.split())
+    return any(block.indent > program.indent and words in " ".join(program.text.split()) for program in above)
 
 
 def extract_paper(completion: str, language: Language) -> str | None:

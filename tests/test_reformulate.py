@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -274,6 +275,13 @@ def test_bad_input_is_one_sentence(more: str, sentence: str, tmp_path: Path) -> 
     if more != "dataset=ladder":
         words.append(f"dataset.path={rows.write(tmp_path / 'mbpp.jsonl')}")
     assert sentence in str(run_here(*words, more))
+
+
+def test_a_mistake_is_said_without_waiting_for_torch() -> None:
+    """Loading torch takes seconds, on a busy machine many; who asks a model elsewhere needs none of it."""
+    script = "import sys, reformulate; print({'torch', 'transformers', 'datasets'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.stdout == "set()\n", done.stderr
 
 
 def test_a_missing_key_is_one_sentence() -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from policy import run_folder
 from policy.errors import ERRORS
 from policy.ranks import Ranks
 from tests.conftest import HELDOUT, ROOT, SMALL, command, run
+from tests.policy.conftest import save_toy
 
 
 def rows(folder: Path) -> list[dict[str, Any]]:
@@ -71,74 +74,109 @@ def test_a_run_leaves_what_the_readme_says(calm: Path) -> None:
 
 
 def same_end(calm: Path, other: Path) -> None:
+    """The same metrics, the same tensors in the last checkpoint, the same rollouts, bit for bit."""
     assert untimed(other) == untimed(calm)
-    for name in ("model.safetensors", "optimizer.safetensors"):
-        paths = [folder / "checkpoints/step_000004" / name for folder in (calm, other)]
-        assert paths[0].read_bytes() == paths[1].read_bytes(), name
+    last = max(calm.glob("checkpoints/step_*"))
+    tensors = list(last.glob("*.safetensors"))
+    assert {"optimizer.safetensors"} < {path.name for path in tensors}
+    for path in tensors:
+        assert path.read_bytes() == (other / "checkpoints" / last.name / path.name).read_bytes(), path.name
     for path in (calm / "rollouts").iterdir():
         assert pq.read_table(path).equals(pq.read_table(other / "rollouts" / path.name)), path.name
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda n: n.name)
-def test_a_stopped_run_goes_on_exactly(number: signal.Signals, calm: Path, tmp_path: Path, few: str) -> None:
-    folder = tmp_path / "run"
-    arguments = (*SMALL, few, "steps=4", f"run_dir={folder}", "resume=auto")
+def stop(arguments: Sequence[object], number: signal.Signals, sign: Path) -> str:
+    """Starts a run, sends it `number` once the file `sign` is there, and returns what it printed."""
     with subprocess.Popen(command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         deadline = time.monotonic() + 600
-        while not (folder / "checkpoints/step_000002").exists():
+        while not sign.exists():
             assert process.poll() is None and time.monotonic() < deadline, "the run ended early"
             time.sleep(0.05)
         process.send_signal(number)
         output, _ = process.communicate(timeout=300)
     if number != signal.SIGKILL:
         assert process.returncode == 1
-        assert f"run_dir={folder} resume=auto" in " ".join(output.split())
-        assert "Traceback" not in output
+        assert "resume=auto" in " ".join(output.split())
+        assert "Traceback" not in output, output
+    return output
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda n: n.name)
+def test_a_stopped_run_goes_on_exactly(number: signal.Signals, calm: Path, tmp_path: Path, few: str) -> None:
+    folder = tmp_path / "run"
+    arguments = (*SMALL, few, "steps=4", f"run_dir={folder}", "resume=auto")
+    output = stop(arguments, number, folder / "checkpoints/step_000002")
+    assert number == signal.SIGKILL or f"run_dir={folder} resume=auto" in " ".join(output.split())
     done = run(*arguments)
     assert done.returncode == 0, done.stderr
     assert "resuming after step" in done.stdout
     same_end(calm, folder)
 
 
-def test_two_ranks_train_one_policy(tmp_path: Path, few: str) -> None:
-    """Started by train.py itself; one writes, both save when told to stop, and the run goes on."""
+def test_ctrl_c_before_the_first_step_is_a_sentence(tmp_path: Path, few: str) -> None:
     folder = tmp_path / "run"
-    arguments = (*SMALL, few, "steps=3", "gpus=2", f"run_dir={folder}", "resume=auto")
-    with subprocess.Popen(command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-        deadline = time.monotonic() + 600
-        while not (folder / "checkpoints/step_000001").exists():
-            assert process.poll() is None and time.monotonic() < deadline, "the run ended early"
-            time.sleep(0.05)
-        process.send_signal(signal.SIGTERM)
-        output, _ = process.communicate(timeout=300)
-    assert process.returncode == 1
-    assert output.count(f"run_dir={folder} resume=auto") >= 1
-    assert "Traceback" not in output, output
-    done = run(*arguments)
-    assert done.returncode == 0, done.stderr
-    assert [row["step"] for row in rows(folder)] == [0, 1, 2, 3]
+    output = stop((*SMALL, few, f"run_dir={folder}"), signal.SIGINT, folder / "config.yaml")
+    assert f"error: stopped at once; with run_dir={folder} resume=auto" in output
+
+
+def test_two_ranks_train_one_policy(tmp_path: Path, few: str) -> None:
+    """Started by train.py itself; one writes, both save when told to stop, and the run goes on exactly."""
+    calm, folder = tmp_path / "calm", tmp_path / "run"
+    arguments = (*SMALL, few, "steps=2", "gpus=2", "resume=auto")
+    stop((*arguments, f"run_dir={folder}"), signal.SIGTERM, folder / "checkpoints/step_000001")
+    for path in (folder, calm):
+        done = run(*arguments, f"run_dir={path}")
+        assert done.returncode == 0, done.stderr
+    assert [row["step"] for row in rows(folder)] == [0, 1, 2]
     for path in (folder / "rollouts").glob("step_*.parquet"):
         assert pq.read_table(path).num_rows == 16
     for row in rows(folder)[1:]:
         assert row["sampler_gap"] < 1e-3, "both ranks' samples are scored under one policy"
+    same_end(calm, folder)
 
 
-def test_one_rank_samples_ahead_while_the_other_trains(tmp_path: Path, few: str) -> None:
-    """Batches sampled during an update are one update old, and say so; those after a checkpoint are not."""
-    folder = tmp_path / "run"
-    changes = (
-        "checkpoint.every=2",
-        "optimizer.learning_rate=1e-3",
-        "optimizer.schedule=constant",
-        "optimizer.warmup=0",
-    )
-    done = run(*SMALL, *changes, few, "group=16", "steps=4", "gpus=2", "samplers=1", f"run_dir={folder}")
+AHEAD = (
+    *SMALL,
+    "checkpoint.every=2",
+    "heldout.every=1",  # gives a signal time to come in while the next batch is there already
+    "optimizer.learning_rate=1e-3",
+    "optimizer.schedule=constant",
+    "optimizer.warmup=0",
+    "group=16",
+    "steps=4",
+    "gpus=2",
+    "samplers=1",
+)
+
+
+@pytest.fixture(scope="module")
+def ahead(tmp_path_factory: pytest.TempPathFactory, few: str) -> Path:
+    """A run in which one rank samples while the other trains."""
+    folder = tmp_path_factory.mktemp("ahead") / "run"
+    done = run(*AHEAD, few, f"run_dir={folder}")
     assert done.returncode == 0, done.stderr
-    assert [row["step"] for row in rows(folder)] == [0, 1, 2, 3, 4]
-    gaps = {row["step"]: row["sampler_gap"] for row in rows(folder)[1:] if row["trained_tokens"]}
+    return folder
+
+
+def test_one_rank_samples_ahead_while_the_other_trains(ahead: Path) -> None:
+    """Batches sampled during an update are one update old, and say so; those after a checkpoint are not."""
+    assert [row["step"] for row in rows(ahead)] == [0, 1, 2, 3, 4]
+    gaps = {row["step"]: row["sampler_gap"] for row in rows(ahead)[1:] if row["trained_tokens"]}
     assert {2, 4} <= set(gaps), "a step without signal: choose another seed"
     assert all(gap > 1e-3 for step, gap in gaps.items() if step in (2, 4)), gaps
     assert all(gap < 1e-3 for step, gap in gaps.items() if step in (1, 3)), gaps
+
+
+@pytest.mark.slow
+def test_a_batch_sampled_ahead_outlives_a_stop(ahead: Path, tmp_path: Path, few: str) -> None:
+    """The older weights that drew it are gone, so it is in the checkpoint."""
+    folder = tmp_path / "run"
+    arguments = (*AHEAD, few, f"run_dir={folder}", "resume=auto")
+    stop(arguments, signal.SIGTERM, folder / "rollouts/step_000001.parquet")
+    assert list(folder.glob("checkpoints/step_*/batch.json")), "after step 1, or later on a machine in a hurry"
+    done = run(*arguments)
+    assert done.returncode == 0, done.stderr
+    same_end(ahead, folder)
 
 
 @pytest.mark.parametrize(
@@ -162,16 +200,30 @@ def test_a_mistake_on_several_ranks_is_one_sentence(tmp_path: Path, few: str) ->
     refused(done, "model.path: cannot load '/no/such/model'")
 
 
-def test_vllm_and_adapters_train_together(tmp_path: Path, few: str) -> None:
+@pytest.mark.parametrize(
+    ("rank", "rate"),
+    [pytest.param(8, 1e-2, id="adapters"), pytest.param(0, 3e-4, id="all weights", marks=pytest.mark.slow)],
+)
+def test_vllm_trains_and_goes_on_exactly(rank: int, rate: float, tmp_path: Path, few: str) -> None:
     """vLLM's CPU build in this process, the adapters merged into its weights after every update."""
-    folder = tmp_path / "run"
-    changes = ("rollout=vllm", "rollout.cpu_kv_cache_gib=1", "rollout.max_prompt_tokens=256", "lora.rank=8")
-    done = run(*SMALL, *changes, few, "optimizer.learning_rate=1e-2", "steps=3", f"run_dir={folder}")
+    calm, folder = tmp_path / "calm", tmp_path / "run"
+    changes = ("rollout=vllm", "rollout.cpu_kv_cache_gib=1", "rollout.max_prompt_tokens=256", f"lora.rank={rank}")
+    arguments = (*SMALL, *changes, few, f"optimizer.learning_rate={rate}", "steps=3", "resume=auto")
+    done = run(*arguments, f"run_dir={calm}")
     assert done.returncode == 0, done.stderr[-3000:]
-    assert [row["step"] for row in rows(folder)] == [0, 1, 2, 3]
-    trained = [row["sampler_gap"] for row in rows(folder)[1:] if row["trained_tokens"]]
+    assert [row["step"] for row in rows(calm)] == [0, 1, 2, 3]
+    trained = [row["sampler_gap"] for row in rows(calm)[1:] if row["trained_tokens"]]
     assert trained and max(trained) < 0.02, trained
-    assert (folder / "checkpoints/step_000003/adapter_model.safetensors").exists()
+    last = calm / "checkpoints/step_000003"
+    assert (last / ("adapter_model.safetensors" if rank else "model.safetensors")).exists()
+
+    # What a kill leaves just before the last checkpoint is renamed into its place: that step's rows are there already.
+    shutil.copytree(calm, folder)
+    (folder / "checkpoints/step_000003").rename(folder / "checkpoints/.step_000003.part")
+    done = run(*arguments, f"run_dir={folder}")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "resuming after step 2" in done.stdout
+    same_end(calm, folder)
 
 
 def test_groups_without_signal_are_drawn_anew(tmp_path: Path, few: str) -> None:
@@ -273,6 +325,16 @@ def test_a_bad_choice_is_answered_with_the_choices(
         train.train(config, run_folder.create(config), Ranks())
     for word in words:
         assert word in str(caught.value)
+
+
+def test_a_sliding_window_is_explained_before_anything_is_sampled(tmp_path: Path, few: str) -> None:
+    save_toy(tmp_path / "model")
+    config = json.loads((tmp_path / "model/config.json").read_text())
+    config |= {"use_sliding_window": True, "sliding_window": 64, "layer_types": ["full_attention", "sliding_attention"]}
+    (tmp_path / "model/config.json").write_text(json.dumps(config))
+    done = run(*SMALL, few, f"model.path={tmp_path}/model", f"run_dir={tmp_path}/run")
+    refused(done, "looks back over 64 tokens only", "rollout.max_prompt_tokens + rollout.max_new_tokens is 2112")
+    assert not list((tmp_path / "run/rollouts").glob("*"))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts a file system of its own")

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
 from policy.attention import hidden_states
+from policy.errors import ModelError
 from policy.model import Policy
 
 PROMPT = torch.tensor([5, 6, 7, 8, 9])
@@ -62,5 +64,14 @@ def test_a_sliding_window_that_cuts_is_refused() -> None:
         sliding_window=4,
         max_window_layers=0,
     )
+    model = Qwen3ForCausalLM(config)
     with pytest.raises(ValueError, match="7 tokens is longer than the model's sliding window"):
-        hidden_states(Qwen3ForCausalLM(config), PROMPT, COMPLETIONS)
+        hidden_states(model, PROMPT, COMPLETIONS)
+    cut = Policy(model, None, OmegaConf.create(), "some/model")
+    cut.check_length(4)
+    with pytest.raises(ModelError, match=r"'some/model' looks back over 4 tokens only .* is 7: set both"):
+        cut.check_length(7)
+
+
+def test_a_model_that_sees_everything_has_no_bound(policy: Policy) -> None:
+    policy.check_length(1_000_000)

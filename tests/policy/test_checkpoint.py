@@ -11,7 +11,7 @@ import torch
 from omegaconf import DictConfig
 
 from policy import checkpoint
-from policy.checkpoint import CheckpointError
+from policy.errors import CheckpointError
 from policy.model import Policy
 
 
@@ -75,6 +75,7 @@ from pathlib import Path
 import torch
 from omegaconf import OmegaConf
 from policy import checkpoint
+from policy.errors import CheckpointError
 from policy.model import Policy
 policy = Policy.load(OmegaConf.create({{"path": {str(toy_folder)!r}, "gradient_checkpointing": False}}))
 optimizer = torch.optim.AdamW(policy.model.parameters())
@@ -82,7 +83,7 @@ checkpoint.save(Path({str(tmp_path)!r}), 1, policy, optimizer, None, 2)
 resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536))
 try:
     checkpoint.save(Path({str(tmp_path)!r}), 2, policy, optimizer, None, 2)
-except checkpoint.CheckpointError as error:
+except CheckpointError as error:
     sys.exit(f"error: {{error}}")
 """
     root = Path(__file__).parent.parent.parent

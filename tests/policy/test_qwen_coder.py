@@ -9,7 +9,7 @@ import pytest
 from transformers import AutoConfig, AutoTokenizer, GenerationConfig
 
 from policy import qwen_coder
-from policy.model import ModelError
+from policy.errors import ModelError
 
 
 @pytest.fixture

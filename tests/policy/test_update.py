@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import torch
+from hypothesis import HealthCheck, given
+from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
+from policy.errors import SamplerGapError
 from policy.loss import VARIANTS, LossConfig
 from policy.model import Policy
 from policy.rollout import Rollout
 from policy.sampler import Completion, Sampling
-from policy.update import SamplerGapError, learning_rate, micro_batches, update
+from policy.update import learning_rate, micro_batches, trains, update
 from problems.problem import Problem
 from sandbox.job import Status, Test, Verdict
 
@@ -39,6 +44,11 @@ def batch(policy: Policy, noise: float = 0.0) -> list[Rollout]:
             advantage = [1.5, -0.5, 0.0, -0.5, 0.7][n]
             rollouts.append(Rollout(PROBLEM, "", prompt, completion, None, verdict, 1.0, advantage))
     return rollouts
+
+
+def rollout(prompt: list[int], length: int) -> Rollout:
+    completion = Completion(0, list(range(2, 2 + length)), [-1.0] * length, "", True)
+    return Rollout(PROBLEM, "", prompt, completion, None, Verdict("p", Status.PASSED), 1.0, 1.0)
 
 
 def settings(budget: int, clip: float = 1.0) -> Any:
@@ -84,17 +94,54 @@ def test_an_update_changes_the_weights_and_reports(policy: Policy) -> None:
     assert figures["grad_norm"] > 0 and figures["entropy"] > 0 and figures["skipped_updates"] == 0
 
 
-@pytest.mark.parametrize("budget", [1, 20, 50, 10_000])
-def test_micro_batches_hold_each_row_with_an_advantage_once(policy: Policy, budget: int) -> None:
-    rollouts = batch(policy)
-    seen = []
-    for micro in micro_batches(rollouts, policy, budget):
-        assert len(micro.indices) == 1 or micro.tokens.shape[0] * (len(micro.prompt) + micro.tokens.shape[1]) <= budget
-        for row, index in enumerate(micro.indices):
-            assert micro.prompt == rollouts[index].prompt_tokens
-            assert micro.tokens[row][micro.mask[row]].tolist() == rollouts[index].completion.tokens
+def sequence_tokens(prompt: list[int], rows: list[Rollout]) -> int:
+    """What a micro-batch of these rows puts through the model: the prompt once, the rows padded."""
+    return len(prompt) + len(rows) * max(len(row.completion.tokens) for row in rows)
+
+
+groups = st.lists(
+    st.tuples(
+        st.lists(st.integers(2, 9), min_size=1, max_size=40),  # the prompt
+        st.lists(st.integers(1, 30), min_size=1, max_size=8),  # the lengths of its completions
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+@given(groups, st.integers(1, 300), st.integers(1, 3))
+@hypothesis.settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture]
+)  # the policy is only asked for its pad
+def test_micro_batches_hold_each_row_once_within_the_budget(
+    policy: Policy, groups: list[tuple[list[int], list[int]]], budget: int, ranks: int
+) -> None:
+    rollouts = [rollout(prompt, length) for prompt, lengths in groups for length in lengths]
+    seen: list[int] = []
+    micros = list(micro_batches(rollouts, policy, budget, ranks))
+    for micro in micros:
+        rows = [rollouts[index] for index in micro.indices]
+        assert len(rows) == 1 or sequence_tokens(micro.prompt, rows) <= budget
+        for row, tokens, mask in zip(rows, micro.tokens, micro.mask, strict=True):
+            assert micro.prompt == row.prompt_tokens
+            assert tokens[mask].tolist() == row.completion.tokens
         seen += micro.indices
-    assert sorted(seen) == [i for i, rollout in enumerate(rollouts) if rollout.advantage]
+    assert sorted(seen) == list(range(len(rollouts)))
+    if ranks == 1:  # as full as can be: one row more of its prompt would not have fitted
+        for micro, following in itertools.pairwise(micros):
+            if micro.prompt == following.prompt:
+                rows = [rollouts[index] for index in micro.indices + following.indices[-1:]]
+                assert sequence_tokens(micro.prompt, rows) > budget
+    elif len(rollouts) >= ranks and len({len(row.completion.tokens) for row in rollouts}) == 1:
+        assert len(micros) >= ranks
+
+
+def test_a_prompt_is_charged_once_for_its_group(policy: Policy) -> None:
+    """A group of 32 with a prompt as long as its completions: half as many micro-batches as with a prompt each."""
+    rollouts = [rollout([3] * 100, 100) for _ in range(32)]
+    assert len(list(micro_batches(rollouts, policy, 1700))) == 2  # of 16; 8 rows of 200 tokens would be 4
+    assert len(list(micro_batches(rollouts, policy, 3300))) == 1
+    assert [len(micro.indices) for micro in micro_batches(rollouts, policy, 3300, ranks=2)] == [16, 16]
 
 
 def test_no_advantage_means_no_update(policy: Policy) -> None:
@@ -130,10 +177,11 @@ def test_masked_and_unknown_rollouts_train_nothing(policy: Policy) -> None:
     rollouts = batch(policy)
     rollouts[0].masked = True
     rollouts[1].reward = None
-    for kl in (False, True):
-        seen = {index for micro in micro_batches(rollouts, policy, 100, kl) for index in micro.indices}
-        assert not seen & {0, 1}
-        assert (2 in seen) == kl, "without advantage only the KL term has a gradient"
+    assert not any(trains(r, kl) for r in rollouts[:2] for kl in (False, True))
+    assert [trains(rollouts[2], kl) for kl in (False, True)] == [False, True]  # only the KL term has a gradient there
+    optimizer = torch.optim.SGD(policy.model.parameters(), lr=0.1)
+    figures = update(policy, optimizer, rollouts, LossConfig(), Sampling(0.7, 16), settings(100), 1, 1.0)
+    assert figures["trained_tokens"] == sum(len(r.completion.tokens) for r in rollouts if trains(r))
 
 
 OUT_OF_MEMORY = """
