@@ -2,7 +2,7 @@
 
     python train.py                                        a tiny model learns Lua on a CPU, in minutes
     python train.py language=ocaml model=qwen3_4b dataset=ladder experiment=paper
-    python train.py -m language=lua,python seed=1,2
+    python train.py -m language=lua,python seed=1,2        a sweep, see policy/sweep.py
     python train.py language_mix=[lua,python]              several languages at once
 
 Per step: sample a group of completions for each of a few problems; run every program in a jail as soon as it is
@@ -24,7 +24,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 import languages
-from policy import batch, checkpoint, choice, reward, run_folder, speed
+from policy import batch, checkpoint, choice, reward, run_folder, speed, sweep
 from policy.errors import ERRORS, UpdateError
 from policy.heldout import by_language, evaluate, pass_at_1, verdict_shares
 from policy.journal import Journal, learning_curve
@@ -202,6 +202,8 @@ def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
                 watchdog.phase("checkpoint")
                 save(done)
         progress.say(f"done: {folder}/checkpoints/step_{steps:06d} is a model that from_pretrained loads")
+        if ranks.first:
+            run_folder.finish(folder, steps, score)
     journal.close()
     return score
 
@@ -333,18 +335,22 @@ languages.register()
 
 @hydra.main(version_base="1.3", config_path=str(Path(__file__).parent / "conf"), config_name="train")
 def main(config: DictConfig) -> None:
-    try:
-        OmegaConf.resolve(config)
-        check_ranks(config)
-        weights(config.model)  # where they must be built first, one process does it: transformers saves on rank 0 only
-        started = Ranks.started()  # by torchrun
-        folder = Ranks.join().agree(lambda: str(run_folder.create(config)))
-        if started or config.gpus == 1:
-            run(OmegaConf.to_yaml(config), folder)
-        else:
-            launch(config.gpus, run, OmegaConf.to_yaml(config), folder)
-    except ERRORS as error:
-        sys.exit(f"error: {error}")
+    with sweep.job(config.gpus) as swept:
+        try:
+            OmegaConf.resolve(config)
+            check_ranks(config)
+            weights(config.model)  # where they must be built first, one process does it: transformers saves on rank 0
+            started = Ranks.started()  # by torchrun
+            folder = Ranks.join().agree(lambda: str(run_folder.create(config)))
+            if run_folder.finished(Path(folder)):
+                print(f"finished already: {folder}")
+            # The jobs of a sweep follow each other in one process, where CUDA's state would leak from one to the next.
+            elif started or (config.gpus == 1 and not (swept and torch.cuda.device_count())):
+                run(OmegaConf.to_yaml(config), folder)
+            else:
+                launch(config.gpus, run, OmegaConf.to_yaml(config), folder)
+        except ERRORS as error:
+            sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":

@@ -107,9 +107,22 @@ def _wandb(config: DictConfig, folder: Path) -> Any:
     import wandb  # slow to import, and only some runs want it
 
     resolved: Any = OmegaConf.to_container(config, resolve=True)
-    return wandb.init(
-        project="agnostics", name=folder.name, dir=folder, mode=config.wandb, config=resolved, resume="allow"
+    spoken = resolved.get("language_mix") or [resolved["language"]["name"]]
+    names = [resolved["model"]["name"], resolved["dataset"]["name"]]
+    run = wandb.init(
+        project="agnostics",
+        group="-".join([*names, "+".join(spoken)]),  # runs that differ in seed or hyperparameters stand together
+        job_type="train",
+        tags=[*names, *spoken],
+        name=folder.name,
+        dir=folder,
+        mode=config.wandb,
+        config=resolved,
+        resume="allow",
     )
+    for key in ("heldout/pass@1", "pass@1", "reward"):
+        run.define_metric(key, summary="last,max")
+    return run
 
 
 def learning_curve(rows: Sequence[dict[str, Any]], path: Path, title: str) -> None:

@@ -37,7 +37,7 @@ def page(found: Scores) -> str:
     """The whole of a scores.json as a Markdown page."""
     protocol = ", ".join(f"{key} {value}" for key, value in found["protocol"].items())
     problems = [
-        [row["problem"], str(row["samples"]), str(row["passed"]), _verdicts(row["verdicts"])]
+        [row["problem"], str(row["samples"]), str(row["passed"]), verdicts(row["verdicts"])]
         for row in found["per_problem"]
     ]
     return (
@@ -49,5 +49,6 @@ def page(found: Scores) -> str:
     )
 
 
-def _verdicts(counts: dict[str, int]) -> str:
+def verdicts(counts: dict[str, int]) -> str:
+    """Counts of verdicts, the most frequent first."""
     return ", ".join(f"{count} {status}" for status, count in sorted(counts.items(), key=lambda item: -item[1]))

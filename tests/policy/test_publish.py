@@ -1,0 +1,118 @@
+"""A checkpoint and a data set on a local stand-in of the hub, with their cards; the optimizer's state stays at home."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from transformers import AutoModelForCausalLM
+
+from policy.card import card, checkpoint_of, evaluations_of
+from policy.run_data import Run
+from tests.conftest import ROOT
+from tests.hub_stand_in import Hub, serve_hub
+
+TOKEN = "hf_of_this_test_only"
+
+
+def run(*arguments: str, hub: Hub | None = None, token: str = TOKEN, home: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HF_TOKEN": token, "HF_HOME": str(home)}
+    environment |= {"HF_ENDPOINT": hub.url if hub else "http://127.0.0.1:9", "HF_HUB_DISABLE_XET": "1"}
+    environment |= {"HF_HUB_OFFLINE": "0", "TRANSFORMERS_OFFLINE": "0", "NO_PROXY": "127.0.0.1"}
+    words = [sys.executable, "-m", "policy.publish", *arguments]
+    return subprocess.run(words, capture_output=True, text=True, timeout=120, env=environment, cwd=ROOT)
+
+
+@pytest.fixture
+def trained(calm: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(calm, tmp_path / "run")
+
+
+def front(text: str) -> dict:
+    return yaml.safe_load(text.split("---\n")[1])
+
+
+def test_a_checkpoint_and_its_card_arrive(trained: Path, tmp_path: Path) -> None:
+    with serve_hub(TOKEN) as hub:
+        done = run(str(trained), "me/lua-tiny", hub=hub, home=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert f"{hub.url}/me/lua-tiny/commit/abc" in done.stdout
+    assert hub.repositories == {"me/lua-tiny": {"kind": "model", "private": True}}
+    files = {path: data for (_, path), data in hub.files.items()}
+    assert {"config.json", "model.safetensors", "README.md", "tokenizer.json"} <= set(files)
+    assert not {"optimizer.safetensors", "trainer.json"} & set(files)
+    there = tmp_path / "there"
+    there.mkdir()
+    for path, data in files.items():
+        (there / path).write_bytes(data)
+    AutoModelForCausalLM.from_pretrained(there)
+    assert files["README.md"].decode().startswith("---\n")
+
+
+def test_a_card_says_what_a_reader_wants(trained: Path, tmp_path: Path) -> None:
+    reader = Run.read(trained)
+    checkpoint = checkpoint_of(reader)
+    score = {"value": 0.25, "low": 0.1, "high": 0.4}
+    found = {
+        "model": str(checkpoint), "dataset": "ladder", "language": "lua", "pass@1": score, "per_problem": [],
+        "problems": 30, "protocol": {"samples": 20, "temperature": 0.2},
+    }  # fmt: skip
+    for name, model in (("ours", str(checkpoint)), ("other", "tiny")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "scores.json").write_text(json.dumps({**found, "model": model}))
+    evaluations = evaluations_of(checkpoint, [tmp_path])
+    assert len(evaluations) == 1
+    text = card(reader, checkpoint, evaluations, "me/lua-tiny")
+    head = front(text)
+    assert head["library_name"] == "transformers" and "lua" in head["tags"]
+    heldout, ladder = head["model-index"][0]["results"]
+    assert heldout["metrics"][0]["value"] == pytest.approx(reader.metrics[-1]["heldout/pass@1"], abs=1e-4)
+    assert ladder["metrics"][0]["value"] == 0.25
+    assert "| ladder | lua | 25.0 [10.0, 40.0] | 30 | 20 | 0.2 |" in text
+    for words in ('from_pretrained("me/lua-tiny")', "apache-2.0", "4, 2 problems each, 8 programs a problem", "    "):
+        assert words in text, text
+    assert str(tmp_path) not in text, "no path of this machine"
+
+
+def test_a_data_set_arrives(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "problems.prepare", "dataset=ladder", f"out={tmp_path}/ladder"]
+    subprocess.run(words, check=True, capture_output=True, timeout=120, cwd=ROOT)
+    with serve_hub(TOKEN) as hub:
+        done = run(f"{tmp_path}/ladder", "me/ladder", "public=true", hub=hub, home=tmp_path)
+        assert done.returncode == 0, done.stderr
+    assert hub.repositories == {"me/ladder": {"kind": "dataset", "private": False}}
+    for path in (tmp_path / "ladder").iterdir():
+        assert hub.files["me/ladder", path.name] == path.read_bytes()
+
+
+def test_a_dry_run_sends_nothing(trained: Path, tmp_path: Path) -> None:
+    done = run(str(trained), "me/lua-tiny", "dry_run=true", home=tmp_path)  # there is no hub at that address
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("would upload") and "model.safetensors" in done.stdout
+    assert "optimizer" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("RUN", "lua-tiny"), "'lua-tiny' is no name on the hub"),
+        (("RUN", "me/lua tiny!"), "is no name on the hub"),
+        (("/nowhere", "me/x"), "/nowhere is neither a run nor a folder"),
+        (("RUN",), "name a folder and a repository"),
+        (("RUN", "me/x", "dry_run=yes"), "dry_run is 'yes'; the choices are true, false"),
+        (("RUN", "me/x", "private=true"), "option is 'private'; the choices are scores, dry_run, public"),
+        (("RUN", "me/x"), "it wants a token that may write"),
+    ],
+)
+def test_a_mistake_is_one_sentence(arguments: tuple[str, ...], words: str, trained: Path, tmp_path: Path) -> None:
+    with serve_hub("another token") as hub:
+        given = [str(trained) if argument == "RUN" else argument for argument in arguments]
+        done = run(*given, hub=hub, home=tmp_path)
+    assert done.returncode == 1 and words in done.stderr, done.stderr
+    assert "Traceback" not in done.stderr and len(done.stderr.strip().splitlines()) == 1, done.stderr

@@ -1,0 +1,214 @@
+"""Sweeps as users run them: jobs at once, an error that ends its own run only, finished ones skipped, one table."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
+from omegaconf import OmegaConf
+
+import languages
+from policy import gpus, sweep
+from policy.run_data import Run
+from problems.problem import DataError
+from tests.conftest import ROOT, command
+
+KEYS = ("seed", "rollout.temperature")
+
+
+def run_sweep(cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=600, cwd=cwd)
+
+
+def table(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    words = [sys.executable, "-m", "policy.sweep", str(folder), *arguments]
+    return subprocess.run(words, capture_output=True, text=True, timeout=120, env=environment)
+
+
+def test_a_sweep_runs_its_jobs_at_once_and_a_second_call_skips_them(tmp_path: Path, few: str) -> None:
+    sizes = ("group=2", "prompts=1", "heldout.samples=1", "steps=1", "rollout.max_new_tokens=16", few)
+    words = ("-m", "runs=runs/one", "resume=auto", "seed=0,1", "loss.variant=grpo,ppo", *sizes)
+    done = run_sweep(tmp_path, *words, "hydra/launcher=gpus", "hydra.launcher.n_jobs=2")
+    assert done.returncode != 0 and "loss.variant is 'ppo'" in done.stderr, done.stderr
+    assert "Traceback" not in done.stderr, done.stderr
+    folders = sorted((tmp_path / "runs/one").glob("*/finished.json"))
+    assert len(folders) == 2, done.stdout + done.stderr
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs/one").glob("*/metrics.jsonl")}
+
+    again = run_sweep(tmp_path, *(word.replace("grpo,ppo", "grpo") for word in words))
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.count("finished already: runs/one/") == 2, again.stdout
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+    shown = table(tmp_path / "runs/one")
+    assert shown.returncode == 0, shown.stderr
+    assert "| run | seed | steps | before | after | best | minutes |" in shown.stdout
+    assert "| all | 2 |" in shown.stdout
+    assert (tmp_path / "runs/one/sweep.md").read_text() == shown.stdout
+
+
+def made(folder: Path, name: str, seed: int, temperature: float, scores: list[float], finished: bool = True) -> Path:
+    """A run's folder as train.py leaves it, as far as a table needs it."""
+    run = folder / name
+    run.mkdir(parents=True)
+    config = {
+        "seed": seed,
+        "run_dir": str(run),
+        "rollout": {"temperature": temperature},
+        "language": {"name": "lua", "prompt": f"x{name}"},
+    }
+    (run / "config.yaml").write_text(OmegaConf.to_yaml(config))
+    rows = [{"step": n, "heldout/pass@1": score, "seconds/step": 30.0} for n, score in enumerate(scores)]
+    (run / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    if finished:
+        (run / "finished.json").write_text("{}")
+    return run
+
+
+def test_a_sweep_in_one_table(tmp_path: Path) -> None:
+    for number, (seed, temperature, score) in enumerate([(0, 0.7, 0.5), (1, 0.7, 0.7), (0, 1.0, 0.4), (1, 1.0, 0.4)]):
+        made(tmp_path, f"r{number}", seed, temperature, [0.1, 0.8, score], finished=number != 3)
+    checkpoint = tmp_path / "r0/checkpoints/step_000002"
+    score = {"value": 0.25, "low": 0.1, "high": 0.4}
+    found = {"model": str(checkpoint), "dataset": "ladder", "language": "lua", "pass@1": score, "per_problem": []}
+    (tmp_path / "scores").mkdir()
+    (tmp_path / "scores/scores.json").write_text(json.dumps(found))
+    shown = table(tmp_path, str(tmp_path / "scores"))
+    assert shown.returncode == 0, shown.stderr
+    record = json.loads((tmp_path / "sweep.json").read_text())
+    assert record["keys"] == ["language.prompt", *KEYS] or record["keys"] == [*KEYS, "language.prompt"]
+    assert [row["after"] for row in record["runs"] if row["rollout.temperature"] == 0.7] == [0.5, 0.7]
+    assert record["runs"][0]["scores"] == {"ladder lua": score}
+    assert "25.0 [10.0, 40.0]" in shown.stdout and "2 (unfinished)" in shown.stdout
+    assert (record["runs"][0]["best"], record["runs"][0]["seconds"]) == (0.8, 90.0)
+
+
+def test_means_are_over_seeds() -> None:
+    keys = ["seed", "group"]
+    rows = [
+        {"run": f"{seed}-{group}", "seed": seed, "group": group, "after": after, "finished": True, "seconds": 60.0,
+         "scores": {}}
+        for seed, group, after in [(0, 16, 0.5), (1, 16, 0.7), (0, 32, 0.9)]
+    ]  # fmt: skip
+    first, second = sweep.means(keys, rows)
+    assert (first["group"], first["runs"], first["mean"]) == (16, 2, pytest.approx(0.6))
+    assert first["deviation"] == pytest.approx(0.1414, abs=1e-4)
+    assert (second["group"], second["runs"], second["deviation"]) == (32, 1, None)
+
+
+def test_of_a_group_with_a_name_the_name_is_enough() -> None:
+    a = {"model": {"name": "tiny", "path": "a"}, "seed": 0, "run_dir": "x", "language_mix": None}
+    b = {"model": {"name": "big", "path": "b"}, "seed": 0, "run_dir": "y", "language_mix": None}
+    assert sweep.varying([a, b]) == ["model.name"]
+
+
+@pytest.mark.parametrize(
+    ("metrics", "words"),
+    [("", "no finished step"), ('{"step": 0}\n{"step": 1', None), ('{"st\n{"step": 1}\n', "metrics.jsonl, line 1")],
+)
+def test_a_folder_that_is_no_run_is_named(metrics: str, words: str | None, tmp_path: Path) -> None:
+    run = made(tmp_path, "r", 0, 0.7, [0.1])
+    (run / "metrics.jsonl").write_text(metrics)
+    if words is None:  # a kill cut the last row off
+        assert Run.read(run).last_step == 0
+        return
+    with pytest.raises(DataError, match=words):
+        Run.read(run)
+    shown = table(tmp_path)
+    assert shown.returncode == 1 and "Traceback" not in shown.stderr and words in shown.stderr
+
+
+def test_an_empty_folder_is_one_sentence(tmp_path: Path) -> None:
+    shown = table(tmp_path)
+    assert shown.returncode == 1 and shown.stderr == f"error: {tmp_path} holds no folder of a run\n"
+
+
+def launcher(*overrides: str) -> dict[str, object]:
+    """Hydra's launcher as a sweep would start it, resolved."""
+    languages.register()
+    Plugins.instance()
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        config = compose("train", list(overrides), return_hydra_config=True)
+    HydraConfig.instance().set_config(config)
+    try:
+        resolved = OmegaConf.to_container(config.hydra.launcher, resolve=True)
+    finally:
+        HydraConfig.instance().cfg = None
+    assert isinstance(resolved, dict)
+    return {str(key): value for key, value in resolved.items()}
+
+
+def test_slurm_gets_the_gpus_of_a_job() -> None:
+    """SLURM itself is not here: the config is what can be checked."""
+    found = launcher("hydra/launcher=slurm", "gpus=4", "hydra.launcher.partition=gpu", "hydra.sweep.dir=x")
+    assert str(found["_target_"]).endswith("SlurmLauncher")
+    assert (found["gpus_per_node"], found["partition"], found["tasks_per_node"]) == (4, "gpu", 1)
+    assert found["submitit_folder"] == "x/slurm/%j"
+
+
+@pytest.fixture
+def four_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine whose driver tells of four GPUs, the third of which somebody uses."""
+    script = tmp_path / "nvidia-smi"
+    lines = [f"{n}, GPU-{n}{n}{n}{n}-test, {40000 if n == 2 else 4}, 81559" for n in range(4)]
+    script.write_text("#!/bin/sh\ncat <<'END'\n" + "\n".join(lines) + "\nEND\n")
+    script.chmod(script.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(gpus, "POLL_S", 0.02)
+
+
+def test_one_job_a_free_gpu(four_gpus: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert launcher("hydra/launcher=gpus")["n_jobs"] == 3
+    assert launcher("hydra/launcher=gpus", "gpus=2")["n_jobs"] == 1
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,3")
+    assert launcher("hydra/launcher=gpus")["n_jobs"] == 1
+
+
+def test_without_gpus_one_job_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert launcher("hydra/launcher=gpus")["n_jobs"] == 1
+    with gpus.hold(1):
+        pass
+
+
+def test_jobs_hold_gpus_of_their_own(four_gpus: None) -> None:
+    seen: list[str] = []
+    with gpus.hold(2):
+        assert os.environ["CUDA_VISIBLE_DEVICES"] == "GPU-0000-test,GPU-1111-test"
+    assert "CUDA_VISIBLE_DEVICES" not in os.environ
+    script = (
+        "import os; from policy import gpus\n"
+        "with gpus.hold(1): print(os.environ['CUDA_VISIBLE_DEVICES'], flush=True); input()"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    words = [sys.executable, "-c", script]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": environment}
+    with subprocess.Popen(words, **pipes) as first, subprocess.Popen(words, **pipes) as second:  # type: ignore[call-overload]
+        seen = [process.stdout.readline().strip() for process in (first, second)]
+        taken = threading.Event()
+
+        def wait() -> None:
+            with gpus.hold(2):
+                taken.set()
+
+        thread = threading.Thread(target=wait)
+        thread.start()
+        assert not taken.wait(0.3), "one GPU is left, and two were wanted"
+        for process in (first, second):
+            process.communicate("\n", timeout=30)
+        assert taken.wait(30)
+        thread.join()
+    assert len(set(seen)) == 2 and set(seen) <= {"GPU-0000-test", "GPU-1111-test", "GPU-3333-test"}
