@@ -15,13 +15,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 
 ROOT = Path(__file__).parent.parent
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00")  # told apart by the colour-blind
+sys.path.insert(0, str(ROOT))
+from policy import figures  # noqa: E402
 
 
 def train(seed: str, folder: Path) -> list[dict[str, Any]]:
@@ -40,16 +38,20 @@ def seconds(rows: list[dict[str, Any]]) -> float:
 
 
 def draw(runs: dict[str, list[dict[str, Any]]], path: Path) -> None:
-    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
-    for (seed, rows), colour in zip(runs.items(), COLOURS, strict=False):
-        rewards = [row["reward"] for row in rows if row.get("reward") is not None]
-        axes.plot(range(1, len(rewards) + 1), rewards, color=colour, linewidth=0.6, alpha=0.5)
-        axes.plot(*zip(*heldout(rows), strict=True), "o-", color=colour, label=f"seed {seed}")
-    axes.set(xlabel="step", ylabel="share of programs that pass", ylim=(-0.02, 1.02))
-    axes.set_title("Tiny policy, Lua: held-out pass@1 (dots) and reward of each batch (thin)", fontsize=10)
-    axes.grid(alpha=0.3)
-    axes.legend(loc="lower right")
-    figure.savefig(path, dpi=150)
+    with figures.style():
+        figure = Figure(figsize=(7, 4), layout="constrained")
+        axes = figure.subplots()
+        looks = zip(figures.COLOURS, figures.LINES, figures.MARKERS, strict=True)
+        for (seed, rows), (colour, line, marker) in zip(runs.items(), looks, strict=False):
+            rewards = [row["reward"] for row in rows if row.get("reward") is not None]
+            axes.plot(range(1, len(rewards) + 1), rewards, color=colour, linewidth=0.6, alpha=0.5)
+            axes.plot(
+                *zip(*heldout(rows), strict=True), color=colour, linestyle=line, marker=marker, label=f"seed {seed}"
+            )
+        axes.set(xlabel="step", ylabel="share of programs that pass", ylim=(-0.02, 1.02))
+        axes.set_title("Tiny policy, Lua: held-out pass@1 (marks) and reward of each batch (thin)")
+        axes.legend(loc="lower right")
+    path.write_bytes(figures.png(figure))
 
 
 def main() -> None:

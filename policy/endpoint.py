@@ -62,7 +62,7 @@ class Endpoint:
             if config[key] < least:
                 raise ConfigError(f"{self.group}.{key} is {config[key]}; it must be at least {least:g}")
         self.key_env = str(config.key_env)
-        self.extra: Any = OmegaConf.to_container(config.request, resolve=True)
+        self.extra: Any = OmegaConf.to_container(config.request, resolve=True) if config.request else {}
         self.timeout_s = float(config.timeout_s)
         self.retries = int(config.retries)
         self.slots = asyncio.Semaphore(config.concurrency)

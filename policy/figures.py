@@ -53,6 +53,7 @@ def style() -> AbstractContextManager[None]:
             "axes.grid": True,
             "grid.alpha": 0.3,
             "legend.frameon": False,
+            "legend.handlelength": 3,  # dashes show
             "lines.linewidth": 1.6,
             "hatch.linewidth": 0.5,
         }

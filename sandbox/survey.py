@@ -97,10 +97,10 @@ def machine() -> str:
 
 def write(page: Path, lines: dict[str, str]) -> None:
     """Writes the page, beside it first."""
-    built = [about for folder, about in rootfs.cached() if about["language"] in lines and "new_mb" in about]
-    alone, together = (sum(about[key] for about in built) / 1000 for key in ("size_mb", "new_mb"))
-    disk = f"{len(built)} roots of {alone:.1f} GB take {together:.1f} GB"
-    text = HEAD.format(machine=machine(), disk=disk) + "".join(f"{lines[name]}\n" for name in sorted(lines))
+    sizes = disk.read()
+    alone, together = sum(size.whole for size in sizes.values()) / 1e3, sum(size.own for size in sizes.values()) / 1e3
+    disk_used = f"{len(sizes) - 1} roots of {alone:.1f} GB take {together:.1f} GB"
+    text = HEAD.format(machine=machine(), disk=disk_used) + "".join(f"{lines[name]}\n" for name in sorted(lines))
     part = page.with_suffix(".part")
     part.write_text(text, encoding="utf-8")
     part.replace(page)
@@ -157,6 +157,7 @@ def main(arguments: list[str]) -> int:
         roots = {name: root.path for name, root in rootfs.build(names).items() if isinstance(root, rootfs.Rootfs)}
         if len(roots) == len(names):
             disk.write(disk.measure(roots))
+            write(PAGE, rows(PAGE))
         return 0 if right else 1
     except (languages.LanguageError, rootfs.RootfsError) as error:
         print(error, file=sys.stderr)

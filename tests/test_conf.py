@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
@@ -113,3 +114,10 @@ def test_cfg_job_shows_the_whole_config() -> None:
     done = command("train.py", "--cfg", "job", "language=python")
     assert done.returncode == 0, done.stderr
     assert OmegaConf.create(done.stdout).language.name == "python"
+
+
+@pytest.mark.parametrize("request_", ["{seed: null}", "{chat_template_kwargs: {enable_thinking: false}}"])
+def test_a_request_may_hold_any_key(request_: str) -> None:
+    """As docs/reformulation.md says it; a mapping of the config would take only the keys that it has."""
+    config = composed(f"model.request={request_}", name="reformulate")
+    assert config.model.request == yaml.safe_load(request_)

@@ -116,3 +116,9 @@ def test_a_mistake_is_one_sentence(arguments: tuple[str, ...], words: str, train
         done = run(*given, hub=hub, home=tmp_path)
     assert done.returncode == 1 and words in done.stderr, done.stderr
     assert "Traceback" not in done.stderr and len(done.stderr.strip().splitlines()) == 1, done.stderr
+
+
+def test_a_hub_that_is_down_is_one_sentence(trained: Path, tmp_path: Path) -> None:
+    done = run(str(trained), "me/lua-tiny", home=tmp_path)
+    assert done.returncode == 1 and "http://127.0.0.1:9 did not take me/lua-tiny" in done.stderr, done.stderr
+    assert "Traceback" not in done.stderr

@@ -12,17 +12,17 @@ static int nice_of(int pid) {
     return getpriority(PRIO_PROCESS, pid);
 }
 int main(void) {
-    int mine = nice_of(0), theirs = nice_of(1);
-    struct sched_param high = {50}, zero = {0};
-    struct wish wish = {.size = sizeof wish, .nice = 19};
+    int mine = nice_of(0), theirs = nice_of(1), policy = sched_getscheduler(0), above = sched_getscheduler(1);
+    struct sched_param high = {50};
+    struct wish wish = {.size = sizeof wish, .policy = SCHED_RR, .priority = 50};
     HOLDS(syscall(SYS_setpriority, PRIO_PROCESS, 0, 19) == 0); /* without a jail these succeed, and change it */
     HOLDS(syscall(SYS_setpriority, PRIO_PROCESS, 1, 19) == 0);
-    HOLDS(syscall(SYS_sched_setscheduler, 1, SCHED_IDLE, &zero) == 0);
+    HOLDS(syscall(SYS_sched_setscheduler, 1, SCHED_RR, &high) == 0);
     HOLDS(syscall(SYS_sched_setscheduler, 0, SCHED_FIFO, &high) == 0);
-    HOLDS(syscall(SYS_sched_setscheduler, 0, SCHED_IDLE, &zero) == 0);
+    HOLDS(syscall(SYS_sched_setparam, 0, &high) == 0);
     HOLDS(syscall(SYS_sched_setattr, 0, &wish, 0) == 0);
     HOLDS(syscall(SYS_sched_setattr, 1, &wish, 0) == 0);
     HOLDS(nice_of(0) == mine && nice_of(1) == theirs);
-    HOLDS(sched_getscheduler(0) == SCHED_OTHER && sched_getscheduler(1) == SCHED_OTHER);
+    HOLDS(sched_getscheduler(0) == policy && sched_getscheduler(1) == above);
     return done();
 }
