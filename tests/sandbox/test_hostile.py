@@ -24,11 +24,10 @@ from pathlib import Path
 import pytest
 
 import languages
-from sandbox.cgroup import PREFIX
 from sandbox.jail import Toolchain
 from sandbox.job import Job, Limits, Status, Test, Verdict
 from sandbox.pool import Pool, toolchain
-from tests.sandbox.test_pool import eventually, name_of
+from tests.sandbox.test_pool import cgroups, eventually, name_of
 
 FOLDER = Path(__file__).parent / "attacks"
 LANGUAGES = {".c": "c", ".lua": "lua", ".sh": "sh", ".py": "python"}
@@ -142,7 +141,7 @@ def traces(pool: Pool) -> Traces:
             for line in Path("/proc/mounts").read_text().splitlines()
             if " /sys/driver " in line or " /sys/root " in line
         ],
-        sorted(str(p) for p in Path("/sys/fs/cgroup").rglob(f"{PREFIX}{os.getpid()}-*")),
+        [str(path) for path in cgroups()],
         [
             line
             for kind in ("shm", "sem", "msg")
@@ -172,7 +171,7 @@ def unchanged(pool: Pool, before: Traces) -> bool:
 
 def files_in_memory(pool: Pool) -> int:
     """Bytes on all tmpfs and in all shared memory of the worker's programs."""
-    for group in Path("/sys/fs/cgroup").rglob(f"{PREFIX}{os.getpid()}-*"):
+    for group in cgroups():
         if pool._workers[0].cgroup and group.name.endswith(pool._workers[0].cgroup):
             stat = (group / "memory.stat").read_text()
             found = re.search(r"^(?:total_)?shmem (\d+)", stat, re.M)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.cgroup import Cgroup
+from sandbox.cgroup import Cgroup, PREFIX
 from sandbox.jail import Toolchain
 from sandbox.job import Checker, Compare, Job, JobError, Limits, SandboxError, Status, Test
 from sandbox.pool import Pool
@@ -274,8 +274,11 @@ def test_a_cgroup_left_by_a_dead_pool_is_removed_by_the_next(shell: Toolchain) -
     assert not left.path.exists()
 
 
-def cgroups() -> set[str]:
-    return {str(p) for p in Path("/sys/fs/cgroup").rglob(f"agnostics-{os.getpid()}-*")}
+def cgroups(pid: int | None = None) -> list[Path]:
+    """Those of a process's pools. Cgroups of others may vanish meanwhile, which os.walk takes in its stride."""
+    found = os.walk("/sys/fs/cgroup")
+    name = f"{PREFIX}{pid or os.getpid()}-"
+    return sorted(Path(folder, sub) for folder, subs, _ in found for sub in subs if sub.startswith(name))
 
 
 MAIN = """
@@ -305,7 +308,7 @@ def test_an_interrupted_or_killed_parent_leaves_no_process(shell: Toolchain, how
     main.send_signal(how)
     main.wait(10)
     assert eventually(lambda: not any(Path(f"/proc/{p}").exists() for p in family))
-    assert eventually(lambda: not list(Path("/sys/fs/cgroup").rglob(f"agnostics-{main.pid}-*")))
+    assert eventually(lambda: not cgroups(main.pid))
 
 
 def test_a_worker_imports_little(pool: Pool) -> None:

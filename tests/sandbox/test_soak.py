@@ -14,12 +14,11 @@ from pathlib import Path
 import pytest
 
 import languages
-from sandbox.cgroup import PREFIX
 from sandbox.jail import Toolchain
 from sandbox.job import Job, Status, Verdict
 from sandbox.pool import Pool, toolchain
 from tests.sandbox import mixed
-from tests.sandbox.test_pool import eventually, name_of
+from tests.sandbox.test_pool import cgroups, eventually, name_of
 
 
 class Killer:
@@ -51,16 +50,12 @@ def children(pid: int) -> list[int]:
     return []
 
 
-def cgroups() -> set[Path]:
-    return set(Path("/sys/fs/cgroup").rglob(f"{PREFIX}{os.getpid()}-*"))
-
-
 def soak(chains: list[Toolchain], count: int, every: int) -> None:
     """Kills once every so many verdicts, so that a fast machine and a slow one see as many kills."""
     expected = mixed.jobs([chain.language for chain in chains], count)
     jobs = [job for job, _ in expected]
     descriptors = len(os.listdir("/proc/self/fd"))
-    before = cgroups()  # other tests' pools may be open
+    before = set(cgroups())  # other tests' pools may be open
     with Pool(chains) as pool:
         killer = Killer(pool)
         by_index: dict[int, Verdict] = {}
@@ -79,9 +74,9 @@ def soak(chains: list[Toolchain], count: int, every: int) -> None:
     assert len(struck) <= 1 + count // 2000, struck[:5]
     assert sum(killer.killed.values()) >= 3 and len(killer.killed) >= 2
     assert eventually(lambda: not [pid for pid in family if name_of(pid) in ("nsjail", "driver")])
-    assert eventually(lambda: not cgroups() - before), {
+    assert eventually(lambda: not set(cgroups()) - before), {
         str(group): [(pid, name_of(int(pid))) for pid in (group / "cgroup.procs").read_text().split()]
-        for group in cgroups() - before
+        for group in set(cgroups()) - before
     }
     assert len(os.listdir("/proc/self/fd")) == descriptors
 
