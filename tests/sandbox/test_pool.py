@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.cgroup import Cgroup, PREFIX
+from sandbox.cgroup import PREFIX, Cgroup
 from sandbox.jail import Toolchain
 from sandbox.job import Checker, Compare, Job, JobError, Limits, SandboxError, Status, Test
 from sandbox.pool import Pool
