@@ -127,7 +127,8 @@ def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
 
         ahead: tuple[list[Rollout], Phases] | None = None  # the next batch, where it was sampled during this update
         if resumed and (resumed / checkpoint.BATCH).exists():
-            ahead = batch.read(resumed / checkpoint.BATCH, problems), Phases()
+            kept = batch.read(resumed / checkpoint.BATCH, problems)
+            ahead = kept, Phases(tokens=sum(len(r.completion.tokens) for r in kept), programs=len(kept))
         for step in range(first, steps):  # `step` updates are done
             started = time.perf_counter()
             watchdog.phase("sampling")
