@@ -4,17 +4,22 @@
     python train.py language=ocaml model=qwen3_4b dataset=ladder experiment=paper
     python train.py -m language=lua,python seed=1,2        a sweep, see policy/sweep.py
     python train.py language_mix=[lua,python]              several languages at once
+    python train.py experiment=rejection_sampling          the paper's baselines; the other is distillation
 
 Per step: sample a group of completions for each of a few problems; run every program in a jail as soon as it is
 complete; reward what passed; subtract the group's mean; update; now and then measure pass@1 on held-out problems.
+The baselines (`method=`) are the same loop with another batch: verified answers, collected before the first step.
 """
 
 from __future__ import annotations
 
+import json
+import math
 import signal
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any, cast
@@ -24,7 +29,8 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 import languages
-from policy import batch, checkpoint, choice, reward, run_folder, speed, sweep
+from policy import batch, checkpoint, choice, cost, run_folder, speed, supervised, sweep
+from policy.cost import Cost
 from policy.errors import ERRORS, UpdateError
 from policy.heldout import by_language, evaluate, pass_at_1, verdict_shares
 from policy.journal import Journal, learning_curve
@@ -33,12 +39,15 @@ from policy.model import Policy
 from policy.model import folder as weights
 from policy.progress import RunProgress
 from policy.ranks import Ranks, launch
+from policy.reward import Reward
 from policy.rollout import Phases, Rollout, derive_seed, roll_out
 from policy.run_folder import RunError
 from policy.sampler import Sampling, TransformersSampler, open_sampler
+from policy.supervised import Lessons
 from policy.update import SCHEDULES, learning_rate, update
 from policy.watchdog import Watchdog
 from problems import load
+from problems.curriculum import Curriculum
 from sandbox.pool import EXECUTORS, open_pool
 
 
@@ -46,12 +55,15 @@ def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
     """One run, in `folder`; continues from its last checkpoint if it has one. Returns the last held-out pass@1."""
     mix = languages.of_run(config)
     problems, heldout = load.load(config.dataset, "train"), load.load(config.dataset, "heldout")
-    steps = config.steps or load.steps_per_epoch(problems, config.prompts)
-    rewards = reward.check(config.reward)
+    rewards = Reward.from_config(config.reward)
+    choice.check("method", config.method, supervised.METHODS)
     choice.check("overlong", config.overlong, ("keep", "mask"))
     choice.check("optimizer.schedule", config.optimizer.schedule, SCHEDULES)
     choice.check("sandbox.executor", config.sandbox.executor, EXECUTORS)
-    loss_config = LossConfig(**config.loss)
+    taught = config.method != "grpo"  # supervised, on answers that are collected once
+    if taught:
+        supervised.check(config, mix)
+    loss_config = supervised.LOSS if taught else LossConfig(**config.loss)
     lengths = {key: config.rollout[key] for key in ("max_new_tokens", "max_prompt_tokens")}
     sampling = Sampling(config.rollout.temperature, top_p=config.rollout.top_p, **lengths)
     quiet = Sampling(config.heldout.temperature, **lengths)
@@ -71,12 +83,23 @@ def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
     optimizer = adamw(policy, config.optimizer)
     first = checkpoint.restore(resumed, policy, optimizer) if resumed else 0
     journal = Journal(folder, config, writes=ranks.first)
-    journal.rewind(first)
+    journal.rewind(first if resumed else -1)
     score = journal.last("heldout/pass@1")
+    spent = Cost.of_row((journal.rows() or [{}])[-1])
+    lessons: Lessons | None = None
+    scored, max_gap = sampling, config.rollout.max_sampler_gap
+    if taught:
+        lessons = supervised.prepare(config, folder, policy, sampler, problems, mix, sandbox, ranks, bool(resumed))
+        scored, max_gap = replace(sampling, temperature=1.0), math.inf  # nothing is sampled that could differ
+        spent = spent if resumed else replace(lessons.cost)
+    steps = config.steps or (lessons.steps if lessons else load.steps_per_epoch(problems, config.prompts))
+    measured = checkpoint.progress(resumed)[1] if resumed else None
+    curriculum = Curriculum(config.curriculum, problems, steps, measured)
     skipped = 0  # updates, one after the other
 
     def save(step: int, ahead: Sequence[Rollout] = ()) -> None:
-        checkpoint.save(folder / "checkpoints", step, policy, optimizer, score, config.checkpoint.keep, ranks, ahead)
+        where, keep = folder / "checkpoints", config.checkpoint.keep
+        checkpoint.save(where, step, policy, optimizer, score, keep, ranks, ahead, curriculum.state)
         if ranks.first:
             learning_curve(journal.rows(), folder / "learning_curve.png", folder.name)
 
@@ -96,22 +119,25 @@ def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
 
     def sample(step: int) -> tuple[list[Rollout], Phases]:
         """The batch of `step`, with rewards. Groups without signal are replaced, in up to `resample` more rounds."""
-        asked = load.batch(problems, step, config.prompts, config.seed)
+        if lessons:
+            return lessons.batch(step), Phases()
+        asked = curriculum.batch(step, config.prompts, config.seed)
         rollouts: list[Rollout] = []
         phases = Phases()
         for attempt in range(1 + config.resample):
             seed = derive_seed(config.seed, "train", step, *([attempt] if attempt else []))
             spoken = load.spoken(mix, step, len(asked))
             drawn, took = roll_out(
-                policy, sampler, pool, asked, spoken, config.group, sampling, seed, config.extract, ranks
-            )
+                policy, sampler, pool, asked, spoken, config.group, sampling, seed, config.extract, ranks,
+                all_tests=rewards.all_tests,
+            )  # fmt: skip
             assign_rewards(drawn, rewards, config)
             phases += took
             rollouts = keep_informative(rollouts, drawn, config.prompts, config.group)
             flat = flat_groups(rollouts, config.group)
             if not flat or (ranks.any(interruption.asked) and not config.samplers):
                 break
-            asked = load.batch(problems, step, flat, derive_seed(config.seed, "resample", step, attempt))
+            asked = curriculum.batch(step, flat, derive_seed(config.seed, "resample", step, attempt))
         assign_rewards(rollouts, rewards, config)
         return rollouts, phases
 
@@ -122,13 +148,16 @@ def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
         Interruption(patient=ranks.world > 1) as interruption,
     ):
         progress.say(f"{f'resuming after step {first}' if resumed else 'training'} in {folder}")
+        if lessons:
+            progress.say(str(lessons))
         if score is None:
-            journal.log({"step": 0, **measure(0)})
+            journal.log({"step": 0, **spent.row(), **measure(0)})
 
         ahead: tuple[list[Rollout], Phases] | None = None  # the next batch, where it was sampled during this update
         if resumed and (resumed / checkpoint.BATCH).exists():
             kept = batch.read(resumed / checkpoint.BATCH, problems)
-            ahead = kept, Phases(tokens=sum(len(r.completion.tokens) for r in kept), programs=len(kept))
+            tokens, passed = sum(len(r.completion.tokens) for r in kept), sum(r.verdict.passed for r in kept)
+            ahead = kept, Phases(tokens=tokens, programs=len(kept), passed=passed)
         for step in range(first, steps):  # `step` updates are done
             started = time.perf_counter()
             watchdog.phase("sampling")
@@ -137,6 +166,7 @@ def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
                 # What was sampled is sampled again on resume, or kept where older weights have sampled it.
                 save(step, rollouts if config.samplers else ())
                 raise RunError(interruption.farewell(step, folder))
+            curriculum.observe((r.problem.id, r.verdict.passed) for r in rollouts if r.reward is not None)
 
             watchdog.phase("update")
             rate = learning_rate(config.optimizer, step, steps)
@@ -151,10 +181,10 @@ def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
                     optimizer,
                     rollouts,
                     loss_config,
-                    sampling,
+                    scored,
                     config.optimizer,
-                    config.epochs_per_batch,
-                    config.rollout.max_sampler_gap,
+                    1 if taught else config.epochs_per_batch,
+                    max_gap,
                     ranks,
                 )
             updated = time.perf_counter()
@@ -177,10 +207,11 @@ def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
                     f"are in {folder}; try a lower optimizer.learning_rate or model.compute_dtype=float32"
                 )
             done = step + 1
+            spent.add(phases.programs, phases.tokens, phases.passed, figures["trained_tokens"])
             row = {
                 "step": done,
-                **summary(rollouts, config.group),
-                **figures,
+                **(lessons.summary(step, figures) if lessons else summary(rollouts, config.group) | figures),
+                **spent.row(),
                 "learning_rate": rate,
                 "seconds/sample": phases.sample,
                 "seconds/wait": phases.wait,
@@ -194,7 +225,8 @@ def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
                 **speed.utilisation(policy, figures["passed_tokens"], updated - update_started, ranks),
                 "memory_gib": speed.peak_memory_gib(),
             }
-            journal.rollouts(f"step_{done:06d}", rollouts)
+            if not taught:
+                journal.rollouts(f"step_{done:06d}", rollouts)
             if done == steps or due(done, config.heldout.every):
                 row |= measure(done)
             journal.log(row)
@@ -202,6 +234,8 @@ def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
             if saves(done):
                 watchdog.phase("checkpoint")
                 save(done)
+        if ranks.first:
+            run_folder.write(folder / "summary.json", json.dumps(cost.summary(journal.rows(), config.method), indent=2))
         progress.say(f"done: {folder}/checkpoints/step_{steps:06d} is a model that from_pretrained loads")
         if ranks.first:
             run_folder.finish(folder, steps, score)
@@ -213,10 +247,12 @@ def due(step: int, every: int) -> bool:
     return bool(every) and step % every == 0
 
 
-def assign_rewards(rollouts: Sequence[Rollout], rewards: dict[str, float], config: DictConfig) -> None:
+def assign_rewards(rollouts: Sequence[Rollout], rewards: Reward, config: DictConfig) -> None:
     """Fills in each rollout's reward and advantage. Infrastructure errors get neither, and count in no mean."""
-    for rollout in rollouts:
-        rollout.reward = reward.of(rollout.verdict, rewards)
+    for group in groups_of(rollouts, config.group):
+        verdicts = [rollout.verdict for rollout in group]
+        for rollout, earned in zip(group, rewards.of_group(verdicts, len(group[0].problem.tests)), strict=True):
+            rollout.reward = earned
     values = torch.tensor([rollout.reward or 0.0 for rollout in rollouts])  # [prompts * group]
     valid = torch.tensor([rollout.reward is not None for rollout in rollouts])  # [prompts * group]
     shape = (-1, config.group)

@@ -2,8 +2,9 @@
 
 A checkpoint is written into a hidden folder beside its place and renamed, so whatever kills the run, the folders that
 are there are whole. Nothing is pickled: tensors are safetensors, the rest is JSON. Sampling seeds, data order and
-learning rate are pure functions of (seed, step), so weights, moments and the step number are all of a run's state. Only
-a run that samples one step ahead has more, the batch it is about to train on: it is older than the weights.
+learning rate are pure functions of (seed, step), so weights, moments, the step number and what a curriculum has
+measured are all of a run's state. Only a run that samples one step ahead has more, the batch it is about to train on:
+it is older than the weights.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -39,6 +41,7 @@ def save(
     keep: int,
     ranks: Ranks = ALONE,
     ahead: Sequence[Rollout] = (),
+    curriculum: Mapping[str, Any] | None = None,
 ) -> Path:
     """Writes `folder/step_<step>`, then removes old ones but the `keep` newest and the best by `score`.
 
@@ -63,7 +66,7 @@ def save(
         save_file(moments, part / MOMENTS)
         if ahead:
             batch.write(part / BATCH, ahead)
-        (part / STATE).write_text(json.dumps({"step": step, "score": score}))
+        (part / STATE).write_text(json.dumps({"step": step, "score": score, "curriculum": dict(curriculum or {})}))
         for path in part.iterdir():  # on the disk before the rename makes them the truth
             with open(path, "rb") as file:
                 os.fsync(file.fileno())
@@ -100,12 +103,10 @@ def restore(path: Path, policy: Policy, optimizer: torch.optim.Optimizer) -> int
     The weights are the caller's: `Policy.load` reads them from `path`. Raises CheckpointError for a damaged checkpoint.
     """
     try:
-        step = int(json.loads((path / STATE).read_text())["step"])
         moments = load_file(path / MOMENTS)
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
-        raise CheckpointError(
-            f"cannot read checkpoint {path} ({error}); remove it to resume from the one before"
-        ) from None
+    except (OSError, ValueError, SafetensorError) as error:
+        raise _damaged(path, error) from None
+    step, _ = progress(path)
     parameters = dict(policy.model.named_parameters())
     for name, value in moments.items():
         parameter, _, key = name.rpartition("/")
@@ -115,3 +116,16 @@ def restore(path: Path, policy: Policy, optimizer: torch.optim.Optimizer) -> int
             value = distribute_tensor(value, p.device_mesh, p.placements) if isinstance(p, DTensor) else value
         optimizer.state[p][key] = value
     return step
+
+
+def progress(path: Path) -> tuple[int, dict[str, Any]]:
+    """The step that `path` was saved at, and the curriculum's state. Raises CheckpointError."""
+    try:
+        state = json.loads((path / STATE).read_text())
+        return int(state["step"]), dict(state.get("curriculum", {}))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, error: Exception) -> CheckpointError:
+    return CheckpointError(f"cannot read checkpoint {path} ({error}); remove it to resume from the one before")

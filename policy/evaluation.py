@@ -40,7 +40,8 @@ def collect(
     sampling: Sampling,
     seed: int,
 ) -> None:
-    """Fills `samples` with `n` judged rows for each problem. `generator` may be None where no answer is missing.
+    """Fills `samples` with `n` judged rows for each problem. `generator` may be None where no answer is missing; with
+    `n` = 0 the rows that are there are judged, and none is drawn.
 
     Whatever ends it early (Ctrl-C included), the rows so far are on the disk.
     """
@@ -71,7 +72,7 @@ def collect(
         progress.show(samples)
 
     samples.start_clock()
-    with Shown(len(prompts) * n) as progress:
+    with Shown(len(prompts) * n or len(samples.rows)) as progress:
         try:
             for row in list(samples.rows.values()):
                 if not judged(row):

@@ -52,7 +52,7 @@ class Journal:
         """Every object of metrics.jsonl, in order."""
         return [json.loads(line) for line in self.metrics.read_text().splitlines()] if self.metrics.exists() else []
 
-    def last(self, key: str) -> float | None:
+    def last(self, key: str) -> Any:
         """The newest value of a metric, or None when it was never logged."""
         return next((row[key] for row in reversed(self.rows()) if row.get(key) is not None), None)
 
@@ -79,6 +79,8 @@ def write_rollouts(path: Path, rollouts: Sequence[Rollout]) -> None:
             "message": r.verdict.message,
             "tests_passed": sum(test.status is Status.PASSED for test in r.verdict.tests),
             "tests": len(r.problem.tests),
+            "examples_passed": sum(test.status is Status.PASSED for test in r.verdict.tests[: r.problem.examples]),
+            "examples": min(r.problem.examples, len(r.problem.tests)),
             "reward": r.reward,
             "advantage": r.advantage,
             "prompt_tokens": len(r.prompt_tokens),

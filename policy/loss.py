@@ -9,6 +9,8 @@ Names and formulas follow TRL's GRPOTrainer, against which `tests/policy/test_lo
     dr_grpo   token      the same                               sum / (sequences * max_new_tokens)
     gspo      sequence   the same                               as grpo (TRL: importance_sampling_level="sequence")
     cispo     token      -stop_grad(min(ratio, clip_high))*A*logp   mean over the batch's tokens
+    nll       none       -A*logp                                    mean over the batch's tokens; with A = 1 the loss of
+                                                                    supervised fine-tuning
 
 "The batch" is one optimizer step's whole batch, over all micro-batches and ranks, never the micro-batch: so how a batch
 is cut up changes nothing but rounding. (TRL normalises bnpo by micro-batch; with one micro-batch the two are equal.)
@@ -23,7 +25,7 @@ from torch import Tensor
 
 from policy import choice
 
-VARIANTS = ("grpo", "dr_grpo", "dapo", "bnpo", "gspo", "cispo")
+VARIANTS = ("grpo", "dr_grpo", "dapo", "bnpo", "gspo", "cispo", "nll")
 ADVANTAGES = ("group", "batch", "none")
 CORRECTIONS = ("none", "token_truncate", "token_mask", "sequence_truncate", "sequence_mask")
 STD_EPS = 1e-4  # TRL's; keeps a group of nearly equal rewards from exploding
@@ -114,6 +116,8 @@ def policy_loss(
 
     if config.variant == "cispo":
         loss = -ratio.clamp(max=config.clip_high).detach() * advantage * logp  # [rows, tokens]
+    elif config.variant == "nll":
+        loss = -advantage * logp  # [rows, tokens]
     else:
         clipped = ratio.clamp(1 - config.clip_low, 1 + config.clip_high)  # [rows, tokens] or [rows, 1]
         loss = -torch.minimum(ratio * advantage, clipped * advantage)  # [rows, tokens] or [rows, 1]

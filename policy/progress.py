@@ -59,10 +59,11 @@ class RunProgress:
 
     def step(self, row: dict[str, Any]) -> None:
         """Shows the metrics of a finished step."""
-        figures = (
-            f"reward {row['reward']:.2f}  pass@1 {self.heldout:.2f}  "
-            f"{row['tokens/s']:.0f} tokens/s  {row['programs/s']:.0f} programs/s"
-        )
+        if "reward" in row:
+            speed = f"{row['tokens/s']:.0f} tokens/s  {row['programs/s']:.0f} programs/s"
+            figures = f"reward {row['reward'] or 0.0:.2f}  pass@1 {self.heldout:.2f}  {speed}"
+        else:  # supervised
+            figures = f"loss {row['loss']:.3f}  pass@1 {self.heldout:.2f}  {row['trained_tokens']:.0f} tokens"
         if self.bar is not None and self.task is not None:
             self.bar.update(self.task, completed=row["step"], figures=figures)
         else:

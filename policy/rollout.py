@@ -46,6 +46,7 @@ class Phases:
     wait: float = 0.0
     tokens: int = 0  # sampled
     programs: int = 0
+    passed: int = 0  # of them
 
     def __add__(self, other: Phases) -> Phases:
         return Phases(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
@@ -67,11 +68,12 @@ def roll_out(
     seed: int,
     rule: str = "default",
     ranks: Ranks = ALONE,
+    all_tests: bool = False,
 ) -> tuple[list[Rollout], Phases]:
     """`n` rollouts of each problem, those of one problem together, in the problems' order.
 
     `spoken` is the language of all problems, or of each. Each rank samples and verifies its share; all get all. `rule`
-    names the rule of `problems.answer` that finds the program.
+    names the rule of `problems.answer` that finds the program; `all_tests` runs them all, also after one failed.
     """
     tongues = [spoken] * len(problems) if isinstance(spoken, Language) else spoken
     prompts = [policy.chat(problem, language) for problem, language in zip(problems, tongues, strict=True)]
@@ -91,7 +93,8 @@ def roll_out(
         index = mine[place]
         problem, language = problems[index // n], tongues[index // n]
         program = extract(completion.text, language)
-        job = Job(f"{problem.id}/{index % n}", language.name, program, problem.tests, problem.compare)
+        name = f"{problem.id}/{index % n}"
+        job = Job(name, language.name, program, problem.tests, problem.compare, all_tests=all_tests)
         pending[index] = completion, program, pool.submit(job)
 
     started = time.perf_counter()
@@ -116,5 +119,6 @@ def roll_out(
     phases = Phases(sampled - started, time.perf_counter() - sampled)
     rollouts = ranks.gather(rollouts)
     phases.programs = len(rollouts)
+    phases.passed = sum(rollout.verdict.passed for rollout in rollouts)
     phases.tokens = sum(len(rollout.completion.tokens) for rollout in rollouts)
     return rollouts, phases

