@@ -232,7 +232,7 @@ def table(found: dict[str, Any]) -> Table:
 
 def parse(words: Sequence[str]) -> tuple[Path, int, int | None]:
     """run=, programs=, workers=. Raises ConfigError."""
-    given = dict(word.split("=", 1) if "=" in word else (word, "") for word in words)
+    given = {key: value for key, _, value in (word.partition("=") for word in words)}
     if unknown := sorted(set(given) - {"run", "programs", "workers"}):
         raise ConfigError(f"unknown argument {unknown[0]!r}; write key=value with the keys run, programs, workers")
     if not given.get("run"):
