@@ -193,11 +193,17 @@ def test_jobs_hold_gpus_of_their_own(four_gpus: None) -> None:
         "import os; from policy import gpus\n"
         "with gpus.hold(1): print(os.environ['CUDA_VISIBLE_DEVICES'], flush=True); input()"
     )
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    words = [sys.executable, "-c", script]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": environment}
-    with subprocess.Popen(words, **pipes) as first, subprocess.Popen(words, **pipes) as second:  # type: ignore[call-overload]
-        seen = [process.stdout.readline().strip() for process in (first, second)]
+
+    def started() -> subprocess.Popen[str]:
+        words = [sys.executable, "-c", script]
+        return subprocess.Popen(
+            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
+        )
+
+    with started() as first, started() as second:
+        for process in (first, second):
+            assert process.stdout is not None
+            seen.append(process.stdout.readline().strip())
         taken = threading.Event()
 
         def wait() -> None:
