@@ -19,11 +19,11 @@ import json
 import random
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import hydra
 import yaml
@@ -95,7 +95,7 @@ def _task(folder: Path) -> Task:
         plain["language"] = languages.to_config(languages.from_config(plain["language"]))
     except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
         raise DataError(f"{folder}/{run_folder.CONFIG} cannot be read ({' '.join(str(error).split())[:200]})") from None
-    return evaluate.open_task(OmegaConf.create(plain))
+    return evaluate.open_task(cast(DictConfig, OmegaConf.create(plain)))
 
 
 def _prompt(row: Row) -> str:
@@ -144,7 +144,7 @@ def key_of(row: Row, problem: Problem) -> str:
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:24]
 
 
-def run_again(rows: Sequence[Row], source: Source, kept: Kept, sandbox: DictConfig) -> list[Failure | None]:
+def run_again(rows: Sequence[Row], source: Source, kept: Kept, sandbox: Mapping[str, Any]) -> list[Failure | None]:
     """Each row's program in the jail once more; None where it passes this time. Raises DataError, SandboxError."""
     by_id = {problem.id: problem for problem in source.problems}
     for row in rows:
