@@ -19,11 +19,11 @@ import json
 import random
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import hydra
 import yaml
@@ -31,6 +31,7 @@ from omegaconf import DictConfig, OmegaConf
 
 import evaluate
 import languages
+from languages import Language
 from policy import choice, report, run_folder
 from policy.bug_labels import Labels, label, summary
 from policy.bug_themes import TITLES, Failure, Theme, themes
@@ -55,7 +56,7 @@ class Source:
 
     rows: list[Row]
     problems: list[Problem]
-    languages: list[languages.Language]
+    spoken: list[Language]  # the programs' languages
     out: Path  # the folder for what is found
 
     @classmethod
@@ -94,7 +95,7 @@ def _task(folder: Path) -> Task:
         plain["language"] = languages.to_config(languages.from_config(plain["language"]))
     except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
         raise DataError(f"{folder}/{run_folder.CONFIG} cannot be read ({' '.join(str(error).split())[:200]})") from None
-    return evaluate.open_task(OmegaConf.create(plain))
+    return evaluate.open_task(cast(DictConfig, OmegaConf.create(plain)))
 
 
 def _prompt(row: Row) -> str:
@@ -143,7 +144,7 @@ def key_of(row: Row, problem: Problem) -> str:
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:24]
 
 
-def run_again(rows: Sequence[Row], source: Source, kept: Kept, sandbox: DictConfig) -> list[Failure | None]:
+def run_again(rows: Sequence[Row], source: Source, kept: Kept, sandbox: Mapping[str, Any]) -> list[Failure | None]:
     """Each row's program in the jail once more; None where it passes this time. Raises DataError, SandboxError."""
     by_id = {problem.id: problem for problem in source.problems}
     for row in rows:
@@ -152,11 +153,11 @@ def run_again(rows: Sequence[Row], source: Source, kept: Kept, sandbox: DictConf
     keys = [key_of(row, by_id[row["problem"]]) for row in rows]
     fresh = {key: row for key, row in zip(keys, rows, strict=True) if key not in kept.rows}
     if fresh:
-        with open_pool(load.pool_languages(source.problems, *source.languages), **sandbox) as pool:
+        with open_pool(load.pool_languages(source.problems, *source.spoken), **sandbox) as pool:
             futures: dict[Future[Verdict], tuple[str, Row, str]] = {}
             for key, row in fresh.items():
                 problem = by_id[row["problem"]]
-                language = row.get("language") or source.languages[0].name
+                language = row.get("language") or source.spoken[0].name
                 job = Job(key, language, row["program"], problem.tests, problem.compare)
                 futures[pool.submit(job)] = key, row, language
             for future in as_completed(futures):
@@ -233,10 +234,10 @@ def run(config: DictConfig) -> dict[str, Any]:
     rules = [themes(failure) for failure in failures]
     model: Labels | None = None
     if config.get("model") is not None:
-        model = asyncio.run(label(failures, {spoken.name: spoken.title for spoken in source.languages}, out, config))
+        model = asyncio.run(label(failures, {language.name: language.title for language in source.spoken}, out, config))
     found = {
         "folder": str(folder),
-        "languages": [language.name for language in source.languages],
+        "languages": [language.name for language in source.spoken],
         "model": None if model is None else str(config.model.name),
         "programs": len(failures),
         "problems": len({failure.problem for failure in failures}),

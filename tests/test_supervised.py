@@ -119,7 +119,7 @@ def test_the_loss_is_the_mean_over_answer_tokens(data: Path) -> None:
         batch = policy.tokenizer.pad({"input_ids": [ids]}, return_tensors="pt")
         labels = batch["input_ids"].clone()
         labels[:, : len(ids) - count] = -100
-        nll += float(policy.model(**batch, labels=labels).loss) * count
+        nll += float(policy.model(**batch, labels=labels).loss.detach()) * count
         tokens += count
     optimizer = train.adamw(policy, config.optimizer)
     figures = train.update(

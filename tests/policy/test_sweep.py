@@ -79,8 +79,8 @@ def test_a_sweep_in_one_table(tmp_path: Path) -> None:
     for number, (seed, temperature, score) in enumerate([(0, 0.7, 0.5), (1, 0.7, 0.7), (0, 1.0, 0.4), (1, 1.0, 0.4)]):
         made(tmp_path, f"r{number}", seed, temperature, [0.1, 0.8, score], finished=number != 3)
     checkpoint = tmp_path / "r0/checkpoints/step_000002"
-    score = {"value": 0.25, "low": 0.1, "high": 0.4}
-    found = {"model": str(checkpoint), "dataset": "ladder", "language": "lua", "pass@1": score, "per_problem": []}
+    drawn = {"value": 0.25, "low": 0.1, "high": 0.4}
+    found = {"model": str(checkpoint), "dataset": "ladder", "language": "lua", "pass@1": drawn, "per_problem": []}
     (tmp_path / "scores").mkdir()
     (tmp_path / "scores/scores.json").write_text(json.dumps(found))
     shown = table(tmp_path, str(tmp_path / "scores"))
@@ -88,7 +88,7 @@ def test_a_sweep_in_one_table(tmp_path: Path) -> None:
     record = json.loads((tmp_path / "sweep.json").read_text())
     assert record["keys"] == ["language.prompt", *KEYS] or record["keys"] == [*KEYS, "language.prompt"]
     assert [row["after"] for row in record["runs"] if row["rollout.temperature"] == 0.7] == [0.5, 0.7]
-    assert record["runs"][0]["scores"] == {"ladder lua": score}
+    assert record["runs"][0]["scores"] == {"ladder lua": drawn}
     assert "25.0 [10.0, 40.0]" in shown.stdout and "2 (unfinished)" in shown.stdout
     assert (record["runs"][0]["best"], record["runs"][0]["seconds"]) == (0.8, 90.0)
 
@@ -193,11 +193,17 @@ def test_jobs_hold_gpus_of_their_own(four_gpus: None) -> None:
         "import os; from policy import gpus\n"
         "with gpus.hold(1): print(os.environ['CUDA_VISIBLE_DEVICES'], flush=True); input()"
     )
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    words = [sys.executable, "-c", script]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": environment}
-    with subprocess.Popen(words, **pipes) as first, subprocess.Popen(words, **pipes) as second:  # type: ignore[call-overload]
-        seen = [process.stdout.readline().strip() for process in (first, second)]
+
+    def started() -> subprocess.Popen[str]:
+        words = [sys.executable, "-c", script]
+        return subprocess.Popen(
+            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
+        )
+
+    with started() as first, started() as second:
+        for process in (first, second):
+            assert process.stdout is not None
+            seen.append(process.stdout.readline().strip())
         taken = threading.Event()
 
         def wait() -> None:
