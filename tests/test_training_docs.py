@@ -91,6 +91,5 @@ def test_a_curriculum_goes_on_exactly(tmp_path: Path) -> None:
     for name in ("model.safetensors", "trainer.json"):
         assert (ends[0] / name).read_bytes() == (ends[1] / name).read_bytes(), name
     rollouts = [row for path in (folder / "rollouts").glob("step_*") for row in pq.read_table(path).to_pylist()]
-    assert any(0 < row["reward"] < 1 for row in rollouts), "no program passed a part of its tests: choose another seed"
     for row in rollouts:
         assert (row["verdict"] == "passed") == (row["reward"] == 1.0) and 0 <= row["reward"] <= 1
