@@ -253,3 +253,5 @@ if __name__ == "__main__":
         run(sys.argv[1:])
     except (DataError, OSError) as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("error: interrupted")

@@ -184,6 +184,8 @@ def main(config: DictConfig) -> None:
         prepare(config)
     except (DataError, LanguageError, SandboxError, RootfsError, OmegaConfBaseException, OSError) as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("error: interrupted; what is written is whole, the rest is not there: run the same command again")
 
 
 if __name__ == "__main__":

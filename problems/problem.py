@@ -142,7 +142,10 @@ def read_jsonl(path: Path) -> Iterator[Problem]:
 def write_jsonl(path: Path, problems: Iterable[Problem]) -> None:
     """Writes beside `path` and renames, so that a reader never sees half a file."""
     part = path.with_name(path.name + ".part")
-    with open(part, "w", encoding="utf-8") as out:
-        for problem in problems:
-            out.write(json.dumps(problem.to_row(), ensure_ascii=False) + "\n")
-    part.replace(path)
+    try:
+        with open(part, "w", encoding="utf-8") as out:
+            for problem in problems:
+                out.write(json.dumps(problem.to_row(), ensure_ascii=False) + "\n")
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +117,23 @@ def test_a_source_that_cannot_be_read_is_one_sentence(words: list[str], message:
     assert done.returncode == 1
     assert done.stderr.strip().splitlines()[-1].startswith(f"error: {message}")
     assert "Traceback" not in done.stderr
+
+
+def test_ctrl_c_leaves_nothing_half_written(tmp_path: Path) -> None:
+    source, made = tmp_path / "source.jsonl", tmp_path / "made"
+    write_lines(source, [mbpp(number) for number in range(601, 975)] * 500)  # seconds of work: the same ids are dropped
+    words = ["dataset=mbpp_x", f"dataset.path={source}", "language=lua", f"out={made}"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "problems.prepare", *words], stderr=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    while not (made / "train.jsonl.part").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "error: interrupted; what is written is whole" in err and "Traceback" not in err
+    assert list(made.iterdir()) == []
 
 
 def test_nothing_is_left_of_a_split_that_failed(tmp_path: Path) -> None:
