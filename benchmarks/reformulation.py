@@ -83,7 +83,7 @@ def printer(value):
     return str(value)
 """
 PLAIN = {"tuple": "sequence", "tuples": "sequences", "dictionary": "table", "dictionaries": "tables", "dict": "table"}
-KINDS = {list: "L", tuple: "T", set: "S"}
+KINDS: dict[type[Any], str] = {list: "L", tuple: "T", set: "S"}
 
 
 class NoShapeError(Exception):
