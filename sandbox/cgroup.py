@@ -5,6 +5,7 @@ Only a cgroup bounds the memory of many processes together. Where none can be ma
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -56,7 +57,7 @@ class Cgroup:
                 files.reverse()  # the sum with swap may never be below the memory alone
             for file in files:
                 if file.exists():
-                    file.write_text(str(mb << 20))
+                    _write(file, str(mb << 20))
         self._mb = mb
 
     def oom_kills(self) -> int:
@@ -70,6 +71,19 @@ class Cgroup:
         with suppress(OSError):
             os.close(self._events)
         remove(self.path)
+
+
+def _write(file: Path, text: str) -> None:
+    """A limit below what is in use is refused (EBUSY): the last program's memory may still be on its way out."""
+    end = time.monotonic() + 1
+    while True:
+        try:
+            file.write_text(text)
+            return
+        except OSError as error:
+            if error.errno != errno.EBUSY or time.monotonic() > end:
+                raise
+            time.sleep(0.01)
 
 
 def _takes_processes(path: Path) -> bool:

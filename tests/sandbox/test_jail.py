@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -239,3 +241,20 @@ def test_a_result_is_not_kept_back_by_a_long_test_behind_it(jail: Jail) -> None:
     assert [next(runs).stdout, next(runs).stdout] == [b"1\n", b"2\n"]
     runs.close()
     assert time.monotonic() - started < 5
+
+
+def test_a_lower_limit_waits_for_memory_on_its_way_out() -> None:
+    cgroup = Cgroup.create(f"{os.getpid()}-lower")
+    if cgroup is None or cgroup.version == 2:  # version 2 makes room by killing
+        pytest.skip("no memory cgroup of version 1 can be made here")
+    try:
+        cgroup.limit(128)
+        hold = "import sys, time; data = b'x' * (64 << 20); print('holds', flush=True); time.sleep(0.3)"
+        join = f"open({str(cgroup.path / 'cgroup.procs')!r}, 'w').write('0'); {hold}"
+        with subprocess.Popen([sys.executable, "-c", join], stdout=subprocess.PIPE) as process:
+            assert process.stdout and process.stdout.readline() == b"holds\n"
+            started = time.monotonic()
+            cgroup.limit(16)
+            assert process.poll() is not None or time.monotonic() - started > 0.2
+    finally:
+        cgroup.remove()
