@@ -121,7 +121,7 @@ def check(config: DictConfig) -> None:
             raise ConfigError(f"teacher.{key} is {teacher[key]!r}; it must be a whole number of 1 or more")
     if teacher.samples is not None or config.method == "rejection_sampling":
         return
-    if teacher.model is None or "base_url" not in teacher.model:
+    if teacher.model is None or "base_url" not in teacher.model.keys():  # noqa: SIM118 (`in` is False for a ???)
         raise ConfigError(
             "method=distillation needs a teacher: teacher.samples=FOLDER of evaluate.py (of any model, with "
             "split=train), or an endpoint, as experiment=distillation has it"

@@ -220,6 +220,7 @@ def test_vllm_trains_and_goes_on_exactly(rank: int, rate: float, tmp_path: Path,
     # What a kill leaves just before the last checkpoint is renamed into its place: that step's rows are there already.
     shutil.copytree(calm, folder)
     (folder / "checkpoints/step_000003").rename(folder / "checkpoints/.step_000003.part")
+    (folder / run_folder.FINISHED).unlink()
     done = run(*arguments, f"run_dir={folder}")
     assert done.returncode == 0, done.stderr[-3000:]
     assert "resuming after step 2" in done.stdout
