@@ -158,6 +158,7 @@ def ahead(tmp_path_factory: pytest.TempPathFactory, few: str) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_one_rank_samples_ahead_while_the_other_trains(ahead: Path) -> None:
     """Batches sampled during an update are one update old, and say so; those after a checkpoint are not."""
     assert [row["step"] for row in rows(ahead)] == [0, 1, 2, 3, 4]
