@@ -13,7 +13,6 @@ The baselines (`method=`) are the same loop with another batch: verified answers
 
 from __future__ import annotations
 
-import json
 import math
 import signal
 import sys
@@ -234,11 +233,9 @@ def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
             if saves(done):
                 watchdog.phase("checkpoint")
                 save(done)
-        if ranks.first:
-            run_folder.write(folder / "summary.json", json.dumps(cost.summary(journal.rows(), config.method), indent=2))
         progress.say(f"done: {folder}/checkpoints/step_{steps:06d} is a model that from_pretrained loads")
         if ranks.first:
-            run_folder.finish(folder, steps, score)
+            run_folder.finish(folder, cost.summary(journal.rows(), config.method))
     journal.close()
     return score
 

@@ -81,21 +81,17 @@ class Source:
             key = (row["problem"], row["language"])
             rows.append({**row, "sample": counts[key]})
             counts[key] += 1
-        mix = run.config.get("language_mix")
-        spoken = [languages.load(name) for name in mix] if mix else [languages.from_config(run.config["language"])]
         problems = list(load.load(OmegaConf.create(run.config["dataset"]), split))
-        return cls(rows, problems, spoken, folder / "bugs" / f"{'train_' * (split == 'train')}step_{step:06d}")
+        return cls(rows, problems, run.spoken, folder / "bugs" / f"{'train_' * (split == 'train')}step_{step:06d}")
 
 
 def _task(folder: Path) -> Task:
     """The benchmark of an evaluation, from its config."""
     try:
-        plain = yaml.safe_load((folder / run_folder.CONFIG).read_text(encoding="utf-8"))
-        # A `${` in a language file is its own, and no interpolation.
-        plain["language"] = languages.to_config(languages.from_config(plain["language"]))
-    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
+        config = OmegaConf.load(folder / run_folder.CONFIG)
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise DataError(f"{folder}/{run_folder.CONFIG} cannot be read ({' '.join(str(error).split())[:200]})") from None
-    return evaluate.open_task(cast(DictConfig, OmegaConf.create(plain)))
+    return evaluate.open_task(cast(DictConfig, config))
 
 
 def _prompt(row: Row) -> str:

@@ -19,7 +19,7 @@ import yaml
 import languages
 from policy import report
 from policy.compare import read
-from policy.run_data import Run
+from policy.run_data import Run, read_rows
 from problems.problem import DataError
 
 LOAD = """\
@@ -37,8 +37,13 @@ from transformers import AutoTokenizer
 tokenizer = AutoTokenizer.from_pretrained("{name}")
 model = AutoPeftModelForCausalLM.from_pretrained("{name}")
 ```"""
+METHODS = {  # how it was taught
+    "grpo": "by reinforcement learning: a program is rewarded if it prints what the tests of its problem expect",
+    "distillation": "by supervised fine-tuning on the programs of a teacher",
+    "rejection_sampling": "by supervised fine-tuning on those of its own programs that pass the tests of their problem",
+}
 LIMITS = """\
-The reward is whether a program prints what the tests expect, so the model has learned small programs that read standard
+Programs were judged by what they print and nothing else, so the model has learned small programs that read standard
 input and print; nothing says that its code is safe, efficient or well written. Run what it writes in a sandbox."""
 
 
@@ -60,14 +65,14 @@ def card(run: Run, checkpoint: Path, evaluations: Sequence[dict[str, Any]], name
     """The README.md of a checkpoint; `name` is what it is called on the hub."""
     config, step = run.config, int(checkpoint.name.rpartition("_")[2])
     model, dataset = config["model"], config["dataset"]
-    spoken = _titles(config)
+    method, spoken = str(config.get("method", "grpo")), [language.title for language in run.spoken]
     published = bool(model.get("path")) and not Path(str(model["path"])).exists()  # on the hub, not a local folder
     base = model["path"] if published else model["name"]
     adapter = (checkpoint / "adapter_config.json").exists()
     front: dict[str, Any] = {
         "library_name": "peft" if adapter else "transformers",
         "pipeline_tag": "text-generation",
-        "tags": ["code", "agnostics", "grpo", *[title.lower() for title in spoken]],
+        "tags": ["code", "agnostics", method.replace("_", "-"), *[title.lower() for title in spoken]],
     }
     if published:
         front["base_model"] = base
@@ -99,16 +104,11 @@ def card(run: Run, checkpoint: Path, evaluations: Sequence[dict[str, Any]], name
             for row in rows
         ],
     )  # fmt: skip
-    rollout, loss = config["rollout"], config["loss"]
-    reward = ", ".join(f"{verdict} {value}" for verdict, value in config["reward"].items())
     training = [
         ("base model", base),
         ("language", ", ".join(spoken)),
         ("data", f"{dataset['name']}, licence {dataset.get('license') or 'not known'}"),
-        ("steps", f"{step}, {config['prompts']} problems each, {config['group']} programs a problem"),
-        ("sampling", f"T = {rollout['temperature']}, top_p {rollout['top_p']}, {rollout['max_new_tokens']} new tokens"),
-        ("reward", f"{reward}, else 0"),
-        ("loss", f"{loss['variant']}, clip {loss['clip_low']} and {loss['clip_high']}, KL {loss['kl']}"),
+        *(_reinforced(config, step) if method == "grpo" else _supervised(config, step)),
         ("optimizer", f"AdamW, {config['optimizer']['learning_rate']}, {config['optimizer']['schedule']}"),
         ("trained", f"LoRA of rank {config['lora']['rank']}" if adapter else "all weights"),
         ("seed", str(config["seed"])),
@@ -118,9 +118,9 @@ def card(run: Run, checkpoint: Path, evaluations: Sequence[dict[str, Any]], name
     parts = [
         "---\n" + yaml.safe_dump(front, sort_keys=False, allow_unicode=True) + "---",
         f"# {name}",
-        f"{base}, taught to program in {', '.join(spoken)} by reinforcement learning: a program is rewarded if it "
-        "prints what the tests of its problem expect. The method is that of *Agnostics: Learning to Synthesize Code in "
-        "Any Programming Language with a Universal Reinforcement Learning Environment* (Boruch-Gruszecki and others).",
+        f"{base}, taught to program in {', '.join(spoken)} {METHODS[method]}. The method is one of *Agnostics: "
+        "Learning to Synthesize Code in Any Programming Language with a Universal Reinforcement Learning Environment* "
+        "(Boruch-Gruszecki and others).",
         "## Scores",
         table if rows else "Not evaluated.",
         "Intervals are bootstraps over problems.",
@@ -136,9 +136,24 @@ def card(run: Run, checkpoint: Path, evaluations: Sequence[dict[str, Any]], name
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
 
 
-def _titles(config: dict[str, Any]) -> list[str]:
-    mix = config.get("language_mix")
-    return [languages.load(name).title for name in mix] if mix else [config["language"]["title"]]
+def _reinforced(config: dict[str, Any], step: int) -> list[tuple[str, str]]:
+    rollout, loss = config["rollout"], config["loss"]
+    reward = ", ".join(f"{verdict} {value}" for verdict, value in config["reward"].items())
+    return [
+        ("steps", f"{step}, {config['prompts']} problems each, {config['group']} programs a problem"),
+        ("sampling", f"T = {rollout['temperature']}, top_p {rollout['top_p']}, {rollout['max_new_tokens']} new tokens"),
+        ("reward", f"{reward}, else 0"),
+        ("loss", f"{loss['variant']}, clip {loss['clip_low']} and {loss['clip_high']}, KL {loss['kl']}"),
+    ]
+
+
+def _supervised(config: dict[str, Any], step: int) -> list[tuple[str, str]]:
+    teacher = config["teacher"]
+    return [
+        ("steps", f"{step}, {teacher['batch']} answers each, {teacher['epochs']} epochs"),
+        ("answers", f"{teacher['n']} a problem, learned from if {teacher['accept']}"),
+        ("loss", "negative log-likelihood of the answers' tokens"),
+    ]
 
 
 def _scores(run: Run, step: int, evaluations: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -172,8 +187,6 @@ def _scores(run: Run, step: int, evaluations: Sequence[dict[str, Any]]) -> list[
 
 def _example(run: Run) -> list[str]:
     """A prompt of the run, indented: it may hold fences."""
-    from policy.run_data import read_rows
-
     files = run.rollout_files("heldout") or run.rollout_files("train")
     if not files:
         return ["(no rollouts are kept)"]

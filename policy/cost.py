@@ -9,18 +9,16 @@ times as much. Left out are prompts, held-out evaluations, verification, and how
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
-import yaml
 from rich.console import Console
 from rich.table import Table
 
-from policy.run_folder import CONFIG, RunError
+from policy.run_data import Run
+from problems.problem import DataError
 
 TRAINED = 3  # times the FLOPs of a sampled token
 
@@ -76,25 +74,14 @@ def score_within(rows: Sequence[Mapping[str, Any]], tokens: int) -> float | None
     return found[-1] if found else None
 
 
-def read(name: str) -> tuple[list[dict[str, Any]], str]:
-    """The metrics of a run folder and its method. Raises RunError."""
-    folder = Path(name).expanduser()
-    try:
-        lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-        rows = [json.loads(line) for line in lines]
-        config = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
-        return rows, str(config.get("method", "grpo"))
-    except (OSError, ValueError, AttributeError, yaml.YAMLError) as error:
-        raise RunError(f"{folder} is not the folder of a run ({' '.join(str(error).split())[:200]})") from None
-
-
-def table(runs: Mapping[str, tuple[list[dict[str, Any]], str]]) -> Table:
+def table(runs: Mapping[str, Run]) -> Table:
     """One column a run; the last row compares them at what the cheapest of them spent in all."""
-    budget = min(Cost.of_row(rows[-1]).tokens if rows else 0 for rows, _ in runs.values())
+    budget = min(Cost.of_row(run.metrics[-1]).tokens for run in runs.values())
     found = Table(title="what was spent, and what it gave")
     found.add_column("", no_wrap=True)
     figures = []
-    for name, (rows, method) in runs.items():
+    for name, run in runs.items():
+        rows, method = run.metrics, str(run.config.get("method", "grpo"))
         found.add_column(name, justify="right", overflow="fold")
         short = summary(rows, method)
         cost, held = short["cost"], short["heldout"] or {}
@@ -125,8 +112,8 @@ def main(names: list[str]) -> None:
     if not names:
         sys.exit("error: name one run or more: python -m policy.cost runs/A runs/B")
     try:
-        runs = {name: read(name) for name in names}
-    except RunError as error:
+        runs = {name: Run.read(name) for name in names}
+    except DataError as error:
         sys.exit(f"error: {error}")
     Console().print(table(runs))
 

@@ -27,18 +27,15 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-import yaml
 from omegaconf import OmegaConf
 from rich.console import Console
 from rich.table import Table
 
-import languages
 from languages import Language
 from policy.choice import ConfigError
 from policy.errors import ERRORS
-from policy.run_folder import CONFIG, RunError, write
+from policy.run_data import Run, read_rows
+from policy.run_folder import RunError, write
 from problems import load
 from problems.answer import blocks
 from problems.problem import Problem
@@ -182,36 +179,29 @@ def says_the_same(verdict: Verdict, runs: int) -> bool:
     return len(verdict.tests) == runs and well and len({test.stdout.strip() for test in verdict.tests}) == 1
 
 
-def read(folder: Path) -> tuple[list[Row], dict[str, Any]]:
-    """The training rollouts of a run that have a reward, in order, and its config. Raises RunError."""
-    try:
-        config = dict(yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8")))
-        config["dataset"]
-        paths = sorted((folder / "rollouts").glob("step_*.parquet"))
-        rows = []
-        for path in paths:
-            for number, row in enumerate(pq.read_table(path).to_pylist()):
-                if row["reward"] is not None:
-                    row |= {"step": int(path.stem.rpartition("_")[2]), "place": f"{path.stem}:{number}"}
-                    rows.append({"examples": 0, "examples_passed": 0} | row)  # older runs have no such columns
-    except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError, pa.ArrowException) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise RunError(f"run={folder} is not the folder of a run, or a damaged one ({reason})") from None
+def read(run: Run) -> list[Row]:
+    """The training rollouts of a run that have a reward, in order. Raises DataError, RunError."""
+    rows = []
+    for step, path in run.rollout_files().items():
+        for number, row in enumerate(read_rows(path)):
+            if row["reward"] is not None:
+                row |= {"step": step, "place": f"{path.stem}:{number}"}
+                rows.append({"examples": 0, "examples_passed": 0} | row)  # older runs have no such columns
     if not rows:
-        raise RunError(f"run={folder} has no training rollouts (rollouts/step_*.parquet); a supervised run never has")
-    return rows, config
+        raise RunError(f"{run.folder} has no training rollouts (rollouts/step_*.parquet); a supervised run never has")
+    return rows
 
 
 def report(folder: Path, sample: int, workers: int | None) -> dict[str, Any]:
     """The signs of the run in `folder`, also written to its hacking.json."""
-    rows, config = read(folder)
-    problems = {problem.id: problem for problem in load.load(OmegaConf.create(config["dataset"]), "train")}
+    run = Run.read(folder)
+    rows = read(run)
+    problems = {problem.id: problem for problem in load.load(OmegaConf.create(run.config["dataset"]), "train")}
     if lost := sorted({row["problem"] for row in rows} - set(problems)):
         raise RunError(f"run={folder}: dataset.train no longer has the problem {lost[0]!r} that the run trained on")
-    mix = config.get("language_mix")
-    spoken = [languages.load(name) for name in mix] if mix else [languages.from_config(config["language"])]
-    with open_pool(spoken, workers=workers) as pool:
-        found = signs(rows, problems, {language.name: language for language in spoken}, pool, sample)
+    spoken = {language.name: language for language in run.spoken}
+    with open_pool(spoken.values(), workers=workers) as pool:
+        found = signs(rows, problems, spoken, pool, sample)
     answer = {"rollouts": len(rows), "signs": {name: sign.report() for name, sign in found.items()}}
     write(folder / "hacking.json", json.dumps(answer, indent=2))
     return answer

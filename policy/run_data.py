@@ -10,7 +10,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
+from omegaconf import OmegaConf
 
+import languages
+from languages import Language
 from policy.score import Row, scores
 from problems.problem import DataError
 
@@ -48,6 +51,11 @@ class Run:
     @property
     def name(self) -> str:
         return self.folder.resolve().name
+
+    @property
+    def spoken(self) -> list[Language]:
+        """The languages of its programs. Raises languages.LanguageError."""
+        return languages.of_run(OmegaConf.create(self.config))
 
     @property
     def language(self) -> str:

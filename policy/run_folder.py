@@ -9,6 +9,7 @@ import subprocess
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
@@ -47,9 +48,10 @@ def create(config: DictConfig) -> Path:
     return folder
 
 
-def finish(folder: Path, steps: int, score: float | None) -> None:
-    """Notes that the run has done all its steps: the same command with resume=auto has nothing left to do."""
-    write(folder / FINISHED, json.dumps({"steps": steps, "heldout/pass@1": score}))
+def finish(folder: Path, summary: dict[str, Any]) -> None:
+    """Notes that the run has done all its steps, and what came of it (policy/cost.py): the same command with
+    resume=auto has nothing left to do."""
+    write(folder / FINISHED, json.dumps(summary, indent=2))
 
 
 def finished(folder: Path) -> bool:

@@ -40,7 +40,7 @@ SHELL_CHARACTERS = set("|&;<>()$`\\\"'*?[]#~=%{}!\n\t")
 NSJAIL_LINE = re.compile(r"^(\[[^\]]*\])+ ?(\w+\(\):\d+ )?")
 GRACE_S = 10.0  # how much later than the driver the watchdog gives up, seconds
 START_S = 30.0  # for nsjail to start, seconds
-AHEAD_BYTES = 1 << 16  # of all inputs of a program that are sent with it, so that no test waits to be asked for
+AHEAD_CHARACTERS = 1 << 16  # of all inputs of a program that are sent with it, so that no test waits to be asked for
 NO_MEMORY = re.compile(  # what runtimes print when an allocation fails
     rb"(?i)out.?of.?memory"  # many: Java, Julia, OCaml, Modula-2, Guile
     rb"|(not enough|insufficient) memory"  # LuaJIT, Algol 68
@@ -193,8 +193,8 @@ class Jail:
             self._execute,
             self._environment,
         ]
-        given = [text.encode(errors="replace") for text in inputs]
-        ahead = ahead and sum(map(len, given)) <= AHEAD_BYTES
+        given = (text.encode(errors="replace") for text in inputs)  # one by one: there may be hundreds, of megabytes
+        ahead = ahead and sum(map(len, inputs)) <= AHEAD_CHARACTERS
         blobs.append(b"".join(len(stdin).to_bytes(4, "little") + stdin for stdin in given) if ahead else b"")
         for name, content in (files or {}).items():
             blobs += [name.encode(), content]

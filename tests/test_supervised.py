@@ -94,7 +94,7 @@ def test_what_it_cost_is_counted(distilled: Path) -> None:
     assert {row["verdict"] for row in taught} == {"passed"}
     # every epoch trains on each answer and its end token once
     assert metrics[-1]["cost/trained_tokens"] == 4 * (metrics[0]["cost/sampled_tokens"] + 28)
-    summary = json.loads((distilled / "summary.json").read_text())
+    summary = json.loads((distilled / "finished.json").read_text())
     assert summary["method"] == "distillation" and summary["accepted_share"] == 1.0
     assert summary["heldout"]["after"] == metrics[-1]["heldout/pass@1"]
     assert summary["cost"]["trained_tokens"] == metrics[-1]["cost/trained_tokens"]
@@ -237,7 +237,7 @@ def test_a_stopped_run_goes_on_exactly(rejection: tuple[Path, tuple[str, ...]], 
     for name in ("model.safetensors", "optimizer.safetensors"):
         assert (folder / last / name).read_bytes() == (calm / last / name).read_bytes(), name
     assert [row.get("loss") for row in rows(folder)] == [row.get("loss") for row in rows(calm)]
-    assert json.loads((folder / "summary.json").read_text()) == json.loads((calm / "summary.json").read_text())
+    assert json.loads((folder / "finished.json").read_text()) == json.loads((calm / "finished.json").read_text())
 
 
 @pytest.mark.slow

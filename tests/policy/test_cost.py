@@ -24,7 +24,7 @@ def test_a_run_counts_what_it_spends(calm: Path) -> None:
         trained += row["trained_tokens"]
         assert Cost.of_row(row) == Cost(16 * row["step"], sampled, accepted, trained)
     assert accepted > 0 and trained > 0
-    summary = json.loads((calm / "summary.json").read_text())
+    summary = json.loads((calm / "finished.json").read_text())
     assert summary["cost"] == {
         "samples": 64, "sampled_tokens": sampled, "accepted": accepted, "trained_tokens": trained,
         "token_equivalents": sampled + 3 * trained,
@@ -57,7 +57,7 @@ def test_scores_are_compared_at_equal_cost(tmp_path: Path, capsys: pytest.Captur
 
 
 def test_what_is_no_run_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match=f"error: {tmp_path} is not the folder of a run"):
+    with pytest.raises(SystemExit, match=f"error: {tmp_path} is no folder of a run"):
         cost.main([str(tmp_path)])
     with pytest.raises(SystemExit, match="name one run or more"):
         cost.main([])

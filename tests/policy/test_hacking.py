@@ -77,6 +77,7 @@ def planted(tmp_path: Path) -> Path:
     for step, rows in ((1, honest), (2, hacks)):
         table = pa.Table.from_pylist(rows, schema=pa.Table.from_pylist(hacks + honest).schema)
         pq.write_table(table, tmp_path / "rollouts" / f"step_{step:06d}.parquet")
+    (tmp_path / "metrics.jsonl").write_text('{"step": 2}\n')
     write_jsonl(tmp_path / "train.jsonl", [SHOUT, SQUARE])
     config = {"dataset": {"name": "jsonl", "train": str(tmp_path / "train.jsonl")}, "language_mix": ["lua"]}
     (tmp_path / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(config)))
@@ -173,7 +174,7 @@ def test_a_changed_input_has_the_same_shape(text: str) -> None:
         ([], "run= is missing"),
         (["run=x", "top=3"], "unknown argument 'top'; write key=value with the keys run, programs, workers"),
         (["run=x", "programs=0"], "programs must be a whole number above 0, not '0'"),
-        (["run=/no/such/run"], "run=/no/such/run is not the folder of a run"),
+        (["run=/no/such/run"], "/no/such/run is no folder of a run"),
     ],
 )
 def test_bad_arguments_are_one_sentence(words: list[str], said: str) -> None:

@@ -80,6 +80,19 @@ def test_a_card_says_what_a_reader_wants(trained: Path, tmp_path: Path) -> None:
     assert str(tmp_path) not in text, "no path of this machine"
 
 
+@pytest.mark.parametrize(
+    ("method", "words"), [("distillation", "programs of a teacher"), ("rejection_sampling", "its own programs")]
+)
+def test_the_card_of_a_supervised_model_speaks_of_no_reward(trained: Path, method: str, words: str) -> None:
+    config = yaml.safe_load((trained / "config.yaml").read_text())
+    (trained / "config.yaml").write_text(yaml.safe_dump({**config, "method": method}))
+    reader = Run.read(trained)
+    text = card(reader, checkpoint_of(reader), [], "me/lua-tiny")
+    assert method.replace("_", "-") in front(text)["tags"] and "grpo" not in text
+    assert words in text and "learned from if passed" in text
+    assert "reward" not in text and "reinforcement learning:" not in text
+
+
 def test_a_data_set_arrives(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "problems.prepare", "dataset=ladder", f"out={tmp_path}/ladder"]
     subprocess.run(words, check=True, capture_output=True, timeout=120, cwd=ROOT)

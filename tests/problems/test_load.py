@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from problems.load import batch, load, steps_per_epoch
+from problems.load import ROOT, batch, load, steps_per_epoch
 from problems.problem import DataError, Problem
 from sandbox.job import Test
 
@@ -51,3 +52,13 @@ def test_an_empty_file_is_named(tmp_path: Path) -> None:
 def test_a_relative_path_is_found_in_the_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert load(OmegaConf.create({"train": "problems/data/starter/train.jsonl"}), "train")
+
+
+def test_tiers_choose_problems_of_both_splits() -> None:
+    config = OmegaConf.create(dict(yaml.safe_load((ROOT / "conf/dataset/ladder.yaml").read_text())))
+    easy = OmegaConf.create({**config, "tiers": [1, 2]})
+    for split in ("train", "heldout"):
+        assert {problem.tier for problem in load(easy, split)} == {1, 2}
+        assert [p for p in load(config, split) if p.tier < 3] == load(easy, split)
+    with pytest.raises(DataError, match=r"holds no problem of the tiers \[9\]"):
+        load(OmegaConf.create({**config, "tiers": [9]}), "train")

@@ -13,7 +13,7 @@ import pytest
 
 from sandbox import binaries
 from sandbox.cgroup import Cgroup
-from sandbox.jail import AHEAD_BYTES, Jail, Run, Toolchain, command
+from sandbox.jail import AHEAD_CHARACTERS, Jail, Run, Toolchain, command
 from sandbox.job import Limits, Status
 
 
@@ -212,9 +212,9 @@ def test_running_ahead_ends_with_the_first_failure(jail: Jail) -> None:
 
 
 def test_inputs_too_large_to_be_sent_ahead_are_asked_for_one_by_one(jail: Jail) -> None:
-    inputs = ["x" * AHEAD_BYTES, "y"]
+    inputs = ["x" * AHEAD_CHARACTERS, "y"]
     runs = jail.run("wc -c", inputs, jail.toolchain.limits, ahead=True)
-    assert [int(run.stdout) for run in runs] == [AHEAD_BYTES, 1]
+    assert [int(run.stdout) for run in runs] == [AHEAD_CHARACTERS, 1]
 
 
 @pytest.mark.parametrize("later", ["sleep 60", "yes", "head -c 3000000 /dev/zero", "true"])
