@@ -6,7 +6,7 @@
 
 By default the paper's protocol: 20 samples a problem at temperature 0.2, up to 1,024 new tokens, reasoning off, the
 language named and not explained. Every answer is verified as it comes and kept; a command that was stopped goes on
-when it is run again. `python -m policy.matrix` gathers the scores of many commands, `python -m policy.compare` tests
+when it is run again. `python -m study.matrix` gathers the scores of many commands, `python -m study.compare` tests
 two against each other. docs/evaluation.md explains the figures.
 """
 
@@ -28,7 +28,7 @@ from rich.console import Console
 from rich.table import Table
 
 import languages
-from policy import choice, heldout, lora, report, run_folder, score
+from policy import choice, heldout, lora, run_folder, score
 from policy.errors import ERRORS
 from policy.evaluation import collect, missing
 from policy.generator import EndpointGenerator, Generator, LocalGenerator
@@ -39,6 +39,7 @@ from problems import answer, load
 from problems.multipl_e import MultiplE
 from problems.task import Stdio, Task
 from sandbox.pool import open_pool
+from study import report
 
 NOT_IN_HASH = ("results", "sandbox", "k")  # what changes no sample
 

@@ -2,7 +2,7 @@
 
     python train.py                                        a tiny model learns Lua on a CPU, in minutes
     python train.py language=ocaml model=qwen3_4b dataset=ladder experiment=paper
-    python train.py -m language=lua,python seed=1,2        a sweep, see policy/sweep.py
+    python train.py -m language=lua,python seed=1,2        a sweep, see study/sweep.py
     python train.py language_mix=[lua,python]              several languages at once
     python train.py experiment=rejection_sampling          the paper's baselines; the other is distillation
 
@@ -28,7 +28,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 import languages
-from policy import batch, checkpoint, choice, cost, run_folder, speed, supervised, sweep
+from policy import batch, checkpoint, choice, cost, multirun, run_folder, speed, supervised
 from policy.cost import Cost
 from policy.errors import ERRORS, UpdateError
 from policy.heldout import by_language, evaluate, pass_at_1, verdict_shares
@@ -369,7 +369,7 @@ languages.register()
 
 @hydra.main(version_base="1.3", config_path=str(Path(__file__).parent / "conf"), config_name="train")
 def main(config: DictConfig) -> None:
-    with sweep.job(config.gpus) as swept:
+    with multirun.job(config.gpus) as swept:
         try:
             OmegaConf.resolve(config)
             check_ranks(config)

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
-from policy import figures  # noqa: E402
+from study import figures  # noqa: E402
 
 
 def train(seed: str, folder: Path) -> list[dict[str, Any]]:

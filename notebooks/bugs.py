@@ -12,7 +12,7 @@
 # # Bugs
 #
 # Radar charts of what kinds of bugs failed programs have (the paper's figures 6 and 15 to 19). `BUGS` names `bugs.json`
-# files of `python -m policy.bugs`, such as those of one model before and after training. A radial is a theme; how far
+# files of `python -m study.bugs`, such as those of one model before and after training. A radial is a theme; how far
 # out a point lies is the share of the failed programs that have it, and a program may have several.
 
 # %%
@@ -28,7 +28,7 @@ sys.path.insert(0, str(ROOT))
 import yaml
 from IPython.display import Markdown, display
 
-from policy import bug_themes, figures, report
+from study import bug_themes, figures, report
 
 DATA = "notebooks/data/scores"
 BUGS = os.environ.get("BUGS", f"{DATA}/before/bugs/bugs.json,{DATA}/after/bugs/bugs.json").split(",")
@@ -55,7 +55,7 @@ figures.show(figures.radar(labelled("rules"), "Bugs in failed programs, by rules
 # %% [markdown]
 # ## By a model
 #
-# Where `python -m policy.bugs` was given one (`model=endpoint ...`).
+# Where `python -m study.bugs` was given one (`model=endpoint ...`).
 
 # %%
 if labelled("model"):

@@ -26,8 +26,8 @@ sys.path.insert(0, str(ROOT))
 
 from IPython.display import Markdown
 
-from policy import figures, report
-from policy.run_data import Run
+from study import figures, report
+from study.run_data import Run
 
 RUNS = os.environ.get("RUNS", "notebooks/data/runs/lua_seed0,notebooks/data/runs/python_seed0").split(",")
 runs = [Run.read(folder) for folder in RUNS]

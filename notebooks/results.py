@@ -27,8 +27,8 @@ sys.path.insert(0, str(ROOT))
 import yaml
 from IPython.display import Markdown, display
 
-from policy import figures, report
-from policy.compare import compare, read
+from study import figures, report
+from study.compare import compare, read
 
 SCORES = os.environ.get("SCORES", "notebooks/data/scores").split(",")
 found = [read(str(path)) for folder in SCORES for path in sorted(Path(folder).expanduser().rglob("scores.json"))]
@@ -54,7 +54,7 @@ figures.show(figures.score_bars({label.replace(", ", "\n", 1): scores for label,
 # %% [markdown]
 # ## Is one better than another?
 #
-# Pairs on the same benchmark in the same language, problem by problem (`policy/compare.py`).
+# Pairs on the same benchmark in the same language, problem by problem (`study/compare.py`).
 
 # %%
 rows = []

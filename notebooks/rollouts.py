@@ -28,9 +28,9 @@ from html import escape
 from IPython.display import HTML, Markdown, display
 from omegaconf import OmegaConf
 
-from policy import report
-from policy.run_data import Run, read_rows
 from problems import load
+from study import report
+from study.run_data import Run, read_rows
 
 FOLDER = Path(os.environ.get("FOLDER", "notebooks/data/runs/lua_seed0"))
 STEP = os.environ.get("STEP")  # of a run; none: its last one with rollouts

@@ -25,8 +25,8 @@ sys.path.insert(0, str(ROOT))
 
 from IPython.display import Markdown
 
-from policy import figures, report
-from policy.run_data import Run
+from study import figures, report
+from study.run_data import Run
 
 DATA = "notebooks/data/runs"
 RUNS = os.environ.get("RUNS", f"{DATA}/lua_seed0,{DATA}/lua_seed1,{DATA}/python_seed0").split(",")

@@ -98,17 +98,18 @@ def difference(here: object, folder: Path) -> str | None:
         there = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:
         return f"{CONFIG}, which cannot be read ({type(error).__name__})"
-    flat_there, flat_here = _flatten(there), _flatten(here)
+    flat_there, flat_here = flat(there), flat(here)
     for key in sorted({*flat_there, *flat_here}):
         if not {key, key.partition(".")[0]} & set(NOT_COMPARED) and flat_there.get(key) != flat_here.get(key):
             return f"{key} ({flat_there.get(key)!r} there, {flat_here.get(key)!r} here)"
     return None
 
 
-def _flatten(value: object, prefix: str = "") -> dict[str, object]:
-    if not isinstance(value, dict):
-        return {prefix: value}
-    return {k: v for key, inner in value.items() for k, v in _flatten(inner, f"{prefix}.{key}".lstrip(".")).items()}
+def flat(config: Any, prefix: str = "") -> dict[str, Any]:
+    """A config with its keys joined by dots."""
+    if not isinstance(config, dict) or not config:
+        return {prefix: config}
+    return {k: v for key, value in config.items() for k, v in flat(value, f"{prefix}.{key}".lstrip(".")).items()}
 
 
 def last_checkpoint(folder: Path) -> Path | None:

@@ -16,9 +16,10 @@ from hydra import compose, initialize_config_dir
 
 import languages
 import train
-from policy import cost, hacking, run_folder
+from policy import run_folder
 from policy.ranks import Ranks
 from policy.run_folder import RunError
+from study import cost, hacking
 from tests.conftest import ROOT, SMALL
 from tests.starter_lua import split
 
@@ -49,7 +50,7 @@ def test_command(command: str, calm: Path, tmp_path: Path, monkeypatch: pytest.M
     words = shlex.split(command)
     assert words[0] == "python"
     if words[1] == "-m":
-        {"policy.hacking": hacking.main, "policy.cost": cost.main}[words[2]](words[3:])
+        {"study.hacking": hacking.main, "study.cost": cost.main}[words[2]](words[3:])
         return
     languages.register()
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):

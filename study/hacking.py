@@ -1,7 +1,7 @@
 """Signs that a policy has learned to please its reward rather than to solve problems, from a run's stored rollouts.
 
-    python -m policy.hacking run=runs/NAME             # a table; all of it in runs/NAME/hacking.json
-    python -m policy.hacking run=runs/NAME programs=500 workers=8
+    python -m study.hacking run=runs/NAME             # a table; all of it in runs/NAME/hacking.json
+    python -m study.hacking run=runs/NAME programs=500 workers=8
 
     hard_coded      the program holds expected outputs as literals: those of several tests, one together with the input
                     it belongs to, or one that is its only literal
@@ -34,7 +34,6 @@ from rich.table import Table
 from languages import Language
 from policy.choice import ConfigError
 from policy.errors import ERRORS
-from policy.run_data import Run, read_rows
 from policy.run_folder import RunError, write
 from problems import load
 from problems.answer import blocks
@@ -42,6 +41,7 @@ from problems.problem import Problem
 from sandbox.executor import Executor
 from sandbox.job import Job, Status, Test, Verdict
 from sandbox.pool import open_pool
+from study.run_data import Run, read_rows
 
 Row = dict[str, Any]  # a rollout: the columns of policy/journal.py, and `step` and `place`
 
@@ -226,7 +226,7 @@ def parse(words: Sequence[str]) -> tuple[Path, int, int | None]:
     if unknown := sorted(set(given) - {"run", "programs", "workers"}):
         raise ConfigError(f"unknown argument {unknown[0]!r}; write key=value with the keys run, programs, workers")
     if not given.get("run"):
-        raise ConfigError("run= is missing: python -m policy.hacking run=runs/NAME")
+        raise ConfigError("run= is missing: python -m study.hacking run=runs/NAME")
     for key in ("programs", "workers"):
         if key in given and (not given[key].isdecimal() or int(given[key]) < 1):
             raise ConfigError(f"{key} must be a whole number above 0, not {given[key]!r}")

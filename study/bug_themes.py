@@ -2,7 +2,7 @@
 
 The rules read what a jail saw: the verdict, the compiler's or interpreter's words, the output beside the expected one.
 A program may have several themes, or none where nothing speaks for one. They cannot know what an author meant: a
-misread input often shows up as some later error, and rules call it that. `python -m policy.bugs` shows how far a model
+misread input often shows up as some later error, and rules call it that. `python -m study.bugs` shows how far a model
 agrees with them.
 """
 

@@ -1,6 +1,6 @@
 """Tests two evaluations against each other, problem by problem:
 
-    python -m policy.compare scores/A scores/B
+    python -m study.compare scores/A scores/B
 
 The difference of their pass@1 with its 95 % interval (paired bootstrap over problems), and the p-value of a paired
 permutation test: how often would a difference as large come about if, in each problem, it were chance which of the two
@@ -78,7 +78,7 @@ def read(name: str) -> dict[str, Any]:
 
 def main(arguments: list[str]) -> None:
     if len(arguments) != 2:
-        sys.exit("error: name two evaluations: python -m policy.compare scores/A scores/B")
+        sys.exit("error: name two evaluations: python -m study.compare scores/A scores/B")
     try:
         a, b = map(read, arguments)
         found = compare(a, b)

@@ -13,8 +13,8 @@ import pytest
 import yaml
 from transformers import AutoModelForCausalLM
 
-from policy.card import card, checkpoint_of, evaluations_of
-from policy.run_data import Run
+from study.card import card, checkpoint_of, evaluations_of
+from study.run_data import Run
 from tests.conftest import ROOT
 from tests.hub_stand_in import Hub, serve_hub
 
@@ -25,7 +25,7 @@ def run(*arguments: str, hub: Hub | None = None, token: str = TOKEN, home: Path)
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "HF_TOKEN": token, "HF_HOME": str(home)}
     environment |= {"HF_ENDPOINT": hub.url if hub else "http://127.0.0.1:9", "HF_HUB_DISABLE_XET": "1"}
     environment |= {"HF_HUB_OFFLINE": "0", "TRANSFORMERS_OFFLINE": "0", "NO_PROXY": "127.0.0.1"}
-    words = [sys.executable, "-m", "policy.publish", *arguments]
+    words = [sys.executable, "-m", "study.publish", *arguments]
     return subprocess.run(words, capture_output=True, text=True, timeout=120, env=environment, cwd=ROOT)
 
 

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import languages
-from policy.bug_labels import kappa, parse, summary
-from policy.bug_themes import Failure, Theme, themes
-from policy.bugs import seen
 from problems.problem import Problem
 from sandbox.job import Job, Status, Test
 from sandbox.pool import open_pool
+from study.bug_labels import kappa, parse, summary
+from study.bug_themes import Failure, Theme, themes
+from study.bugs import seen
 
 S, I, U, T, F, L, O = Theme  # noqa: E741 (their initials)
 SUM = Problem("sum", "Read two integers and print their sum.", (Test("2 3\n", "5\n"), Test("10 -4\n", "6\n")))

@@ -1,4 +1,4 @@
-"""A chat model's themes of failed programs, and how far two labellers agree; see `python -m policy.bugs`."""
+"""A chat model's themes of failed programs, and how far two labellers agree; see `python -m study.bugs`."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from policy.bug_themes import Failure, Theme
 from policy.chat import Chat, UnansweredError, open_chat
 from problems.advise import fenced
+from study.bug_themes import Failure, Theme
 
 Labels = Sequence[frozenset[Theme] | None]  # of one labeller, by program; None: it gave none
 

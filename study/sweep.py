@@ -3,8 +3,8 @@
     python train.py -m runs=runs/size resume=auto group=16,32,64 seed=0,1,2                        one after the other
     python train.py -m runs=runs/size resume=auto group=16,32,64 seed=0,1,2 hydra/launcher=gpus    one a free GPU
     python train.py -m runs=runs/size resume=auto group=16,32,64 seed=0,1,2 hydra/launcher=slurm
-    python -m policy.sweep runs/size              # a line a run, then means over seeds: sweep.md and sweep.json in it
-    python -m policy.sweep runs/size scores       # with what evaluate.py gave these runs' checkpoints
+    python -m study.sweep runs/size              # a line a run, then means over seeds: sweep.md and sweep.json in it
+    python -m study.sweep runs/size scores       # with what evaluate.py gave these runs' checkpoints
 
 The same command again goes on: finished runs are skipped, stopped ones continue. An error ends its own run only.
 docs/study.md has more.
@@ -16,41 +16,17 @@ import json
 import statistics
 import sys
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra.core.hydra_config import HydraConfig
-from hydra.errors import CompactHydraException
-from hydra.types import RunMode
-
-from policy import gpus, report, run_folder
-from policy.compare import read
-from policy.run_data import Run, flat
+from policy import run_folder
 from problems.problem import DataError
+from study import report
+from study.compare import read
+from study.run_data import Run
 
 Found = dict[str, Any]  # one run of a sweep
-
-
-@contextmanager
-def job(count: int) -> Iterator[bool]:
-    """Around one job of train.py. Yields whether it is one of a sweep (-m).
-
-    Of a sweep with hydra/launcher=gpus, it holds `count` GPUs while it runs. A job that exits ends no other one.
-    """
-    if not HydraConfig.initialized() or HydraConfig.get().mode is not RunMode.MULTIRUN:
-        yield False
-        return
-    shares = "joblib" in str(HydraConfig.get().launcher.get("_target_"))
-    with gpus.hold(count) if shares else nullcontext():
-        try:
-            yield True
-        except SystemExit as error:
-            if error.code:  # Hydra carries on with the others, and tells of the first that failed at the end
-                why = str(error.code) if isinstance(error.code, str) else "error: a job failed, see above"
-                print(why, file=sys.stderr, flush=True)
-                raise CompactHydraException(why) from None
 
 
 def gather(folders: Sequence[Path], evaluations: Sequence[dict[str, Any]] = ()) -> tuple[list[str], list[Found]]:
@@ -62,7 +38,7 @@ def gather(folders: Sequence[Path], evaluations: Sequence[dict[str, Any]] = ()) 
     keys = varying([run.config for run in runs])
     found = []
     for run in runs:
-        config = flat(run.config)
+        config = run_folder.flat(run.config)
         _, heldout = run.series("heldout/pass@1")
         last = run.heldout()
         ours = [
@@ -89,7 +65,7 @@ def gather(folders: Sequence[Path], evaluations: Sequence[dict[str, Any]] = ()) 
 
 def varying(configs: Sequence[dict[str, Any]]) -> list[str]:
     """The keys that differ between configs. Of a group with a name (language, model, ...) only the name, if it does."""
-    flats = [flat(config) for config in configs]
+    flats = [run_folder.flat(config) for config in configs]
     every = {key: None for config in flats for key in config}  # in order
     skipped = {*run_folder.NOT_COMPARED, "language_mix" if not any(c.get("language_mix") for c in configs) else ""}
     keys = [
@@ -173,7 +149,7 @@ def _percent(share: float | None) -> str:
 
 def main(arguments: list[str]) -> None:
     if not 1 <= len(arguments) <= 2:
-        sys.exit("error: name the folder of the runs, then that of scores: python -m policy.sweep runs/NAME [scores]")
+        sys.exit("error: name the folder of the runs, then that of scores: python -m study.sweep runs/NAME [scores]")
     runs = Path(arguments[0]).expanduser()
     folders = sorted(path.parent for path in runs.glob("*/config.yaml") if (path.parent / "metrics.jsonl").exists())
     try:

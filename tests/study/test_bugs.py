@@ -16,10 +16,10 @@ from omegaconf import DictConfig
 
 import evaluate
 import languages
-from policy import bugs
 from policy.errors import ERRORS
 from policy.samples import Samples
 from problems.task import Stdio
+from study import bugs
 from tests.conftest import ROOT
 from tests.scripted_endpoint import Raw, serve
 
@@ -155,7 +155,7 @@ def test_a_folder_that_is_none_is_named(tmp_path: Path) -> None:
 
 def test_from_the_command_line(scores: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(scores, tmp_path / "scores")
-    words = [sys.executable, "-m", "policy.bugs", f"folder={folder}", "problems=1"]
+    words = [sys.executable, "-m", "study.bugs", f"folder={folder}", "problems=1"]
     done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT, timeout=120)
     assert done.returncode == 0, done.stderr
     assert done.stdout == (folder / "bugs/bugs.md").read_text()

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from policy import html_report
 from problems.problem import DataError
+from study import html_report
 from tests.conftest import ROOT
 
 DATA = ROOT / "notebooks/data"
@@ -87,7 +87,7 @@ def test_what_a_model_wrote_is_text(tmp_path: Path) -> None:
 
 
 def test_from_the_command_line(tmp_path: Path) -> None:
-    words = [sys.executable, "-m", "policy.html_report", str(DATA / "scores/before"), str(tmp_path / "page.html")]
+    words = [sys.executable, "-m", "study.html_report", str(DATA / "scores/before"), str(tmp_path / "page.html")]
     done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT, timeout=120)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "page.html").read_text().startswith("<!doctype html>")

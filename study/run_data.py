@@ -96,10 +96,3 @@ def read_rows(path: Path) -> list[Row]:
     except (OSError, ValueError, pa.ArrowException) as error:
         raise DataError(f"cannot read {path} ({' '.join(str(error).split())[:200]})") from None
     return rows
-
-
-def flat(config: Any, prefix: str = "") -> dict[str, Any]:
-    """A config with its keys joined by dots."""
-    if not isinstance(config, dict) or not config:
-        return {prefix: config}
-    return {k: v for key, value in config.items() for k, v in flat(value, f"{prefix}.{key}".lstrip(".")).items()}

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from policy import matrix
-from policy.compare import compare, p_value, read
 from problems.problem import DataError
+from study import matrix
+from study.compare import compare, p_value, read
 from tests.conftest import ROOT
 
 
@@ -68,7 +68,7 @@ def test_the_command(tmp_path: Path) -> None:
     for name, passed in (("a", [0, 1, 2, 3]), ("b", [4, 4, 4, 4])):
         (tmp_path / name).mkdir()
         (tmp_path / name / "scores.json").write_text(json.dumps(result(passed)))
-    command = [sys.executable, "-m", "policy.compare", str(tmp_path / "a"), str(tmp_path / "b")]
+    command = [sys.executable, "-m", "study.compare", str(tmp_path / "a"), str(tmp_path / "b")]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=120)
     assert done.returncode == 0, done.stderr
     assert "B - A: +62.5 points" in done.stdout and "4 problems" in done.stdout

@@ -17,9 +17,10 @@ from hydra.core.plugins import Plugins
 from omegaconf import OmegaConf
 
 import languages
-from policy import gpus, sweep
-from policy.run_data import Run
+from policy import gpus
 from problems.problem import DataError
+from study import sweep
+from study.run_data import Run
 from tests.conftest import ROOT, command
 
 KEYS = ("seed", "rollout.temperature")
@@ -31,7 +32,7 @@ def run_sweep(cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def table(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    words = [sys.executable, "-m", "policy.sweep", str(folder), *arguments]
+    words = [sys.executable, "-m", "study.sweep", str(folder), *arguments]
     return subprocess.run(words, capture_output=True, text=True, timeout=120, env=environment)
 
 

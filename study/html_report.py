@@ -1,10 +1,10 @@
 """One HTML page of a run or an evaluation, to send around: figures inside, no scripts, nothing from the network.
 
-    python -m policy.html_report runs/NAME            writes runs/NAME/report.html
-    python -m policy.html_report scores/NAME          the same for an evaluation
-    python -m policy.html_report runs/NAME page.html  elsewhere
+    python -m study.html_report runs/NAME            writes runs/NAME/report.html
+    python -m study.html_report scores/NAME          the same for an evaluation
+    python -m study.html_report runs/NAME page.html  elsewhere
 
-Bugs are shown where `python -m policy.bugs` has been there before.
+Bugs are shown where `python -m study.bugs` has been there before.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from typing import Any
 
 import yaml
 
-from policy import figures, report
-from policy.compare import read
-from policy.run_data import Run, read_rows
 from policy.score import Row
 from problems.problem import DataError
+from study import figures, report
+from study.compare import read
+from study.run_data import Run, read_rows
 
 SHOWN = 4  # programs of each kind
 LONGEST = 4000  # characters of a text
@@ -154,7 +154,7 @@ def _bugs(paths: Sequence[Path]) -> list[str]:
             label = f"{name}, {found['programs']} programs, by {found['model'] or 'rules'}"
             shares[label] = {theme: row[who] / found["programs"] for theme, row in found["themes"].items()}
         except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError) as error:
-            raise DataError(f"{path} is not a bugs.json of `python -m policy.bugs` ({error!r})") from None
+            raise DataError(f"{path} is not a bugs.json of `python -m study.bugs` ({error!r})") from None
     if not shares:
         return []
     return ["<h2>Bugs in failed programs</h2>", _images([("Share of failed programs by theme", figures.radar(shares))])]
@@ -192,7 +192,7 @@ def _details(name: str, text: str) -> str:
 
 def main(arguments: list[str]) -> None:
     if not 1 <= len(arguments) <= 2:
-        sys.exit("error: name a run or an evaluation: python -m policy.html_report runs/NAME [page.html]")
+        sys.exit("error: name a run or an evaluation: python -m study.html_report runs/NAME [page.html]")
     folder = Path(arguments[0]).expanduser()
     out = Path(arguments[1]).expanduser() if len(arguments) > 1 else folder / "report.html"
     try:

@@ -1,8 +1,8 @@
 """Puts a run's newest checkpoint, or a data set, on the Hugging Face hub. Nothing else in this project uploads.
 
-    python -m policy.publish runs/NAME me/lua-tiny                      the weights, with a card that it writes
-    python -m policy.publish runs/NAME me/lua-tiny scores=scores        with what evaluate.py found in the card
-    python -m policy.publish data/ladder me/ladder                      a folder of `python -m problems.prepare`
+    python -m study.publish runs/NAME me/lua-tiny                      the weights, with a card that it writes
+    python -m study.publish runs/NAME me/lua-tiny scores=scores        with what evaluate.py found in the card
+    python -m study.publish data/ladder me/ladder                      a folder of `python -m problems.prepare`
     ... dry_run=true                                                    says what it would upload
     ... public=true                                                     a new repository is private otherwise
 
@@ -14,10 +14,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from policy import card
 from policy.choice import ConfigError, check
-from policy.run_data import Run
 from problems.problem import DataError
+from study import card
+from study.run_data import Run
 
 NOT_UPLOADED = ("optimizer.safetensors", "trainer.json")
 OPTIONS = {"scores": "", "dry_run": "false", "public": "false"}
@@ -77,7 +77,7 @@ def main(arguments: list[str]) -> None:
         for key in ("dry_run", "public"):
             check(key, options[key], ("true", "false"))
         if len(names) != 2:
-            raise ConfigError("name a folder and a repository: python -m policy.publish runs/NAME me/lua-tiny")
+            raise ConfigError("name a folder and a repository: python -m study.publish runs/NAME me/lua-tiny")
         switches = (options[key] == "true" for key in ("dry_run", "public"))
         print(publish(Path(names[0]).expanduser(), names[1], options["scores"], *switches))
     except (DataError, ConfigError) as error:

@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from policy import cost
 from policy.cost import Cost
+from study import cost
 
 
 def test_a_run_counts_what_it_spends(calm: Path) -> None:

@@ -1,12 +1,12 @@
 """What kinds of bugs a model writes (paper 4.4 and D): failed programs by seven themes, by rules and by a chat model.
 
-    python -m policy.bugs folder=scores/NAME                    an evaluation; rules alone, no model is asked
-    python -m policy.bugs folder=runs/NAME step=0               a run's held-out programs after a step (null: the last)
-    python -m policy.bugs folder=runs/NAME split=train step=5   the programs of a batch
-    python -m policy.bugs folder=scores/NAME model=endpoint model.base_url=http://localhost:8000/v1 model.name=big
+    python -m study.bugs folder=scores/NAME                    an evaluation; rules alone, no model is asked
+    python -m study.bugs folder=runs/NAME step=0               a run's held-out programs after a step (null: the last)
+    python -m study.bugs folder=runs/NAME split=train step=5   the programs of a batch
+    python -m study.bugs folder=scores/NAME model=endpoint model.base_url=http://localhost:8000/v1 model.name=big
 
 A sample of failed programs (paper: 100 problems, 5 programs each) runs in the jail once more for its errors and
-outputs; rules (policy/bug_themes.py) give each its themes, and so does the model, if there is one. How far the two
+outputs; rules (study/bug_themes.py) give each its themes, and so does the model, if there is one. How far the two
 agree is shown as counts, Cohen's kappa by theme, and the mean Jaccard index of the two sets. Everything is kept in
 `<folder>/bugs` (bugs.json, bugs.md, labels.jsonl): the same command goes on after any stop, asking nothing twice.
 """
@@ -32,11 +32,8 @@ from omegaconf import DictConfig, OmegaConf
 import evaluate
 import languages
 from languages import Language
-from policy import choice, report, run_folder
-from policy.bug_labels import Labels, label, summary
-from policy.bug_themes import TITLES, Failure, Theme, themes
+from policy import choice, run_folder
 from policy.errors import ERRORS
-from policy.run_data import Run, read_rows
 from policy.run_folder import RunError
 from policy.score import Row
 from problems import load
@@ -45,6 +42,10 @@ from problems.task import Task
 from sandbox.job import Job, Status, Verdict
 from sandbox.pool import open_pool
 from sandbox.worker import SHOWN
+from study import report
+from study.bug_labels import Labels, label, summary
+from study.bug_themes import TITLES, Failure, Theme, themes
+from study.run_data import Run, read_rows
 
 CONF = Path(__file__).parent.parent / "conf"
 NO_BUG = (Status.PASSED, Status.NO_PROGRAM, Status.INFRASTRUCTURE_ERROR, None)

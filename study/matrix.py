@@ -1,7 +1,7 @@
 """Gathers scores into one table a benchmark, models by languages, in Markdown:
 
     python evaluate.py -m language=lua,julia,r model=qwen3_4b dataset=ladder
-    python -m policy.matrix             # of scores/; or name other folders
+    python -m study.matrix             # of scores/; or name other folders
 
 A cell is pass@1 in percent with its 95 % interval. Only evaluations with the same protocol share a table.
 """
@@ -13,10 +13,10 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
-from policy import report
-from policy.compare import read
-from policy.report import Scores
 from problems.problem import DataError
+from study import report
+from study.compare import read
+from study.report import Scores
 
 
 def matrix(found: Iterable[Scores]) -> str:

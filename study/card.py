@@ -1,9 +1,9 @@
 """A model card: what a checkpoint learned, from which data, how it was scored, how it is loaded.
 
-    python -m policy.card runs/NAME [scores]     writes README.md into the newest checkpoint of a run
+    python -m study.card runs/NAME [scores]     writes README.md into the newest checkpoint of a run
 
 Scores are those of the run's held-out evaluation, and what evaluate.py gave this checkpoint (every scores.json under
-the second folder). `python -m policy.publish` writes the card too, and uploads both.
+the second folder). `python -m study.publish` writes the card too, and uploads both.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from typing import Any
 import yaml
 
 import languages
-from policy import report
-from policy.compare import read
-from policy.run_data import Run, read_rows
 from problems.problem import DataError
+from study import report
+from study.compare import read
+from study.run_data import Run, read_rows
 
 LOAD = """\
 ```python
@@ -212,7 +212,7 @@ def write(run: Run, evaluations: Sequence[Path], name: str) -> Path:
 
 def main(arguments: list[str]) -> None:
     if not 1 <= len(arguments) <= 2:
-        sys.exit("error: name a run, then a folder of scores: python -m policy.card runs/NAME [scores]")
+        sys.exit("error: name a run, then a folder of scores: python -m study.card runs/NAME [scores]")
     try:
         run = Run.read(arguments[0])
         print(write(run, [Path(name).expanduser() for name in arguments[1:]], run.name) / "README.md")

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 import languages
-from policy import hacking
 from policy.errors import ERRORS
 from problems.problem import Problem, write_jsonl
 from sandbox.job import Test
+from study import hacking
 
 LUA = languages.load("lua")
 READ = 'local s = io.read("*l")\n'
