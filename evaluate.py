@@ -54,7 +54,7 @@ def run(config: DictConfig) -> dict[str, Any]:
     folder = results_folder(config, checkpoint, task)
     samples = Samples(folder)
     sampling = Sampling(
-        config.temperature,
+        config.rollout.temperature,
         config.rollout.max_new_tokens,
         config.rollout.top_p,
         config.rollout.max_prompt_tokens,
@@ -80,7 +80,7 @@ def run(config: DictConfig) -> dict[str, Any]:
         "language": task.language.name,
         "protocol": {
             "samples": config.samples,
-            "temperature": config.temperature,
+            "temperature": config.rollout.temperature,
             "max_new_tokens": config.rollout.max_new_tokens,
             "prefix": config.prefix,
             "extract": config.extract,

@@ -58,7 +58,7 @@ async def reformulate(task: Task, name: str, chat: Chat, pool: Executor, config:
     for _ in range(config.attempts):
         try:
             reply = await chat.ask(
-                messages, temperature=config.temperature, max_tokens=config.max_new_tokens, seed=config.seed
+                messages, temperature=config.rollout.temperature, max_tokens=config.max_new_tokens, seed=config.seed
             )
         except UnansweredError as error:
             raise Open(str(error)) from None

@@ -111,9 +111,9 @@ def restore(path: Path, policy: Policy, optimizer: torch.optim.Optimizer) -> int
     for name, value in moments.items():
         parameter, _, key = name.rpartition("/")
         p = parameters[parameter]
-        if key != "step":  # AdamW keeps its step counter on the CPU, the moments with the weights
-            value = value.to(p.device)
-            value = distribute_tensor(value, p.device_mesh, p.placements) if isinstance(p, DTensor) else value
+        value = value.to(p.device)  # the step counter too: the fused AdamW of train.py keeps it there
+        if key != "step" and isinstance(p, DTensor):
+            value = distribute_tensor(value, p.device_mesh, p.placements)
         optimizer.state[p][key] = value
     return step
 

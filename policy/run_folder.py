@@ -131,13 +131,11 @@ def versions() -> dict[str, str]:
     """Git revision (with `+changes` if the tree is not clean), Python, and the packages that results depend on."""
     found = {"python": platform.python_version(), "machine": f"{platform.machine()}, {os.cpu_count()} cores"}
     here = Path(__file__).parent
-    git = subprocess.run(
-        ["git", "describe", "--always", "--dirty=+changes", "--abbrev=12"],
-        cwd=here,
-        capture_output=True,
-        text=True,
-    )
-    found["git"] = git.stdout.strip() or "unknown"
+    describe = ["git", "describe", "--always", "--dirty=+changes", "--abbrev=12"]
+    try:
+        found["git"] = subprocess.run(describe, cwd=here, capture_output=True, text=True).stdout.strip() or "unknown"
+    except OSError:  # no git here
+        found["git"] = "unknown"
     for package in VERSIONED:
         try:
             found[package] = version(package)

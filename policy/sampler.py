@@ -149,15 +149,20 @@ def _decode(
         eos_token_id=policy.eos,
         pad_token_id=policy.pad,
     )
-    with policy.autocast():
-        generate: Any = policy.model.generate
-        generate(
-            ids.to(policy.device),
-            attention_mask=attention.to(policy.device),
-            generation_config=config,
-            logits_processor=LogitsProcessorList([record.tempered]),
-            stopping_criteria=StoppingCriteriaList([record]),
-        )
+    model: Any = policy.model
+    its_own = model.generation_config  # fills whatever `config` leaves out: Qwen3's holds a temperature of 0.6
+    model.generation_config = GenerationConfig()
+    try:
+        with policy.autocast():
+            model.generate(
+                ids.to(policy.device),
+                attention_mask=attention.to(policy.device),
+                generation_config=config,
+                logits_processor=LogitsProcessorList([record.tempered]),
+                stopping_criteria=StoppingCriteriaList([record]),
+            )
+    finally:
+        model.generation_config = its_own
     record.emit_unfinished()
 
 

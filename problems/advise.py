@@ -76,7 +76,7 @@ async def attempts(
         try:
             reply = await chat.ask(
                 messages(problem, language, config.model.system),
-                temperature=config.temperature,
+                temperature=config.rollout.temperature,
                 max_tokens=config.rollout.max_new_tokens,
                 n=config.samples,
                 seed=config.seed,

@@ -14,12 +14,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from policy import checkpoint
 from policy.choice import ConfigError, check
 from problems.problem import DataError
 from study import card
 from study.run_data import Run
 
-NOT_UPLOADED = ("optimizer.safetensors", "trainer.json")
+NOT_UPLOADED = (checkpoint.MOMENTS, checkpoint.STATE, checkpoint.BATCH)
 OPTIONS = {"scores": "", "dry_run": "false", "public": "false"}
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from omegaconf import OmegaConf
+from transformers import GenerationConfig
 
 from policy.choice import ConfigError
 from policy.model import Policy
@@ -50,6 +53,17 @@ def test_a_completion_ends_with_the_end_token_or_is_cut(policy: Policy) -> None:
 def test_a_seed_decides_the_completions(policy: Policy) -> None:
     one, same, other = (draw(policy, Sampling(1.0, 16), seed) for seed in (1, 1, 2))
     assert one == same != other
+
+
+def test_the_models_own_settings_for_generation_change_nothing(policy: Policy) -> None:
+    model: Any = policy.model
+    before, its_own = draw(policy, Sampling(1.0, 16)), model.generation_config
+    model.generation_config = GenerationConfig(temperature=0.5, repetition_penalty=1.3, min_p=0.2, top_k=2)
+    try:
+        assert draw(policy, Sampling(1.0, 16)) == before
+        assert model.generation_config.top_k == 2, "a checkpoint keeps them"
+    finally:
+        model.generation_config = its_own
 
 
 def test_the_greedy_completion_does_not_depend_on_its_batch(policy: Policy) -> None:
