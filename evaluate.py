@@ -36,12 +36,12 @@ from policy.run_folder import RunError
 from policy.sampler import Sampling
 from policy.samples import Samples
 from problems import answer, load
-from problems.multipl_e import MultiplE
-from problems.task import Stdio, Task
+from problems.task import Task
 from sandbox.pool import open_pool
 from study import report
 
-NOT_IN_HASH = ("results", "sandbox", "k")  # what changes no sample
+NOT_IN_HASH = ("results", "sandbox", "k")  # what changes no sample, as do these of the groups model and rollout
+NOT_IN_GROUPS = (*run_folder.ENDPOINT, "gpu_memory_utilization", "cpu_kv_cache_gib")
 
 
 def run(config: DictConfig) -> dict[str, Any]:
@@ -49,8 +49,8 @@ def run(config: DictConfig) -> dict[str, Any]:
     choice.check("extract", config.extract, answer.RULES)
     if config.samples < 1:
         raise choice.ConfigError(f"samples is {config.samples}; it must be 1 or more")
-    task = open_task(config)
-    checkpoint = checkpoint_folder(config.checkpoint)
+    task = load.task(config)
+    checkpoint = checkpoint_folder(config)
     folder = results_folder(config, checkpoint, task)
     samples = Samples(folder)
     sampling = Sampling(
@@ -97,16 +97,6 @@ def run(config: DictConfig) -> dict[str, Any]:
     return found
 
 
-def open_task(config: DictConfig) -> Task:
-    """The benchmark of the config group `dataset`, in the language."""
-    language = languages.from_config(config.language)
-    if config.dataset.name == "multipl_e":
-        task = MultiplE.load(config.dataset, language)
-        return MultiplE(task.problems[: config.limit], task.language, task.style)
-    problems = load.load(config.dataset, config.split)[: config.limit]
-    return Stdio(problems, language, config.extract, config.prefix)
-
-
 def dataset_name(config: DictConfig) -> str:
     """The benchmark as a name: with its part, and what of it was taken."""
     parts = [config.dataset.name]
@@ -117,18 +107,24 @@ def dataset_name(config: DictConfig) -> str:
     return "-".join([*parts, *([f"first{config.limit}"] if config.limit else [])])
 
 
-def checkpoint_folder(name: str | None) -> Path | None:
-    """The checkpoint that the key `checkpoint` means: itself, or the newest of a run folder."""
-    if name is None:
+def checkpoint_folder(config: DictConfig) -> Path | None:
+    """The checkpoint that the key `checkpoint` means: itself, or the newest of a run folder.
+
+    Raises ConfigError where its run trained another model than the config names: it would be asked by another's rules.
+    """
+    if config.checkpoint is None:
         return None
-    folder = Path(name).expanduser()
+    folder = Path(config.checkpoint).expanduser()
     found = (
         folder
         if any((folder / name).is_file() for name in ("config.json", lora.FILE))
         else run_folder.last_checkpoint(folder)
     )
     if found is None:
-        raise RunError(f"checkpoint={name} is neither a checkpoint nor a run folder that holds one")
+        raise RunError(f"checkpoint={config.checkpoint} is neither a checkpoint nor a run folder that holds one")
+    trained = run_folder.model_of(found)
+    if trained not in (None, config.model.name):
+        raise choice.ConfigError(f"checkpoint={config.checkpoint} is of model {trained!r}: add model={trained}")
     return found
 
 
@@ -139,6 +135,8 @@ def results_folder(config: DictConfig, checkpoint: Path | None, task: Task) -> P
     """
     plain: Any = OmegaConf.to_container(config, resolve=True)
     settings = {key: value for key, value in plain.items() if key not in NOT_IN_HASH}
+    for group in ("model", "rollout"):
+        settings[group] = {key: value for key, value in settings[group].items() if key not in NOT_IN_GROUPS}
     settings["checkpoint"] = str(checkpoint.resolve()) if checkpoint else None
     settings["data"] = fingerprint(task)
     text = yaml.safe_dump(settings, sort_keys=False)

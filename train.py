@@ -33,7 +33,7 @@ from policy.cost import Cost
 from policy.errors import ERRORS, UpdateError
 from policy.heldout import by_language, evaluate, pass_at_1, verdict_shares
 from policy.journal import Journal, learning_curve
-from policy.loss import LossConfig, group_advantages
+from policy.loss import ADVANTAGES, LossConfig, group_advantages
 from policy.model import Policy
 from policy.model import folder as weights
 from policy.progress import RunProgress
@@ -57,6 +57,7 @@ def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
     rewards = Reward.from_config(config.reward)
     choice.check("method", config.method, supervised.METHODS)
     choice.check("overlong", config.overlong, ("keep", "mask"))
+    choice.check("advantage", config.advantage, ADVANTAGES)
     choice.check("optimizer.schedule", config.optimizer.schedule, SCHEDULES)
     choice.check("sandbox.executor", config.sandbox.executor, EXECUTORS)
     taught = config.method != "grpo"  # supervised, on answers that are collected once
@@ -83,7 +84,7 @@ def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
     first = checkpoint.restore(resumed, policy, optimizer) if resumed else 0
     journal = Journal(folder, config, writes=ranks.first)
     journal.rewind(first if resumed else -1)
-    score = journal.last("heldout/pass@1")
+    score = ranks.agree(lambda: journal.last("heldout/pass@1"))  # after the first rank has rewound the file
     spent = Cost.of_row((journal.rows() or [{}])[-1])
     lessons: Lessons | None = None
     scored, max_gap = sampling, config.rollout.max_sampler_gap
@@ -98,7 +99,9 @@ def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
 
     def save(step: int, ahead: Sequence[Rollout] = ()) -> None:
         where, keep = folder / "checkpoints", config.checkpoint.keep
-        checkpoint.save(where, step, policy, optimizer, score, keep, ranks, ahead, curriculum.state)
+        row = (journal.rows() or [{}])[-1]
+        its_own = row.get("heldout/pass@1") if row.get("step") == step else None  # an older score is not this one's
+        checkpoint.save(where, step, policy, optimizer, its_own, keep, ranks, ahead, curriculum.state)
         if ranks.first:
             learning_curve(journal.rows(), folder / "learning_curve.png", folder.name)
 
@@ -153,8 +156,8 @@ def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
             journal.log({"step": 0, **spent.row(), **measure(0)})
 
         ahead: tuple[list[Rollout], Phases] | None = None  # the next batch, where it was sampled during this update
-        if resumed and (resumed / checkpoint.BATCH).exists():
-            kept = batch.read(resumed / checkpoint.BATCH, problems)
+        if resumed and (resumed / run_folder.BATCH).exists():
+            kept = batch.read(resumed / run_folder.BATCH, problems)
             tokens, passed = sum(len(r.completion.tokens) for r in kept), sum(r.verdict.passed for r in kept)
             ahead = kept, Phases(tokens=tokens, programs=len(kept), passed=passed)
         for step in range(first, steps):  # `step` updates are done
@@ -344,8 +347,10 @@ def check_ranks(config: DictConfig) -> None:
         )
     if not isinstance(config.samplers, int) or not 0 <= config.samplers < config.gpus:
         raise choice.ConfigError(f"samplers is {config.samplers!r}; of gpus={config.gpus} at least one must train")
-    if config.samplers and config.shard:
-        raise choice.ConfigError("samplers= goes with whole weights on every rank, not with shard=true")
+    if config.samplers and (config.shard or config.rollout.engine == "vllm"):
+        raise choice.ConfigError(  # vLLM's engine wants every rank in its groups, and sleeps while others update
+            "samplers= goes with rollout=transformers and with whole weights on every rank (shard=false)"
+        )
 
 
 def run(text: str, folder: str) -> None:

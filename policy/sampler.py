@@ -41,7 +41,7 @@ class Completion:
 
     prompt: int
     tokens: list[int]  # sampled ids; the end token is the last of them when `finished`
-    logprobs: list[float]  # of each token under softmax(logits / temperature), before top_p cuts; nats
+    logprobs: list[float]  # of each token under softmax(logits / temperature), in nats; vLLM's are after top_p has cut
     text: str  # without special tokens
     finished: bool  # False: cut at max_new_tokens
 

@@ -86,9 +86,11 @@ def _collate(rollouts: list[Rollout], indices: list[int], policy: Policy) -> Mic
 
 
 def batch_size(rollouts: Sequence[Rollout], max_new_tokens: int) -> BatchSize:
-    """What the loss divides by: every rollout whose verdict is known counts, also those without advantage."""
+    """What the loss divides by, as in TRL: every rollout whose verdict is known counts, also those without advantage;
+    a masked one as a sequence, but not with its tokens."""
     known = [rollout for rollout in rollouts if rollout.reward is not None]
-    return BatchSize(len(known), sum(len(rollout.completion.tokens) for rollout in known), max_new_tokens)
+    tokens = sum(len(rollout.completion.tokens) for rollout in known if not rollout.masked)
+    return BatchSize(len(known), tokens, max_new_tokens)
 
 
 def shares(micros: list[MicroBatch], ranks: Ranks, in_step: bool) -> list[MicroBatch]:

@@ -116,7 +116,7 @@ def faulty(found: Sequence[Attempt], most: int) -> list[tuple[str, str]]:
 async def advice(advisor: Chat, pairs: Sequence[tuple[str, str]], language: Language, config: DictConfig) -> str:
     """10 to 20 sentences. Raises RunError where the advisor gives no such thing, EndpointError."""
     shown = "\n\n".join(
-        f"Program {number}:\n{fenced(program)}\nWhat {language.title} said:\n{fenced(error)}"
+        f"Program {number}:\n{answer.fenced(program)}\nWhat {language.title} said:\n{answer.fenced(error)}"
         for number, (program, error) in enumerate(pairs, start=1)
     )
     text = REQUEST.format(count=len(pairs), title=language.title, programs=shown, fewest=FEWEST, most=MOST)
@@ -135,13 +135,6 @@ async def advice(advisor: Chat, pairs: Sequence[tuple[str, str]], language: Lang
         chat.append({"role": "assistant", "content": reply.answers[0].text})
         chat.append({"role": "user", "content": RETRY.format(count=count, fence=fence, fewest=FEWEST, most=MOST)})
     raise RunError(f"advisor: {config.attempts} answers, none of {FEWEST} to {MOST} sentences; a larger model may do")
-
-
-def fenced(text: str) -> str:
-    """`text` in a code block that it cannot close."""
-    ticks = max((len(run) for run in re.findall("`+", text)), default=0)
-    fence = "`" * max(3, ticks + 1)
-    return f"{fence}\n{text}\n{fence}"
 
 
 def sentences(text: str) -> int:
@@ -189,18 +182,20 @@ async def advise(config: DictConfig, folder: Path) -> dict[str, Any]:
         raise RunError("problems: two at least are needed, one to learn from and one to measure with")
     report: dict[str, Any] = {"language": language.name, "model": config.model.name, "advisor": config.advisor.name}
     with open_pool(load.pool_languages(chosen, language), **config.sandbox) as pool:
+        # One after the other: each may be an engine that takes most of a GPU.
         async with open_chat(config.model, folder / "model.jsonl", config.rollout, config.seed) as model:
             tried = await attempts(model, pool, chosen[:half], language, config)
             pairs = faulty([attempt for group in tried for attempt in group], config.faulty)
             report |= {"programs": half * config.samples, "faulty": len(pairs)}
             if not pairs:
                 return report | {"file": None, "why": "no program failed to compile or to run: there is nothing to say"}
-            async with open_chat(
-                config.advisor, folder / "advisor.jsonl", config.rollout, config.seed, "advisor"
-            ) as advisor:
-                text = await advice(advisor, pairs, language, config)
-            advised = with_advice(language, text)
             before = shares(await attempts(model, pool, chosen[half:], language, config))
+        lengths = {"max_prompt_tokens": config.advisor_prompt_tokens, "max_new_tokens": config.advice_tokens}
+        rollout = OmegaConf.merge(config.rollout, lengths)
+        async with open_chat(config.advisor, folder / "advisor.jsonl", rollout, config.seed, "advisor") as advisor:
+            text = await advice(advisor, pairs, language, config)
+        advised = with_advice(language, text)
+        async with open_chat(config.model, folder / "model.jsonl", config.rollout, config.seed) as model:
             # The jail knows the language by its own name; only the prompt differs.
             after = shares(await attempts(model, pool, chosen[half:], replace(language, prompt=advised.prompt), config))
     sure = confidence(before, after, config.seed)

@@ -107,3 +107,10 @@ def extract_paper(completion: str, language: Language) -> str | None:
 
 
 RULES = {"default": extract, "paper": extract_paper}
+
+
+def fenced(text: str) -> str:
+    """`text` in a code block that it cannot close."""
+    ticks = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, ticks + 1)
+    return f"{fence}\n{text}\n{fence}"

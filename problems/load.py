@@ -12,8 +12,10 @@ from omegaconf import DictConfig
 import languages
 from languages import Language
 from problems import codeforces_x, hub, livecodebench_x, mbpp_x
+from problems.multipl_e import MultiplE
 from problems.problem import DataError, Problem, read_jsonl
 from problems.rows import Tally
+from problems.task import Stdio, Task
 
 ROOT = Path(__file__).parent.parent
 
@@ -97,3 +99,13 @@ def batch(problems: Sequence[Problem], step: int, prompts: int, seed: int) -> li
     while len(chosen) < prompts:
         chosen += order[: prompts - len(chosen)]
     return chosen
+
+
+def task(config: DictConfig) -> Task:
+    """The benchmark of the config group `dataset`, in the language."""
+    language = languages.from_config(config.language)
+    if config.dataset.name == "multipl_e":
+        whole = MultiplE.load(config.dataset, language)
+        return MultiplE(whole.problems[: config.limit], whole.language, whole.style)
+    problems = load(config.dataset, config.split)[: config.limit]
+    return Stdio(problems, language, config.extract, config.prefix)

@@ -12,7 +12,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from policy.chat import Chat, UnansweredError, open_chat
-from problems.advise import fenced
+from problems.answer import fenced
 from study.bug_themes import Failure, Theme
 
 Labels = Sequence[frozenset[Theme] | None]  # of one labeller, by program; None: it gave none

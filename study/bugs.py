@@ -29,7 +29,6 @@ import hydra
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
-import evaluate
 import languages
 from languages import Language
 from policy import choice, run_folder
@@ -92,7 +91,7 @@ def _task(folder: Path) -> Task:
         config = OmegaConf.load(folder / run_folder.CONFIG)
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise DataError(f"{folder}/{run_folder.CONFIG} cannot be read ({' '.join(str(error).split())[:200]})") from None
-    return evaluate.open_task(cast(DictConfig, config))
+    return load.task(cast(DictConfig, config))
 
 
 def _prompt(row: Row) -> str:

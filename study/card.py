@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 import languages
+from policy import run_folder
 from problems.problem import DataError
 from study import report
 from study.compare import read
@@ -49,10 +50,10 @@ input and print; nothing says that its code is safe, efficient or well written. 
 
 def checkpoint_of(run: Run) -> Path:
     """Its newest checkpoint. Raises DataError."""
-    found = sorted(path.parent for path in run.folder.glob("checkpoints/step_*/trainer.json"))
-    if not found:
+    found = run_folder.last_checkpoint(run.folder)
+    if found is None:
         raise DataError(f"{run.folder} holds no checkpoint")
-    return found[-1]
+    return found
 
 
 def evaluations_of(checkpoint: Path, folders: Sequence[Path]) -> list[dict[str, Any]]:

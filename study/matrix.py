@@ -20,11 +20,15 @@ from study.report import Scores
 
 
 def matrix(found: Iterable[Scores]) -> str:
-    """The tables of many scores.json, as Markdown."""
+    """The tables of many scores.json, as Markdown. Raises DataError for two in one cell."""
     groups: dict[tuple[str, str], dict[str, dict[str, str]]] = defaultdict(lambda: defaultdict(dict))
     for scores in found:
         protocol = ", ".join(f"{key} {value}" for key, value in scores["protocol"].items())
-        groups[scores["dataset"], protocol][scores["model"]][scores["language"]] = report.percent(scores["pass@1"])
+        cells = groups[scores["dataset"], protocol][scores["model"]]
+        if scores["language"] in cells:
+            where = f"{scores['model']} in {scores['language']} on {scores['dataset']}"
+            raise DataError(f"there are two evaluations of {where} with one protocol: name folders that hold one")
+        cells[scores["language"]] = report.percent(scores["pass@1"])
     pages = []
     for (dataset, protocol), models in sorted(groups.items()):
         languages = sorted({language for cells in models.values() for language in cells})

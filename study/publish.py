@@ -14,13 +14,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from policy import checkpoint
+from policy import run_folder
 from policy.choice import ConfigError, check
 from problems.problem import DataError
 from study import card
 from study.run_data import Run
 
-NOT_UPLOADED = (checkpoint.MOMENTS, checkpoint.STATE, checkpoint.BATCH)
+NOT_UPLOADED = (run_folder.MOMENTS, run_folder.STATE, run_folder.BATCH)
 OPTIONS = {"scores": "", "dry_run": "false", "public": "false"}
 
 

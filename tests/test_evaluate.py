@@ -18,6 +18,7 @@ import evaluate
 import languages
 from policy.errors import ERRORS
 from policy.run_folder import RunError
+from problems import load
 from problems.problem import DataError
 from tests.conftest import HELDOUT, ROOT, command, run
 from tests.scripted_endpoint import Raw, serve
@@ -74,7 +75,7 @@ def test_the_papers_protocol_is_the_default() -> None:
 
 def test_the_language_is_named_and_not_explained(few: str) -> None:
     for overrides, explained in (((), False), (("protocol=heldout",), True)):
-        task = evaluate.open_task(composed(few, *overrides))
+        task = load.task(composed(few, *overrides))
         prompt = json.dumps(task.prompt(task.problems[0]))
         assert "Lua program" in prompt and ("LuaJIT" in prompt) == explained
 
@@ -112,7 +113,7 @@ def test_what_has_no_verdict_is_verified_and_not_drawn_again(
     rows = pq.read_table(whole / "samples.parquet").to_pylist()
     rows[0]["verdict"], rows[1]["verdict"] = None, "infrastructure_error"
     config = composed(*QUICK, few, f"results={tmp_path}")
-    evaluate.results_folder(config, None, evaluate.open_task(config))
+    evaluate.results_folder(config, None, load.task(config))
     samples = evaluate.Samples(tmp_path)
     for row in rows:
         samples.add(row)
@@ -132,7 +133,7 @@ def test_equal_settings_and_data_have_one_folder(few: str, tmp_path: Path, monke
 
     def folder(*overrides: str) -> Path:
         config = composed(*overrides)
-        return evaluate.results_folder(config, None, evaluate.open_task(config))
+        return evaluate.results_folder(config, None, load.task(config))
 
     first = folder(few)
     assert first.parent == Path("scores") and first.name.startswith("starter-lua-tiny-")
@@ -152,7 +153,7 @@ def test_a_language_may_hold_what_looks_like_an_interpolation(
     (tmp_path / "shell.yaml").write_text("prompt: 'Use ${x:-1}'\nfilename: a.sh\nexecute: 'sh a.sh ${x:-1}'\n")
     monkeypatch.setenv("AGNOSTICS_LANGUAGES", str(tmp_path))
     config = composed(few, "language=shell", f"results={tmp_path}/out")
-    task = evaluate.open_task(config)
+    task = load.task(config)
     assert task.language.execute == "sh a.sh ${x:-1}"
     for _ in range(2):
         evaluate.results_folder(config, None, task)

@@ -268,6 +268,11 @@ def test_evaluate_gives_the_figure_that_the_run_reported(calm: Path, few: str, t
     assert len(ours) == HELDOUT
 
 
+def test_a_checkpoint_is_not_asked_as_another_model(calm: Path) -> None:
+    done = run(f"checkpoint={calm}", "model=smollm2_135m", script="evaluate.py")
+    refused(done, f"checkpoint={calm} is of model 'tiny': add model=tiny")
+
+
 def test_a_sweep_runs_every_job(tmp_path: Path, few: str) -> None:
     done = subprocess.run(
         command("-m", "language=lua,python", "seed=1,2", *SMALL, few, "steps=1"),

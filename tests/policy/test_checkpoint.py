@@ -10,7 +10,7 @@ import pytest
 import torch
 from omegaconf import DictConfig
 
-from policy import checkpoint
+from policy import checkpoint, run_folder
 from policy.errors import CheckpointError
 from policy.model import Policy
 
@@ -46,7 +46,7 @@ def test_the_newest_and_the_best_are_kept(policy: Policy, tmp_path: Path) -> Non
     optimizer = stepped(policy)
     for step, score in enumerate([0.1, 0.9, 0.3, 0.2, None]):
         checkpoint.save(tmp_path, step, policy, optimizer, score, keep=2)
-    assert [path.name for path in checkpoint.checkpoints(tmp_path)] == ["step_000001", "step_000003", "step_000004"]
+    assert [path.name for path in run_folder.checkpoints(tmp_path)] == ["step_000001", "step_000003", "step_000004"]
 
 
 def test_a_half_written_checkpoint_is_none(policy: Policy, tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_a_half_written_checkpoint_is_none(policy: Policy, tmp_path: Path) -> No
     part.mkdir()
     (part / "model.safetensors").write_bytes(b"half")
     (tmp_path / "step_000003").mkdir()
-    assert checkpoint.checkpoints(tmp_path) == [whole]
+    assert run_folder.checkpoints(tmp_path) == [whole]
 
 
 def test_a_damaged_checkpoint_is_named(policy: Policy, tmp_path: Path) -> None:

@@ -95,6 +95,9 @@ def test_cispo_by_hand() -> None:
     capped = [min(R1, 1.5), min(R2, 1.5), min(R3, 1.5)]
     expected = (-capped[0] * -1.0 - capped[1] * -1.0 - capped[2] * -2.0 * -2.5) / 3
     assert loss_of("cispo", clip_high=1.5) == pytest.approx(expected)
+    config = LossConfig("cispo", clip_high=1.5, correction="none")
+    _, sums = policy_loss(LOGP, OLD, OLD, ADVANTAGE, MASK, SIZE, config)
+    assert (float(sums["clip_low"]), float(sums["clip_high"])) == (0, sum(ratio > 1.5 for ratio in (R1, R2, R3)))
 
 
 def test_kl_by_hand() -> None:
@@ -132,6 +135,8 @@ def test_unknown_choices_are_named() -> None:
         LossConfig("ppo")
     with pytest.raises(ValueError, match=r"loss.correction is 'all'; the choices are none"):
         LossConfig(correction="all")
+    with pytest.raises(ValueError, match=r"loss.clip_high is 0.2; for loss.variant=cispo, .* 1 or more"):
+        LossConfig("cispo")
 
 
 @settings(max_examples=60, deadline=None)
@@ -147,7 +152,7 @@ def test_micro_batches_add_up_to_the_batch(variant: str, seed: int, cut: int) ->
     lengths = torch.randint(1, tokens + 1, (rows, 1), generator=generator)
     mask = torch.arange(tokens) < lengths
     size = BatchSize(rows, int(mask.sum()), 8)
-    config = LossConfig(variant)
+    config = LossConfig(variant, clip_high=1.5 if variant == "cispo" else 0.2)
 
     def gradient(parts: list[slice], pad: int) -> tuple[float, torch.Tensor]:
         total = 0.0

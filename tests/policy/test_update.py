@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from policy.errors import SamplerGapError
-from policy.loss import VARIANTS, LossConfig
+from policy.loss import VARIANTS, BatchSize, LossConfig
 from policy.model import Policy
 from policy.rollout import Rollout
 from policy.sampler import Completion, Sampling
-from policy.update import learning_rate, micro_batches, trains, update
+from policy.update import batch_size, learning_rate, micro_batches, trains, update
 from problems.problem import Problem
 from sandbox.job import Status, Test, Verdict
 
@@ -61,7 +61,8 @@ def updated(
     policy = copy.deepcopy(policy)
     optimizer = torch.optim.SGD(policy.model.parameters(), lr=0.1)
     sampling = Sampling(0.7, 16)
-    figures = update(policy, optimizer, batch(policy), LossConfig(variant), sampling, settings(budget), epochs, 1.0)
+    config = LossConfig(variant, clip_high=1.5 if variant == "cispo" else 0.2)
+    figures = update(policy, optimizer, batch(policy), config, sampling, settings(budget), epochs, 1.0)
     return figures, dict(policy.model.named_parameters())
 
 
@@ -179,6 +180,8 @@ def test_masked_and_unknown_rollouts_train_nothing(policy: Policy) -> None:
     rollouts[1].reward = None
     assert not any(trains(r, kl) for r in rollouts[:2] for kl in (False, True))
     assert [trains(rollouts[2], kl) for kl in (False, True)] == [False, True]  # only the KL term has a gradient there
+    tokens = sum(len(r.completion.tokens) for r in rollouts[2:])
+    assert batch_size(rollouts, 16) == BatchSize(len(rollouts) - 1, tokens, 16)  # a masked one is but a sequence
     optimizer = torch.optim.SGD(policy.model.parameters(), lr=0.1)
     figures = update(policy, optimizer, rollouts, LossConfig(), Sampling(0.7, 16), settings(100), 1, 1.0)
     assert figures["trained_tokens"] == sum(len(r.completion.tokens) for r in rollouts if trains(r))

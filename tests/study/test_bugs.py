@@ -18,6 +18,7 @@ import evaluate
 import languages
 from policy.errors import ERRORS
 from policy.samples import Samples
+from problems import load
 from problems.task import Stdio
 from study import bugs
 from tests.conftest import ROOT
@@ -39,7 +40,7 @@ def scores(tmp_path_factory: pytest.TempPathFactory, few: str) -> Path:
     """What an evaluation leaves: six problems with three failed programs, one without any, and one that passed."""
     folder = tmp_path_factory.mktemp("scores")
     config = composed("evaluate", few, f"results={folder}")
-    task = evaluate.open_task(config)
+    task = load.task(config)
     assert isinstance(task, Stdio)
     evaluate.results_folder(config, None, task)
     samples = Samples(folder)
