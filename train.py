@@ -14,6 +14,7 @@ The baselines (`method=`) are the same loop with another batch: verified answers
 from __future__ import annotations
 
 import math
+import os
 import signal
 import sys
 import time
@@ -163,8 +164,9 @@ def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
         for step in range(first, steps):  # `step` updates are done
             started = time.perf_counter()
             watchdog.phase("sampling")
-            rollouts, phases = ahead or sample(step)
-            if ranks.any(interruption.asked):
+            stops = not ahead and ranks.any(interruption.asked)  # during the update
+            rollouts, phases = ([], Phases()) if stops else ahead or sample(step)
+            if stops or ranks.any(interruption.asked):
                 # What was sampled is sampled again on resume, or kept where older weights have sampled it.
                 save(step, rollouts if config.samplers else ())
                 raise RunError(interruption.farewell(step, folder))
@@ -328,8 +330,12 @@ class Interruption:
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         self.asked += 1
-        if self.asked > 1 and not self.patient:
+        if self.patient:
+            return
+        if self.asked > 1:
             raise KeyboardInterrupt
+        # A step may take minutes. Not through the console, whose lock may be held here.
+        os.write(2, b"\ninterrupted: saving after what is being done now; once more stops at once\n")
 
     def farewell(self, step: int, folder: Path) -> str:
         """What the user reads, and can type."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from datetime import timedelta
 from types import TracebackType
 from typing import Any
 
@@ -60,16 +61,16 @@ class RunProgress:
     def step(self, row: dict[str, Any]) -> None:
         """Shows the metrics of a finished step."""
         if "reward" in row:
-            speed = f"{row['tokens/s']:.0f} tokens/s  {row['programs/s']:.0f} programs/s"
-            figures = f"reward {row['reward'] or 0.0:.2f}  pass@1 {self.heldout:.2f}  {speed}"
+            speed = f"{row['tokens/s']:.0f} tokens/s  {row['programs/s']:.2g} programs/s"
+            figures = f"reward {row['reward'] or 0.0:.2f}  held-out {self.heldout:.2f}  {speed}"
         else:  # supervised
-            figures = f"loss {row['loss']:.3f}  pass@1 {self.heldout:.2f}  {row['trained_tokens']:.0f} tokens"
+            figures = f"loss {row['loss']:.3f}  held-out {self.heldout:.2f}  {row['trained_tokens']:.0f} tokens"
         if self.bar is not None and self.task is not None:
             self.bar.update(self.task, completed=row["step"], figures=figures)
         else:
             done = row["step"] - self.first
             left = (time.perf_counter() - self.started) / done * (self.steps - row["step"])
-            self.say(f"step {row['step']}/{self.steps}  {figures}  {left:.0f} s left")
+            self.say(f"step {row['step']}/{self.steps}  {figures}  {timedelta(seconds=round(left))} left")
 
     def evaluated(self, step: int, score: float, rollouts: Sequence[Rollout]) -> None:
         """Shows a held-out score and one completion of it, in turn with the steps."""
