@@ -7,6 +7,7 @@ Only `id`, `statement` and `tests` are required.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -105,14 +106,22 @@ def _compare(row: Any, where: str) -> Compare:
     if row.get("rule", "exact") not in rules:
         raise DataError(f"{where}: compare.rule is {row['rule']!r}; the rules are {', '.join(rules)}")
     tolerance = row.get("tolerance", Compare.tolerance)
-    if not isinstance(tolerance, int | float) or isinstance(tolerance, bool) or not tolerance >= 0:
-        raise DataError(f"{where}: compare.tolerance must be a number of 0 or more, not {tolerance!r}")
+    if (
+        not isinstance(tolerance, int | float)
+        or isinstance(tolerance, bool)
+        or not 0 <= tolerance <= sys.float_info.max
+    ):
+        raise DataError(f"{where}: compare.tolerance must be a finite number of 0 or more, not {repr(tolerance)[:80]}")
     checker = row.get("checker")
     if (row.get("rule") == "checker") != (checker is not None):
         raise DataError(f"{where}: compare.checker goes with rule 'checker', and only with it")
     if checker is not None:
         if not isinstance(checker, dict) or set(checker) != {"language", "program"}:
             raise DataError(f"{where}: compare.checker must be an object with the keys language, program")
+        for key, value in checker.items():
+            if not isinstance(value, str):
+                raise DataError(f"{where}: compare.checker.{key} must be a string, not {type(value).__name__}")
+            _check_text(value, f"{where}: compare.checker.{key}")
         checker = Checker(**checker)
     return Compare(row.get("rule", "exact"), float(tolerance), checker)
 

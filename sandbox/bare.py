@@ -48,18 +48,20 @@ class Bare:
         ahead: bool = False,
     ) -> Generator[Run]:
         """Compiles (where the language does) and runs the tests, one outcome at a time, never ahead."""
-        end = time.monotonic() + limits.program_s
+        left = limits.program_s  # between two runs it stands still, as in a jail
         with tempfile.TemporaryDirectory(prefix="agnostics-") as folder:
             Path(folder, self.toolchain.filename).write_bytes(program.encode(errors="replace"))
             for name, content in (files or {}).items():
                 Path(folder, name).write_bytes(content)
             if self.toolchain.compile:
-                seconds = min(limits.compile_s, end - time.monotonic())
-                yield _run(command(self.toolchain.compile), b"", folder, seconds, limits)
+                run = _run(command(self.toolchain.compile), b"", folder, min(limits.compile_s, left), limits, True)
+                left -= run.wall_s
+                yield run
             for text in inputs:
-                seconds = min(limits.test_s, end - time.monotonic())
                 argv = command(self.toolchain.execute)
-                yield _run(argv, text.encode(errors="replace"), folder, seconds, limits)
+                run = _run(argv, text.encode(errors="replace"), folder, min(limits.test_s, left), limits)
+                left -= run.wall_s
+                yield run
 
     def watch(self, fd: int) -> None:
         """A jail notices that the pool has gone during a run; this notices after it."""
@@ -68,7 +70,7 @@ class Bare:
         """Nothing is kept between programs."""
 
 
-def _run(argv: list[str], stdin: bytes, folder: str, seconds: float, limits: Limits) -> Run:
+def _run(argv: list[str], stdin: bytes, folder: str, seconds: float, limits: Limits, compiling: bool = False) -> Run:
     def bound() -> None:  # in the child
         mb = 1 << 20
         for kind, value in (
@@ -77,7 +79,10 @@ def _run(argv: list[str], stdin: bytes, folder: str, seconds: float, limits: Lim
             (resource.RLIMIT_CPU, limits.cpu_s),
             (resource.RLIMIT_CORE, 0),
         ):
-            resource.setrlimit(kind, (value, value + (kind == resource.RLIMIT_CPU)))
+            hard, most = value + (kind == resource.RLIMIT_CPU), resource.getrlimit(kind)[1]
+            if most != resource.RLIM_INFINITY:
+                hard = min(hard, most)  # the machine's own limit is lower
+            resource.setrlimit(kind, (min(value, hard), hard))
 
     start = time.monotonic()
     if seconds <= 0:
@@ -102,7 +107,7 @@ def _run(argv: list[str], stdin: bytes, folder: str, seconds: float, limits: Lim
         how = SIGNALED if signaled else EXITED
         code = os.WTERMSIG(status) if signaled else os.WEXITSTATUS(status)
     cpu = usage.ru_utime + usage.ru_stime
-    starved = (how, code) != (EXITED, 0) and ran_out_of_memory(out, err)
+    starved = how in (EXITED, SIGNALED) and (how, code) != (EXITED, 0) and ran_out_of_memory(out, err, compiling)
     return Run(how, code, out, err, wall, cpu, usage.ru_maxrss / 1024, starved)
 
 

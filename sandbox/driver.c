@@ -28,6 +28,7 @@
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <malloc.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -49,6 +50,7 @@
 #define WORK "/tmp/w" /* on the tmpfs; /tmp exists in every root */
 #define STDERR_SENT 16384
 #define MESSAGE_MAX (1u << 30)
+#define LARGE (1u << 20) /* bytes that a test's peak memory may show of an earlier one */
 
 enum { JOB = 1, TEST = 2, LAST_TEST = 3, STOP = 4 };
 enum { EXITED = 0, SIGNALED = 1, TIMEOUT = 2, OUTPUT_LIMIT = 3, EXEC_FAILED = 4, STOPPED = 5 };
@@ -72,9 +74,13 @@ struct buffer {
 };
 
 static const uint32_t MAGIC = 0x4a414752;
-static int from_host, to_host, work_dir, child_signals, oom_score, ahead;
+static int from_host, to_host, work_dir, child_signals, oom_score, peak, ahead;
+static char own_score[16]; /* ours, not 0 where whoever started us was given another: lowering that takes a privilege */
+static ssize_t own_score_bytes;
 static struct limits limits;
 static struct buffer out, err;
+static size_t held; /* bytes of the last run's input and outputs */
+static uint64_t left_us; /* of the program's time; between its runs it stands still, as a checker may be at work */
 
 static void die(const char *what) {
     dprintf(2, "driver: %s: %s\n", what, strerror(errno));
@@ -123,6 +129,9 @@ static const int NEW_ALLOWED[] = {
 };
 /* The server needs these; programs lose them. */
 static const int NAMESPACES[] = {SYS_mount, SYS_umount2, SYS_pivot_root, SYS_chroot, SYS_unshare, SYS_setns};
+/* Only these put descriptors into a socket's queue. Two sockets that lie in each other's outlive all processes, with
+   their files and names, until the kernel next looks for garbage. */
+static const int SENDING[] = {SYS_sendmsg, SYS_sendmmsg};
 
 static struct sock_filter code[256];
 static int code_length;
@@ -168,6 +177,7 @@ static void filter_program(void) {
     /* The second filter is short on purpose: the kernel walks it for every call number when it is installed. */
     LOAD(nr);
     refuse_all(NAMESPACES, sizeof NAMESPACES / sizeof *NAMESPACES, EPERM);
+    refuse_all(SENDING, sizeof SENDING / sizeof *SENDING, EPERM);
     emit(BPF_JMP | BPF_JEQ | BPF_K, 0, 4, SYS_clone);
     LOAD(args[0]);
     emit(BPF_JMP | BPF_JSET | BPF_K, 0, 1,
@@ -345,14 +355,23 @@ static __attribute__((noreturn)) void stop(void) {
     _exit(0);
 }
 
+/* Exec has a program's peak memory begin with the init's: no test shall show what an earlier one read or printed. */
+static void forget_peak(void) {
+    free(out.bytes), free(err.bytes);
+    out = err = (struct buffer){0};
+    if (peak >= 0 && write(peak, "5", 1) < 0) die("clear_refs");
+}
+
 /* Runs a command to its end or limit, and answers. Returns whether it exited with 0. */
-static int run(char *path, char **argv, char **environment, const char *input, size_t input_bytes, uint64_t deadline) {
+static int run(char *path, char **argv, char **environment, const char *input, size_t input_bytes, uint32_t limit_ms) {
     struct result result = {.magic = MAGIC};
-    uint64_t start = now_us();
+    uint64_t start = now_us(), limit_us = limit_ms * 1000ull;
+    uint64_t deadline = start + (limit_us < left_us ? limit_us : left_us);
     int in_pipe[2], out_pipe[2], err_pipe[2];
     volatile int error = 0;
-    out.used = err.used = 0;
-    if (start >= deadline) { /* the whole program's time is up */
+    if (held > LARGE) forget_peak();
+    held = input_bytes, out.used = err.used = 0;
+    if (!left_us) { /* the whole program's time is up */
         result.outcome = TIMEOUT;
         answer(&result);
         return 0;
@@ -370,7 +389,7 @@ static int run(char *path, char **argv, char **environment, const char *input, s
     pid_t child = vfork();
     if (child < 0) die("vfork");
     if (!child) become(path, argv, environment, ends, &error);
-    if (write(oom_score, "0", 1) < 0) die("oom_score_adj");
+    if (write(oom_score, own_score, own_score_bytes) < 0) die("oom_score_adj");
     close(in_pipe[0]), close(out_pipe[1]), close(err_pipe[1]);
 
     struct rusage usage = {0};
@@ -438,6 +457,9 @@ static int run(char *path, char **argv, char **environment, const char *input, s
     result.cpu_us = (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000ull + usage.ru_utime.tv_usec +
                     usage.ru_stime.tv_usec;
     result.memory_kb = usage.ru_maxrss;
+    held += out.used + err.used;
+    uint64_t spent = now_us() - start; /* the killing of what was left, too */
+    left_us -= spent < left_us ? spent : left_us;
     result.stdout_bytes = out.used > limits.output_bytes ? limits.output_bytes : out.used;
     result.stderr_bytes = err.used > STDERR_SENT ? STDERR_SENT : err.used;
     answer(&result);
@@ -446,9 +468,15 @@ static int run(char *path, char **argv, char **environment, const char *input, s
 
 /* --- one jail, one program --------------------------------------------------------------------------------- */
 
-static void bound(int resource, rlim_t value) {
-    if (setrlimit(resource, &(struct rlimit){value, value})) die("setrlimit");
+/* Where the machine allows less than `value`, that. */
+static void bound(int resource, const char *name, rlim_t value) {
+    struct rlimit limit = {value, value};
+    if (!setrlimit(resource, &limit)) return;
+    if (errno != EPERM || getrlimit(resource, &limit) || limit.rlim_max > value) die(name);
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(resource, &limit)) die(name);
 }
+#define BOUND(name, value) bound(name, #name, value)
 
 static void write_file(const char *path, const char *bytes, size_t count) {
     int fd = openat(work_dir, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
@@ -476,7 +504,9 @@ static void give_up_privileges(void) {
 static __attribute__((noreturn)) void init(void) {
     if (prctl(PR_SET_PDEATHSIG, SIGKILL)) die("pdeathsig");
     /* The server's /proc can be written, the program's cannot: a program never lowers its score. */
-    if ((oom_score = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC)) < 0) die("oom_score_adj");
+    if ((oom_score = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC)) < 0) die("oom_score_adj");
+    if ((own_score_bytes = read(oom_score, own_score, sizeof own_score)) <= 0) die("oom_score_adj");
+    peak = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC); /* not every kernel has it */
     if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY, NULL)) die("mount /proc");
 
     char *job;
@@ -494,20 +524,18 @@ static __attribute__((noreturn)) void init(void) {
     if (length < sizeof limits) errno = EBADMSG, die("job");
     memcpy(&limits, at, sizeof limits);
     at += sizeof limits;
-    uint64_t start = now_us();
 
     char options[128];
     snprintf(options, sizeof options, "size=%um,nr_inodes=%u,mode=1777", limits.disk_mb, limits.inodes);
     if (mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, options)) die("mount /tmp");
     if (mkdir(WORK, 0755)) die(WORK);
     if ((work_dir = open(WORK, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0) die(WORK);
-    bound(RLIMIT_NPROC, limits.processes + 2); /* the server and this init count */
-    bound(RLIMIT_FSIZE, (rlim_t)limits.file_mb << 20);
-    bound(RLIMIT_NOFILE, 256);
-    bound(RLIMIT_CORE, 1); /* 0 would not keep the kernel from piping a crash to the host's handler of core dumps */
-    bound(RLIMIT_MEMLOCK, 65536);
-    bound(RLIMIT_SIGPENDING, 1024);
-    bound(RLIMIT_MSGQUEUE, 0);
+    BOUND(RLIMIT_NPROC, limits.processes + 2); /* the server and this init count */
+    BOUND(RLIMIT_NOFILE, 256);
+    BOUND(RLIMIT_CORE, 1); /* 0 would not keep the kernel from piping a crash to the host's handler of core dumps */
+    BOUND(RLIMIT_MEMLOCK, 65536);
+    BOUND(RLIMIT_SIGPENDING, 1024);
+    BOUND(RLIMIT_MSGQUEUE, 0);
     give_up_privileges();
 
     sigset_t watched;
@@ -541,18 +569,14 @@ static __attribute__((noreturn)) void init(void) {
         write_file(extra, blob, count);
     }
 
-    uint64_t program_deadline = start + limits.program_ms * 1000ull;
-    if (*compile) {
-        uint64_t deadline = start + limits.compile_ms * 1000ull;
-        if (deadline > program_deadline) deadline = program_deadline;
-        if (!run(find(*compile, environment), compile, environment, "", 0, deadline) && ahead) _exit(0);
-    }
+    BOUND(RLIMIT_FSIZE, (rlim_t)limits.file_mb << 20); /* the program's files, not those that it is given */
+
+    left_us = limits.program_ms * 1000ull;
+    int passed = !*compile || run(find(*compile, environment), compile, environment, "", 0, limits.compile_ms);
     char *path = find(*execute, environment), *input;
-    for (int passed = 1; ahead && passed && inputs < inputs_end;) {
+    while (ahead && passed && inputs < inputs_end) {
         input = next_blob(&inputs, inputs_end, &count);
-        uint64_t deadline = now_us() + limits.test_ms * 1000ull;
-        if (deadline > program_deadline) deadline = program_deadline;
-        passed = run(path, execute, environment, input, count, deadline);
+        passed = run(path, execute, environment, input, count, limits.test_ms);
     }
     if (ahead) {
         flush();
@@ -561,9 +585,7 @@ static __attribute__((noreturn)) void init(void) {
     for (;;) {
         uint32_t kind = receive(&input, &length);
         if (kind != TEST && kind != LAST_TEST) _exit(kind == STOP ? 0 : 1);
-        uint64_t deadline = now_us() + limits.test_ms * 1000ull;
-        if (deadline > program_deadline) deadline = program_deadline;
-        run(path, execute, environment, input, length, deadline);
+        run(path, execute, environment, input, length, limits.test_ms);
         if (kind == LAST_TEST) _exit(0);
         free(input);
     }
@@ -609,6 +631,7 @@ int main(int argc, char **argv) {
     if (dup3(log, 2, O_CLOEXEC) < 0) die("dup");
     /* Seen by every program and owned by the programs' user: what one wrote there, the next would read. */
     if (mount(NULL, "/dev", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID, NULL)) die("remount /dev");
+    mallopt(M_MMAP_THRESHOLD, 1 << 17); /* fixed: what is large is given back when it is freed */
     bound_capabilities();
     filter_server();
 

@@ -144,11 +144,12 @@ class Executor:
         """From now on no job is accepted, and those that have no verdict get none."""
         with self._lock:
             self._closed = True
-            tasks = list(self._pending.values())
+            futures = [future for task in self._pending.values() for _, future in task.waiting]
+            for task in self._pending.values():
+                task.waiting = []
             self._pending.clear()
-        for task in tasks:
-            for _, future in task.waiting:
-                future.cancel()
+        for future in futures:
+            _cancel(future)
 
     def __enter__(self) -> Self:
         return self
@@ -165,8 +166,14 @@ def _put(done: queue.SimpleQueue[tuple[int, Future[Verdict]]], index: int, futur
     done.put((index, future))
 
 
+def _cancel(future: Future[Verdict]) -> None:
+    """Wakes up all who wait for it, too: `cancel` alone does not, if they wait by `concurrent.futures.wait`."""
+    if future.cancel():
+        future.set_running_or_notify_cancel()
+
+
 def _copy(to: Future[Verdict], job_id: str, first: Future[Verdict]) -> None:
     if first.cancelled():
-        to.cancel()
+        _cancel(to)
     elif to.set_running_or_notify_cancel():
         to.set_result(replace(first.result(), id=job_id))

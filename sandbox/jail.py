@@ -51,6 +51,11 @@ NO_MEMORY = re.compile(  # what runtimes print when an allocation fails
     rb"|inadequate space|stack limit \("  # Icon, Prolog
     rb"|runtime error 203"  # Pascal
 )
+COMPILER_NO_MEMORY = re.compile(  # only of itself, at a line's begin: a compiler's errors quote the program
+    rb"(?im)^([\w./+-]+: |fatal error: |final link failed: )*"
+    rb"((virtual )?memory exhausted|out of memory|cannot allocate memory)"  # GNU tools; GHC, Go
+    rb"|^Error occurred during initialization of VM|^# There is insufficient memory for the Java Runtime"
+)
 LAST_WORDS = 2000  # bytes of standard output that are looked at: some runtimes speak there
 
 
@@ -96,9 +101,10 @@ class Run:
         return None if self.outcome == EXITED and self.code == 0 else Status.RUNTIME_ERROR
 
 
-def ran_out_of_memory(stdout: bytes, stderr: bytes) -> bool:
-    """Whether a failed program says that an allocation failed."""
-    return any(NO_MEMORY.search(said) for said in (stderr, stdout[-LAST_WORDS:]))
+def ran_out_of_memory(stdout: bytes, stderr: bytes, compiling: bool = False) -> bool:
+    """Whether a failed program, or compiler, says that an allocation failed."""
+    words = COMPILER_NO_MEMORY if compiling else NO_MEMORY
+    return any(words.search(said) for said in (stderr, stdout[-LAST_WORDS:]))
 
 
 def command(line: str) -> list[str]:
@@ -184,8 +190,8 @@ class Jail:
             except OSError as error:
                 raise JailBroken(f"the memory cgroup refuses a limit of {limits.memory_mb} MiB: {error}") from None
         self._oom_kills = self.cgroup.oom_kills() if self.cgroup else 0
-        compiles = self.toolchain.compile is not None
-        deadline = time.monotonic() + limits.program_s + GRACE_S
+        compiling = compiles = self.toolchain.compile is not None
+        patience = limits.program_s + GRACE_S  # for each answer: the caller may take its time between two
         blobs = [
             self.toolchain.filename.encode(),
             program.encode(errors="replace"),
@@ -208,19 +214,22 @@ class Jail:
             raise JailBroken("the driver said more than it was asked")
         try:
             if ahead:
-                self._send(message, deadline)
+                self._send(message, time.monotonic() + patience)
                 while left:
-                    run = self._judge(self._receive(deadline), ahead)
+                    run = self._judge(self._receive(time.monotonic() + patience), compiling, ahead)
                     left = left - 1 if run.status is None else 0
+                    compiling = False
                     yield run
                 return
             if compiles:
+                deadline = time.monotonic() + patience
                 self._send(message, deadline)
                 message = b""
                 result = self._receive(deadline)
                 left -= 1
-                yield self._judge(result)
+                yield self._judge(result, compiling)
             for stdin in given:
+                deadline = time.monotonic() + patience
                 head = HEAD.pack(LAST_TEST if left == 1 else TEST, len(stdin))
                 self._send(message + head + stdin, deadline)
                 message = b""
@@ -261,11 +270,12 @@ class Jail:
             min(round(limits.output_mb * 1024 * 1024), 0xFFFFFFFF),  # beyond 4 GiB nobody waits for the difference
         )
 
-    def _judge(self, result: tuple[tuple[int, ...], bytes, bytes], ahead: bool = False) -> Run:
+    def _judge(self, result: tuple[tuple[int, ...], bytes, bytes], compiling: bool = False, ahead: bool = False) -> Run:
         (_, outcome, code, _, _, memory_kb, wall_us, cpu_us), stdout, stderr = result
         failed = outcome in (EXITED, SIGNALED, TIMEOUT) and (outcome, code) != (EXITED, 0)
         oom_kills = self.cgroup.oom_kills() if self.cgroup and (failed or not ahead) else self._oom_kills
-        starved = failed and (oom_kills > self._oom_kills or ran_out_of_memory(stdout, stderr))
+        said = outcome != TIMEOUT and not (compiling and self.cgroup) and ran_out_of_memory(stdout, stderr, compiling)
+        starved = failed and (oom_kills > self._oom_kills or said)
         self._oom_kills = oom_kills  # a kill that an earlier test survived is not this one's
         return Run(outcome, code, stdout, stderr, wall_us / 1e6, cpu_us / 1e6, memory_kb / 1024, starved)
 

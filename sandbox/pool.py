@@ -29,8 +29,8 @@ from sandbox import binaries, cgroup, rootfs
 from sandbox.executor import RETRIES, Executor, Task
 from sandbox.jail import Toolchain
 from sandbox.job import Job, SandboxError, Status, Verdict
-from sandbox.protection import require_protections
-from sandbox.worker import Setup, receive, send
+from sandbox.protection import missing
+from sandbox.worker import CHECKERS, Setup, receive, send
 
 EXECUTORS = ("local", "ray")
 GRACE_S = 30.0  # how much longer than its deadlines a job may take before its worker is replaced, seconds
@@ -72,12 +72,12 @@ class Pool(Executor):
         """
         cgroup.remove_stale()
         self.binaries: binaries.Binaries | None = None
-        try:
-            require_protections(use_cgroups)
-            self.binaries = binaries.find()
-        except SandboxError:
+        if without := missing(use_cgroups):
             if not unprotected:
-                raise
+                raise SandboxError(f"programs would run {without}; Pool(..., unprotected=True) runs them anyway")
+            print(f"sandbox: programs run as plain processes, {without}", file=sys.stderr)
+        else:
+            self.binaries = binaries.find()
         bare = self.binaries is None
         chains = (x if isinstance(x, Toolchain) else toolchain(x, bare) for x in languages)
         self.toolchains = {chain.language: chain for chain in chains}
@@ -158,6 +158,7 @@ class _Worker:
         self.link.close()
         if self.cgroup:
             cgroup.remove_named(self.cgroup)
+            cgroup.remove_named(f"{self.cgroup}{CHECKERS}")
 
     def _serve(self) -> None:
         while (task := self.pool._queue.get()) is not None:

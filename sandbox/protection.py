@@ -54,15 +54,10 @@ def protections(use_cgroups: bool = True) -> list[Protection]:
     ]
 
 
-def require_protections(use_cgroups: bool = True) -> None:
-    """Raises SandboxError naming what is missing and why."""
-    missing = [p for p in protections(use_cgroups) if p.required and not p.in_force]
-    if missing:
-        names = ", ".join(p.name for p in missing)
-        raise SandboxError(
-            f"programs would run without {names}: {missing[0].how}{_hint()}; "
-            "Pool(..., unprotected=True) runs them anyway"
-        )
+def missing(use_cgroups: bool = True) -> str:
+    """Which of the required protections are not to be had here, and why: "without seccomp: ..."; "" where all are."""
+    lacking = [p for p in protections(use_cgroups) if p.required and not p.in_force]
+    return f"without {', '.join(p.name for p in lacking)}: {lacking[0].how}{_hint()}" if lacking else ""
 
 
 def _try_jail(cgroup: Cgroup | None) -> str | None:

@@ -333,6 +333,11 @@ def _prune() -> None:
                 (folder / "rootfs.json").unlink()  # first: a half-removed root must not look like one
                 _remove(folder)
             print(f"removed {about['language']} ({about['source']}): {folder}")
+    for pattern in (".*.part", ".*.scratch"):
+        for left in cache().glob(pattern):  # of a build that was killed; one that goes on ends first
+            with _lock(left.with_suffix(""), print):
+                _remove(left)
+            print(f"removed what a build left: {left}")
     for base in cache().glob(".base-*.tar"):
         if time.time() - base.stat().st_mtime > BASE_DAYS * 86400:
             freed += base.stat().st_size / 2**20

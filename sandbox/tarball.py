@@ -26,7 +26,8 @@ EXCLUDED = (
     "var/lib/apt/lists",
 )
 # What the jail binds or mounts over (`sandbox/jail.py`); nsjail needs each to exist in the read-only root.
-MOUNT_FOLDERS = ("proc", "tmp", "w", "dev/shm")
+# `dev` comes before what is in it: a link there would lead out of the root, to the host's own /dev.
+MOUNT_FOLDERS = ("proc", "tmp", "w", "dev", "dev/shm")
 MOUNT_FILES = ("dev/null", "dev/zero", "dev/full", "dev/random", "dev/urandom")
 DEV_LINKS = {
     "dev/fd": "/proc/self/fd",
@@ -131,7 +132,7 @@ def _hard_link(root: Path, member: tarfile.TarInfo, target: Path, solid: set[Pat
 
 def add_mount_points(root: Path) -> None:
     """Makes what the jail binds or mounts over. Raises OSError where the root cannot be written to."""
-    for path in (*MOUNT_FOLDERS, *(str(Path(file).parent) for file in MOUNT_FILES)):
+    for path in MOUNT_FOLDERS:
         folder = root / path
         if folder.is_symlink():
             folder.unlink()

@@ -131,7 +131,7 @@ def verify(lines: IO[bytes], pool: Pool, arguments: Arguments, workers: int) -> 
 
     A thread reads ahead, so that a verdict never waits for the next line.
     """
-    pending: queue.Queue[Future[Verdict] | str | None] = queue.Queue(AHEAD * workers)
+    pending: queue.Queue[Future[Verdict] | str | Exception | None] = queue.Queue(AHEAD * workers)
 
     def read() -> None:
         try:
@@ -145,11 +145,15 @@ def verify(lines: IO[bytes], pool: Pool, arguments: Arguments, workers: int) -> 
                     pending.put(text if text.startswith("line ") else f"line {number}: {text}")
         except SandboxError:
             pass  # the pool was closed: nobody reads on
+        except Exception as error:  # for the main thread: no job is dropped in silence
+            pending.put(error)
         finally:
             pending.put(None)
 
     threading.Thread(target=read, daemon=True).start()
     while (item := pending.get()) is not None:
+        if isinstance(item, Exception):
+            raise item
         yield item if isinstance(item, str) else item.result()
 
 

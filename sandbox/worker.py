@@ -26,6 +26,7 @@ from sandbox.jail import EXEC_FAILED, EXITED, SIGNALED, Jail, JailBroken, Run, T
 from sandbox.job import Checker, Job, SandboxError, Status, TestResult, Verdict
 
 LENGTH = struct.Struct("<Q")
+CHECKERS = "-checkers"  # ends the name of the memory cgroup that a worker makes for them
 SHOWN = 2000  # characters of an output that a verdict keeps
 
 
@@ -64,6 +65,7 @@ class Worker:
         self.setup = setup
         self.link = link
         self.cgroup = Cgroup.create(setup.cgroup) if setup.cgroup else None
+        self.checkers: Cgroup | None = None  # made for the first: checkers run beside a candidate, with other limits
         self.jails: dict[tuple[str, bool], Jail | Bare] = {}  # by language, and whether it is for checkers
 
     def verify(self, job: Job) -> Verdict:
@@ -76,7 +78,7 @@ class Worker:
         if size > limits.room_mb:
             why = f"the program's text is {size:.0f} MiB; the limits leave files {limits.room_mb} MiB"
             return Verdict(job.id, Status.MEMORY_LIMIT, message=why)
-        # Not beside a checker, which shares the candidate's memory limit.
+        # Not beside a checker: a candidate's clock would run while its results wait to be checked.
         ahead = not job.all_tests and job.compare.checker is None
         runs = jail.run(job.program, [test.input for test in job.tests], limits, ahead=ahead)
         compiled = None
@@ -106,7 +108,10 @@ class Worker:
         if jail is None:
             chain = self.setup.toolchains[language]
             binaries = self.setup.binaries
-            jail = Jail(chain, self.setup.number, self.cgroup, binaries) if binaries else Bare(chain)
+            if checks and self.cgroup and not self.checkers:
+                self.checkers = Cgroup.create(f"{self.setup.cgroup}{CHECKERS}")
+            cgroup = self.checkers if checks else self.cgroup
+            jail = Jail(chain, self.setup.number, cgroup, binaries) if binaries else Bare(chain)
             jail.watch(self.link.fileno())
             self.jails[language, checks] = jail
         return jail
@@ -220,8 +225,9 @@ def main(fd: int) -> None:
         pass
     finally:
         worker.close()
-        if worker.cgroup:
-            worker.cgroup.remove()
+        for group in (worker.cgroup, worker.checkers):
+            if group:
+                group.remove()
 
 
 if __name__ == "__main__":

@@ -8,12 +8,13 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from sandbox import binaries
 from sandbox.cgroup import Cgroup
-from sandbox.jail import AHEAD_CHARACTERS, Jail, Run, Toolchain, command
+from sandbox.jail import AHEAD_CHARACTERS, Jail, Run, Toolchain, command, ran_out_of_memory
 from sandbox.job import Limits, Status
 
 
@@ -64,6 +65,15 @@ def test_the_whole_programs_deadline_bounds_its_tests_together(jail: Jail) -> No
     assert {r.status for r in results[2:]} == {Status.TIMEOUT}
 
 
+def test_the_programs_clock_stands_still_while_the_caller_is_at_work(
+    jail: Jail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sandbox.jail.GRACE_S", 0.2)
+    for result in jail.run("sleep 0.1", [""] * 3, replace(jail.toolchain.limits, program_s=1)):
+        assert result.status is None
+        time.sleep(0.7)  # a checker's, say
+
+
 def test_cpu_time_is_bounded_apart_from_wall_time(jail: Jail) -> None:
     result = run(jail, "while :; do :; done", test_s=30, program_s=30, cpu_s=1)
     assert result.status is Status.TIMEOUT and result.code == 24
@@ -99,6 +109,45 @@ def test_memory_of_one_process_is_bounded(jail: Jail) -> None:
     assert run(jail, "echo fine").stdout == b"fine\n"
 
 
+def test_a_tests_peak_memory_is_not_that_of_an_earlier_one(jail: Jail) -> None:
+    prints = jail.run('read n; head -c "$n" /dev/zero', ["4000000\n", "1\n"] * 2, jail.toolchain.limits, ahead=True)
+    reads = jail.run("cat > /dev/null", ["x" * 8_000_000, "x"] * 2, jail.toolchain.limits)
+    small = run(jail, "cat > /dev/null").memory_mb
+    for runs in (list(prints), list(reads)):
+        assert [result.status for result in runs] == [None] * 4
+        assert max(runs[1].memory_mb, runs[3].memory_mb) < small + 1.5
+
+
+def test_out_of_memory_is_not_said_by_a_compiler_that_quotes_or_a_program_that_went_on(jail: Jail) -> None:
+    assert run(jail, "echo MemoryError >&2; exit 1").status is Status.MEMORY_LIMIT
+    assert run(jail, "echo MemoryError >&2; sleep 9", test_s=0.3).status is Status.TIMEOUT
+    quotes = Jail(replace(jail.toolchain, compile="cat program.sh >&2; exit 1"), 8, jail.cgroup, binaries.find())
+    try:
+        for ahead in (False, True):
+            compiled = next(quotes.run("error: 'bad_alloc' is no member", [""], jail.toolchain.limits, ahead=ahead))
+            assert compiled.status is Status.RUNTIME_ERROR
+    finally:
+        quotes.close()
+
+
+@pytest.mark.parametrize(
+    ("said", "starved"),
+    [
+        ("cc1plus: out of memory allocating 65536 bytes after a total of 12 bytes", True),
+        ("\nvirtual memory exhausted: Cannot allocate memory", True),
+        ("/usr/bin/ld: final link failed: memory exhausted", True),
+        ("fatal error: runtime: out of memory", True),
+        ("ghc: out of memory (requested 1048576 bytes)", True),
+        ("Error occurred during initialization of VM\nCould not reserve enough space for object heap", True),
+        ("program.cpp:1:37: error: 'bad_alloc' is not a member of 'std'", False),
+        ("program.c:1:2: error: #error out of memory\n    1 | #error out of memory", False),
+        ("program.java:3: error: incompatible types\n        throw new OutOfMemoryError();", False),
+    ],
+)
+def test_what_a_compiler_says_of_its_own_memory(said: str, starved: bool) -> None:
+    assert ran_out_of_memory(b"", said.encode(), compiling=True) is starved
+
+
 def test_memory_of_many_processes_together_needs_the_cgroup(jail: Jail) -> None:
     if jail.cgroup is None:
         pytest.skip("RLIMIT_AS bounds each process alone")
@@ -110,6 +159,8 @@ def test_processes_files_and_disk_are_bounded(jail: Jail) -> None:
     assert b"annot fork" in run(jail, "i=0; while [ $i -lt 50 ]; do sleep 5 & i=$((i+1)); done", processes=20).stderr
     big = run(jail, "head -c 3000000 /dev/zero > big; s=$?; wc -c < big; exit $s", file_mb=1)
     assert big.stdout.split() == [b"1048576"] and big.code != 0
+    given = run(jail, "#" * (2 << 20) + "\nwc -c < program.sh", file_mb=1)  # what it is given is not the program's
+    assert given.stdout.split() == [b"2097171"]
     full = run(jail, "for i in 1 2 3 4 5 6; do head -c 1000000 /dev/zero > $i; done", disk_mb=4)
     assert b"No space left" in full.stderr
     inodes = run(jail, "i=0; while [ $i -lt 100 ]; do : > $i || exit 9; i=$((i+1)); done", inodes=50)
@@ -148,9 +199,11 @@ def test_no_privilege_no_network_no_host(jail: Jail) -> None:
 
 def test_the_init_is_out_of_reach(jail: Jail) -> None:
     assert run(jail, "kill -9 1; kill -STOP 1; kill -9 -1; echo alive").code in (0, -9, 9)
-    for path in ("fd", "mem", "environ", "cwd", "root"):
-        refused = run(jail, f"ls -l /proc/1/{path}/ 2>/dev/null || cat /proc/1/{path} 2>/dev/null || echo refused")
-        assert refused.stdout.endswith(b"refused\n")
+    for path in ("fd", "mem", "environ", "cwd", "root", "maps"):
+        # to open is enough: what can be opened can be read, if only at the right place
+        tries = "{ ls /proc/%s/%s/ || : < /proc/%s/%s; } > /dev/null 2>&1"
+        tries = "; ".join(f"({tries % (pid, path, pid, path)}) && echo open || echo refused" for pid in ("self", "1"))
+        assert run(jail, tries).stdout == b"open\nrefused\n", path
     assert run(jail, "ls /proc/self/fd").stdout.split() == [b"0", b"1", b"2", b"3"]  # 3: ls's own
     assert run(jail, "echo 0 > /proc/self/oom_score_adj; cat /proc/self/oom_score_adj").stdout == b"1000\n"
     assert run(jail, "ulimit -u 1; echo fine").stdout == b"fine\n"
@@ -189,6 +242,30 @@ def test_no_descriptor_or_process_is_left_by_a_jail(shell: Toolchain) -> None:
     assert len(os.listdir("/proc/self/fd")) == before
 
 
+LOW = """
+import os, resource, sys
+sys.path.insert(0, {root!r})
+from sandbox import binaries
+from sandbox.jail import Jail, Toolchain
+from sandbox.job import Limits
+open("/proc/self/oom_score_adj", "w").write("300")
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200))
+jail = Jail(Toolchain("sh", {jail!r}, (), "program.sh", None, "sh program.sh", Limits()), 9, None, binaries.find())
+program = "ulimit -c; ulimit -n; sleep 0.1; cat /proc/self/oom_score_adj /proc/1/oom_score_adj"
+for run in jail.run(program, ["", ""], Limits()):
+    print(run.stdout.decode().split())
+jail.close()
+"""
+
+
+def test_a_jail_works_where_the_machine_allows_less_than_it_asks_for(shell: Toolchain) -> None:
+    """As under Kubernetes or systemd: no limit may be raised, and the first score, 300, not be lowered."""
+    script = LOW.format(root=str(Path(__file__).parents[2]), jail=shell.root)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("['0', '200', '1000', '300']\n" * 2, "")
+
+
 def test_the_default_limits_fit_the_driver(jail: Jail) -> None:
     (result,) = jail.run("echo 1", [""], Limits())
     assert result.stdout == b"1\n"
@@ -198,7 +275,8 @@ def test_the_default_limits_fit_the_driver(jail: Jail) -> None:
 
 
 def test_running_ahead_gives_what_waiting_gives(jail: Jail) -> None:
-    program, inputs, limits = "cat; sleep 0.00$((RANDOM % 4))", ["a", "", "c\n", "d" * 9000, "e"], jail.toolchain.limits
+    program = "cat; sleep 0.00$(($(od -An -N1 -tu1 /dev/urandom) % 4))"
+    inputs, limits = ["a", "", "c\n", "d" * 9000, "e"], jail.toolchain.limits
     outputs = [run.stdout for run in jail.run(program, inputs, limits, ahead=True)]
     assert outputs == [run.stdout for run in jail.run(program, inputs, limits)] == [text.encode() for text in inputs]
 

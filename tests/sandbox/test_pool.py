@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError
@@ -131,6 +132,15 @@ def test_a_checker_in_the_candidates_own_language_judges_every_test(pool: Pool) 
     assert [(v.status, len(v.tests)) for v in verdicts[:2]] == [(Status.PASSED, 3), (Status.WRONG_OUTPUT, 2)]
 
 
+def test_a_checker_takes_neither_its_candidates_memory_nor_its_time(pool: Pool) -> None:
+    """The checker's own limit is 128 MiB; the candidate's files alone are more, and stay while it is judged."""
+    compare = Compare("checker", checker=Checker("sh", "sleep 0.5; cmp -s output.txt reference.txt"))
+    limits = Limits(memory_mb=256, file_mb=160, program_s=1.3)
+    fills = sh("head -c 150000000 /dev/zero > big && cat", *[(n, n) for n in "abc"], compare=compare, limits=limits)
+    (verdict,) = pool.verify([fills])
+    assert verdict.passed and len(verdict.tests) == 3, verdict
+
+
 @pytest.mark.parametrize("program", ["exit 3", "kill -9 $$", "sleep 30"])
 def test_a_checkers_own_fault_is_not_the_candidates(pool: Pool, program: str) -> None:
     compare = Compare("checker", checker=Checker("sh", program))
@@ -255,6 +265,26 @@ def test_closing_leaves_nothing_and_cancels_what_waits(shell: Toolchain) -> None
         pool.submit(sh("true"))
 
 
+@pytest.mark.parametrize("how", ["verify", "as_verified"])
+def test_closing_wakes_up_who_waits_in_another_thread(shell: Toolchain, how: str) -> None:
+    pool = Pool([shell], workers=1)
+    jobs = [sh("sleep 20", job_id=str(n), limits=Limits(test_s=30)) for n in range(2)]  # equal: the second is a copy
+    seen: list[BaseException] = []
+
+    def wait() -> None:
+        try:
+            list(getattr(pool, how)(jobs))
+        except BaseException as error:
+            seen.append(error)
+
+    waiting = threading.Thread(target=wait, daemon=True)
+    waiting.start()
+    assert eventually(lambda: bool(pool.pending()))
+    pool.close()
+    waiting.join(5)
+    assert not waiting.is_alive() and isinstance(seen[0], CancelledError)
+
+
 def test_two_pools_of_one_process_do_not_touch_each_other(pool: Pool, shell: Toolchain) -> None:
     worker = pool._workers[0].process.pid
     future = pool.submit(sh("sleep 0.5; echo 1", ("", "1")))
@@ -317,12 +347,17 @@ def test_a_worker_imports_little(pool: Pool) -> None:
     assert kilobytes < 20_000
 
 
-def test_no_jail_no_pool_unless_told_by_name(lua: Toolchain, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_jail_no_pool_unless_told_by_name(
+    lua: Toolchain, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr("sandbox.protection._try_jail", lambda _: "clone failed: Operation not permitted")
     with pytest.raises(SandboxError, match=r"without namespaces, .*clone failed.*unprotected=True"):
         Pool([lua])
     python = Toolchain("python", "/", (), "p.py", None, f"{sys.executable} p.py", Limits(test_s=5))
     with Pool([python], workers=1, unprotected=True) as pool:
+        said = capsys.readouterr().err
+        assert said.startswith("sandbox: programs run as plain processes, without namespaces, ")
+        assert "clone failed: Operation not permitted" in said and said.count("\n") == 1
         jobs = [
             sh("print(input())", ("x", "x"), language="python"),
             sh("import os; os.kill(os.getpid(), 11)", language="python"),

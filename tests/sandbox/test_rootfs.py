@@ -187,12 +187,16 @@ def test_list_and_prune(cache: Path, tar: Path, tmp_path: Path, monkeypatch: pyt
     assert all(Path(line, "bin/run").is_file() for line in built.stdout.split())
     assert "rootfs gone: ready" in built.stderr
     (private / "gone.yaml").unlink()
+    (cache / ".toy-0123.part/root/usr").mkdir(parents=True)  # of builds that were killed
+    (cache / ".base-trixie-0123.tar.scratch").mkdir()
+    (cache / ".base-trixie-0123.tar.part").touch()
     lines = run("list").stdout.splitlines()
     assert any("kept" in line and "in use" in line for line in lines)
     assert any("gone" in line and "stale" in line for line in lines)
     pruned = run("prune")
     assert "removed gone" in pruned.stdout and "freed" in pruned.stdout
     assert [path.name.split("-")[0] for path in cache.glob("[a-z]*")] == ["kept"]
+    assert [*cache.glob(".*.part"), *cache.glob(".*.scratch")] == []
 
     unknown = run("language=klingon")
     assert unknown.returncode == 2

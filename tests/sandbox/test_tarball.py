@@ -174,6 +174,18 @@ def test_mount_points_replace_what_is_in_their_way(tmp_path: Path) -> None:
     tarball.add_mount_points(tmp_path)  # twice is as good as once
 
 
+def test_no_mount_point_is_made_through_a_link_out_of_the_root(tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside/shm").symlink_to("/nowhere")
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root/dev").symlink_to(tmp_path / "outside")
+    tarball.add_mount_points(tmp_path / "root")
+    assert [path.name for path in (tmp_path / "outside").iterdir()] == ["shm"]
+    assert (tmp_path / "outside/shm").is_symlink()
+    assert not (tmp_path / "root/dev").is_symlink()
+    assert tarball.missing_mount_points(tmp_path / "root") == []
+
+
 def test_size_counts_a_hard_linked_file_once(tmp_path: Path) -> None:
     (tmp_path / "one").write_bytes(b"x" * 2**20)
     os.link(tmp_path / "one", tmp_path / "two")

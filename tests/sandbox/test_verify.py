@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import languages
@@ -56,6 +56,14 @@ def test_a_completions_code_block_is_the_program() -> None:
         ({"completion": "x"}, "line 7: a job has one of the keys program and completion"),
         ({"language": "r"}, "line 7: language 'r' is not one of those given: lua, python"),
         ({"compare": {"rule": "fuzzy"}}, "line 7: compare.rule is 'fuzzy'"),
+        (
+            {"compare": {"rule": "checker", "checker": {"language": ["c"], "program": "x"}}},
+            "line 7: compare.checker.language must be a string, not list",
+        ),
+        (
+            {"compare": {"rule": "float", "tolerance": 10**400}},
+            "line 7: compare.tolerance must be a finite number of 0 or more, not 1000",
+        ),
         ({"limits": {"speed": 1}}, "line 7: key 'limits' must be an object with keys of compile_s"),
         ({"limits": {"memory_mb": 1.5}}, "line 7: limits.memory_mb must be a whole number"),
         ({"all_tests": "yes"}, "line 7: key 'all_tests' must be true or false"),
@@ -68,10 +76,27 @@ def test_a_bad_job_gets_a_sentence_with_its_line(row: dict[str, Any], words: str
     assert str(error.value).startswith(words)
 
 
-JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=5), lambda x: st.lists(x, max_size=3))
+INNER = ["rule", "tolerance", "checker", "language", "program", "input", "output", "test_s", "memory_mb"]
+WORDS = ["a", "lua", "float", "checker"]
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.just(10**400) | st.text(max_size=5)
+    | st.sampled_from(WORDS),
+    lambda x: st.lists(x, max_size=3) | st.dictionaries(st.sampled_from(INNER), x, max_size=3),
+    max_leaves=6,
+)  # fmt: skip
+COMPARES = st.fixed_dictionaries(
+    {"rule": st.sampled_from(["float", "checker"])},
+    optional={"tolerance": JSON, "checker": st.fixed_dictionaries({"language": JSON, "program": JSON})},
+)
+ROWS = st.dictionaries(st.sampled_from(["id", "program", "completion", "tests", "compare", "limits"]), JSON)
+NEARLY = st.fixed_dictionaries({"id": st.just("a"), "program": st.just("p"), "tests": st.just(TESTS)})
 
 
-@given(st.dictionaries(st.sampled_from(["id", "program", "completion", "tests", "compare", "limits"]), JSON))
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(ROWS | st.builds(lambda row, more: row | more, NEARLY, ROWS | st.fixed_dictionaries({"compare": COMPARES})))
+@example({"id": "a", "program": "p", "tests": TESTS, "compare": {"rule": "float", "tolerance": 10**400}})
+@example({"id": "a", "program": "p", "tests": TESTS,
+          "compare": {"rule": "checker", "checker": {"language": ["c"], "program": "x"}}})  # fmt: skip
 def test_any_object_is_a_job_or_a_sentence(row: dict[str, Any]) -> None:
     try:
         job = parse_job(json.dumps(row).encode(), "line 1", ARGUMENTS)
@@ -79,6 +104,7 @@ def test_any_object_is_a_job_or_a_sentence(row: dict[str, Any]) -> None:
         assert str(error).startswith("line 1: ")
     else:
         assert job.tests
+        hash(job)
 
 
 @given(st.binary(max_size=60))
@@ -141,6 +167,15 @@ def test_a_limit_out_of_range_is_the_lines_fault(pool: Pool) -> None:
     line = {"id": "a", "program": "", "tests": TESTS, "limits": {"test_s": -1}}
     (answer,) = verify(io.BytesIO(json.dumps(line).encode()), pool, Arguments((LUA,)), 1)
     assert isinstance(answer, str) and answer.startswith("line 1: ") and "limit test_s is -1" in answer
+
+
+def test_whatever_ends_the_reading_ends_the_command(pool: Pool) -> None:
+    class Torn(io.BytesIO):
+        def __next__(self) -> bytes:
+            raise OSError("the disk has gone")
+
+    with pytest.raises(OSError, match="the disk has gone"):
+        list(verify(Torn(), pool, Arguments((LUA,)), 1))
 
 
 def test_the_command_answers_each_line_as_it_comes() -> None:
