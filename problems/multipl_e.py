@@ -154,7 +154,7 @@ def _from_folder(folder: Path, name: str) -> Iterator[tuple[Any, str]]:
             if line.strip():
                 try:
                     yield json.loads(line), f"{path}, line {number}"
-                except ValueError as error:  # UnicodeDecodeError is one
+                except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
                     raise DataError(f"{path}, line {number}: not JSON ({error})") from None
 
 

@@ -139,7 +139,7 @@ def read_jsonl(path: Path) -> Iterator[Problem]:
                 continue
             try:
                 row = json.loads(line)
-            except ValueError as error:  # UnicodeDecodeError is one
+            except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
                 raise DataError(f"{where}: not JSON ({error})") from None
             problem = Problem.from_row(row, where)
             if problem.id in seen:

@@ -49,6 +49,7 @@ def test_a_file_reads_back_as_it_was(tmp_path: Path) -> None:
 GOOD: dict[str, Any] = {"id": "a", "statement": "s", "tests": [{"input": "1", "output": "2"}]}
 BAD = {
     "not JSON": ("{", "line 2: not JSON"),
+    "JSON too deep": ("[" * 100_000, "line 2: not JSON"),
     "bytes that are no text": (b"\xff\xfe", "line 2: not JSON"),
     "not an object": ("[1]", "line 2: a problem is a JSON object, not list"),
     "an unknown key": (GOOD | {"id": "b", "test": 1}, "line 2: unknown key 'test'; the keys are compare"),
