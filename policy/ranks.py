@@ -128,7 +128,7 @@ class Ranks:
                 dist.broadcast(parameter.data, 0)
 
     def leave(self) -> None:
-        if dist.is_initialized():
+        if self.world > 1 and dist.is_initialized():  # a single rank's group is vLLM's own to end
             dist.destroy_process_group()
 
 
