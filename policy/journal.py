@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from policy import choice
 from policy.rollout import Rollout
 from policy.run_folder import write
+from policy.score import running_mean, smoothing
 from sandbox.job import Status
 
 
@@ -142,13 +143,9 @@ def learning_curve(rows: Sequence[dict[str, Any]], path: Path, title: str) -> No
     figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
     if train:
         steps, rewards = zip(*train, strict=True)
-        window = max(1, len(rewards) // 12)
-        smooth = [
-            sum(rewards[max(0, i - window + 1) : i + 1]) / len(rewards[max(0, i - window + 1) : i + 1])
-            for i in range(len(rewards))
-        ]
+        window = smoothing(len(rewards))
         axes.plot(steps, rewards, color="#9ecae1", linewidth=0.8, label="reward of each batch")
-        axes.plot(steps, smooth, color="#0072b2", label=f"mean of {window} batches")
+        axes.plot(steps, running_mean(rewards, window), color="#0072b2", label=f"mean of {window} batches")
     if held:
         axes.plot(*zip(*held, strict=True), "o--", color="#d55e00", label="held-out pass@1")
     axes.set(xlabel="step", ylabel="share of programs that pass", ylim=(-0.02, 1.02), title=title)

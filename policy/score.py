@@ -86,3 +86,13 @@ def shares(verdicts: Iterable[str]) -> dict[str, float]:
     """The share of each verdict that occurs, by its name."""
     counts = Counter(verdicts)
     return {status: count / counts.total() for status, count in sorted(counts.items())}
+
+
+def smoothing(batches: int) -> int:
+    """How many batches a curve's running mean takes: a twelfth of the run, and not fewer than 5."""
+    return max(5, batches // 12)
+
+
+def running_mean(values: Sequence[float], window: int) -> list[float]:
+    """The mean of each value and those before it, up to `window` of them."""
+    return [sum(values[max(0, n - window + 1) : n + 1]) / min(window, n + 1) for n in range(len(values))]

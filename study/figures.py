@@ -16,6 +16,7 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from policy.score import running_mean, smoothing
 from study.bug_themes import TITLES, Theme
 from study.run_data import Run
 
@@ -75,18 +76,13 @@ def show(figure: Figure) -> None:
     display(Image(png(figure), width=640))
 
 
-def running_mean(values: Sequence[float], window: int) -> list[float]:
-    """The mean of each value and those before it, up to `window` of them."""
-    return [sum(values[max(0, n - window + 1) : n + 1]) / min(window, n + 1) for n in range(len(values))]
-
-
 def batch_curves(runs: Sequence[Run], window: int | None = None) -> Figure:
     """Batch pass@1 of several runs over one axis of steps (figures 5 and 8): a running mean of `window` batches."""
     with style():
         figure = Figure(figsize=(6, 3.4), layout="constrained")
         axes = figure.subplots()
         longest = max((len(run.series("pass@1")[0]) for run in runs), default=0)
-        window = window or max(1, longest // 12)
+        window = window or smoothing(longest)
         for number, run in enumerate(runs):
             steps, values = run.series("pass@1")
             colour = COLOURS[number % len(COLOURS)]
@@ -124,10 +120,9 @@ def run_curve(run: Run, window: int | None = None) -> Figure:
         figure = Figure(figsize=(6, 3.4), layout="constrained")
         axes = figure.subplots()
         steps, values = run.series("pass@1")
-        window = window or max(1, len(values) // 12)
+        window = window or smoothing(len(values))
         axes.plot(steps, values, color=COLOURS[5], linewidth=0.7, alpha=0.7, label="batch")
-        if window > 1:
-            axes.plot(steps, running_mean(values, window), color=COLOURS[0], label=f"mean of {window} batches")
+        axes.plot(steps, running_mean(values, window), color=COLOURS[0], label=f"mean of {window} batches")
         held, scores = run.series("heldout/pass@1")
         axes.plot(held, scores, color=COLOURS[1], linestyle="--", marker="o", markersize=5, label="held out")
         for step, score in zip(held, scores, strict=True):
