@@ -191,7 +191,7 @@ async def advise(config: DictConfig, folder: Path) -> dict[str, Any]:
                 return report | {"file": None, "why": "no program failed to compile or to run: there is nothing to say"}
             before = shares(await attempts(model, pool, chosen[half:], language, config))
         lengths = {"max_prompt_tokens": config.advisor_prompt_tokens, "max_new_tokens": config.advice_tokens}
-        rollout = OmegaConf.merge(config.rollout, lengths)
+        rollout = OmegaConf.create({**config.rollout, **lengths})
         async with open_chat(config.advisor, folder / "advisor.jsonl", rollout, config.seed, "advisor") as advisor:
             text = await advice(advisor, pairs, language, config)
         advised = with_advice(language, text)
