@@ -10,8 +10,8 @@ micro-batches, and gradients are summed. What ranks send each other are pickles 
 program printed travels in them as a string.
 
 With `samplers=4` (and rollout=transformers) the last four ranks only sample, one step ahead, while the others update:
-their weights are one update
-old, which the loss corrects for (`loss.correction`). A run that is stopped keeps such a batch in its checkpoint.
+their weights are one update old, which the loss corrects for (`loss.correction`). A run that is stopped keeps such a
+batch in its checkpoint.
 """
 
 from __future__ import annotations
