@@ -14,7 +14,6 @@ import signal
 import socket
 import struct
 import sys
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -203,9 +202,6 @@ def _result(status: Status, run: Run, output: str) -> TestResult:
 def main(fd: int) -> None:
     """Serves the pool until it hangs up. Answers each job with a Verdict, or with the message of a failure (str)."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the pool's to handle
-    if os.sched_getscheduler(0) == os.SCHED_OTHER:
-        with suppress(OSError):  # inherited by all below: who wakes up does not interrupt who runs (half the switches)
-            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     link = socket.socket(fileno=fd)
     worker = Worker(receive(link), link)
     send(link, "ready")
