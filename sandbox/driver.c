@@ -3,8 +3,9 @@
  * nsjail starts it as a server, inside a root file system, as an unprivileged user of the host that holds
  * capabilities only over its own user namespace. For every program the server clones an `init`: pid 1 of a new pid
  * namespace, with new mount and ipc namespaces. The init reads one job, mounts a fresh tmpfs, gives up every
- * capability, installs the seccomp filter, compiles once, runs the tests that the host asks for one by one, and
- * exits; the kernel then kills and frees all that the program left. An init that ends in any other way ends the
+ * capability, installs the seccomp filter, compiles once, runs the tests that the host asks for one by one (from the
+ * second one on as copies of a loaded process, see zygote.c), and exits; the kernel then kills and frees all that the
+ * program left. An init that ends in any other way ends the
  * server, which the host sees as end of file: no verdict can be confused with another program's.
  *
  * Expected outputs are never sent here. Messages are little-endian; see sandbox/jail.py for the other end.
@@ -22,6 +23,7 @@
  * its own, STOPPED, unless the last result has gone out before; the next init skips a stop that came too late.
  */
 #define _GNU_SOURCE
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/audit.h>
@@ -41,16 +43,20 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "zygote.h"
+
 #define WORK "/tmp/w" /* on the tmpfs; /tmp exists in every root */
 #define STDERR_SENT 16384
 #define MESSAGE_MAX (1u << 30)
 #define LARGE (1u << 20) /* bytes that a test's peak memory may show of an earlier one */
+#define DESCRIPTORS 256 /* of a program; those of ours that it must not have lie above */
 
 enum { JOB = 1, TEST = 2, LAST_TEST = 3, STOP = 4 };
 enum { EXITED = 0, SIGNALED = 1, TIMEOUT = 2, OUTPUT_LIMIT = 3, EXEC_FAILED = 4, STOPPED = 5 };
@@ -129,9 +135,6 @@ static const int NEW_ALLOWED[] = {
 };
 /* The server needs these; programs lose them. */
 static const int NAMESPACES[] = {SYS_mount, SYS_umount2, SYS_pivot_root, SYS_chroot, SYS_unshare, SYS_setns};
-/* Only these put descriptors into a socket's queue. Two sockets that lie in each other's outlive all processes, with
-   their files and names, until the kernel next looks for garbage. */
-static const int SENDING[] = {SYS_sendmsg, SYS_sendmmsg};
 
 static struct sock_filter code[256];
 static int code_length;
@@ -177,7 +180,15 @@ static void filter_program(void) {
     /* The second filter is short on purpose: the kernel walks it for every call number when it is installed. */
     LOAD(nr);
     refuse_all(NAMESPACES, sizeof NAMESPACES / sizeof *NAMESPACES, EPERM);
-    refuse_all(SENDING, sizeof SENDING / sizeof *SENDING, EPERM);
+    /* Only these two put descriptors into a socket's queue. Two sockets that lie in each other's outlive all processes,
+       with their files and names, until the kernel next looks for garbage. The init may, to the zygote. */
+    emit(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, SYS_sendmmsg);
+    REFUSE(EPERM);
+    emit(BPF_JMP | BPF_JEQ | BPF_K, 0, 4, SYS_sendmsg);
+    LOAD(args[0]);
+    emit(BPF_JMP | BPF_JGE | BPF_K, 1, 0, DESCRIPTORS);
+    REFUSE(EPERM);
+    RETURN(SECCOMP_RET_ALLOW);
     emit(BPF_JMP | BPF_JEQ | BPF_K, 0, 4, SYS_clone);
     LOAD(args[0]);
     emit(BPF_JMP | BPF_JSET | BPF_K, 0, 1,
@@ -291,11 +302,12 @@ static int drain(int fd, struct buffer *to) {
 
 /* Runs between vfork and exec: the memory is the init's, so nothing here may change it but the error. */
 static __attribute__((noinline, noreturn)) void become(char *path, char **argv, char **environment, int ends[3],
-                                                       volatile int *error) {
+                                                       int link, volatile int *error) {
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     if (dup2(ends[0], 0) < 0 || dup2(ends[1], 1) < 0 || dup2(ends[2], 2) < 0 || fchdir(work_dir)) _exit(126);
+    if (link >= 0 && dup2(link, ZYGOTE_LINK) < 0) _exit(126);
     /* Not on the init, which a program can keep busy. A second between SIGXCPU, which has a name, and SIGKILL. */
     setrlimit(RLIMIT_CPU, &(struct rlimit){limits.cpu_s, limits.cpu_s + 1ull});
     if (limits.address_mb) {
@@ -310,6 +322,90 @@ static __attribute__((noinline, noreturn)) void become(char *path, char **argv, 
 static void make_pipe(int ends[2], int ours) {
     if (pipe2(ends, O_CLOEXEC)) die("pipe");
     fcntl(ends[ours], F_SETFL, O_NONBLOCK);
+}
+
+/* --- the zygote -------------------------------------------------------------------------------------------- */
+
+static int zygote_ours = -1, zygote_theirs = -1, loadavg = -1;
+static pid_t zygote; /* 0: none */
+static pid_t newest; /* the last process that was made here, as far as we were told */
+static char **with_preload; /* the program's environment, with what makes its first test leave a zygote; then NULL */
+
+__asm__(".section .rodata\nzygote_begin: .incbin \"" ZYGOTE "\"\nzygote_end:\n.previous");
+extern const char zygote_begin[], zygote_end[];
+
+/* Once, in the server: the file that programs load. */
+static void write_zygote(void) {
+    int fd = open(ZYGOTE_PATH, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
+    if (fd < 0 || write(fd, zygote_begin, zygote_end - zygote_begin) != zygote_end - zygote_begin) die(ZYGOTE_PATH);
+    close(fd);
+}
+
+/* Before a descriptor may no longer be numbered as high. Where it may not even now, there is no zygote. */
+static void open_zygote_link(char **environment) {
+    int ends[2];
+    size_t count = 0;
+    for (; environment[count]; count++)
+        if (!strncmp(environment[count], "LD_PRELOAD=", 11)) return; /* of its image: not ours to change */
+    if (!(with_preload = calloc(count + 2, sizeof *with_preload))) die("calloc");
+    memcpy(with_preload, environment, count * sizeof *environment);
+    with_preload[count] = "LD_PRELOAD=" ZYGOTE_PATH;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends)) die("socketpair");
+    if ((zygote_ours = fcntl(ends[0], F_DUPFD_CLOEXEC, DESCRIPTORS)) >= 0) {
+        if ((zygote_theirs = fcntl(ends[1], F_DUPFD_CLOEXEC, ZYGOTE_LINK + 1)) < 0) die("dup");
+        if ((loadavg = open("/proc/loadavg", O_RDONLY | O_CLOEXEC)) < 0) die("/proc/loadavg");
+    }
+    close(ends[0]), close(ends[1]);
+}
+
+/* Whether the file is a program that a dynamic loader starts: any other would not run the zygote's code, but find its
+   descriptor. */
+static int is_dynamic(const char *path) {
+    char bytes[4096];
+    const Elf64_Ehdr *head = (const void *)bytes;
+    int fd = openat(work_dir, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* it may be anything, a fifo too */
+    ssize_t got = fd < 0 ? -1 : pread(fd, bytes, sizeof bytes, 0);
+    if (fd >= 0) close(fd);
+    if (got < (ssize_t)sizeof *head || memcmp(bytes, ELFMAG, SELFMAG) || bytes[EI_CLASS] != ELFCLASS64) return 0;
+    for (size_t i = 0, at = head->e_phoff; i < head->e_phnum; i++, at += sizeof(Elf64_Phdr)) {
+        Elf64_Phdr segment;
+        if (head->e_phentsize != sizeof segment || at > got - sizeof segment) return 0;
+        memcpy(&segment, bytes + at, sizeof segment);
+        if (segment.p_type == PT_INTERP) return 1;
+    }
+    return 0;
+}
+
+/* Has the zygote start a test. Whether that was heard is seen when the test announces itself, or the zygote ends. */
+static void ask_zygote(int ends[3], int last) {
+    char byte = last;
+    union {
+        struct cmsghdr head;
+        char bytes[CMSG_SPACE(3 * sizeof(int))];
+    } room = {.head = {CMSG_LEN(3 * sizeof(int)), SOL_SOCKET, SCM_RIGHTS}};
+    struct iovec text = {&byte, 1};
+    struct msghdr message = {.msg_iov = &text, .msg_iovlen = 1, .msg_control = &room, .msg_controllen = sizeof room};
+    memcpy(CMSG_DATA(&room.head), ends, 3 * sizeof(int));
+    if (sendmsg(zygote_ours, &message, MSG_DONTWAIT | MSG_NOSIGNAL) != 1) kill(zygote, SIGKILL);
+}
+
+/* What was announced until now. */
+static void hear(pid_t *child) {
+    struct announcement said;
+    while (zygote_ours >= 0 && recv(zygote_ours, &said, sizeof said, MSG_DONTWAIT) == sizeof said) {
+        if (said.pid <= 1) continue;
+        if (said.pid != zygote) newest = said.pid;
+        if (said.role == A_ZYGOTE) zygote = said.pid;
+        if (said.role == A_TEST) *child = said.pid;
+    }
+}
+
+/* Whether a process was made here that we were not told of: the kernel numbers them one after the other. */
+static int made_others(void) {
+    char text[128] = {0};
+    if (pread(loadavg, text, sizeof text - 1, 0) <= 0) return 1;
+    char *number = strrchr(text, ' ');
+    return !number || atoi(number) != newest;
 }
 
 /* --- answering --------------------------------------------------------------------------------------------- */
@@ -362,11 +458,22 @@ static void forget_peak(void) {
     if (peak >= 0 && write(peak, "5", 1) < 0) die("clear_refs");
 }
 
-/* Runs a command to its end or limit, and answers. Returns whether it exited with 0. */
-static int run(char *path, char **argv, char **environment, const char *input, size_t input_bytes, uint32_t limit_ms) {
+/* Starts a command with exec. Returns its number, and in *error why it could not be started. */
+static pid_t start(char *path, char **argv, char **environment, int ends[3], int link, volatile int *error) {
+    if (write(oom_score, "1000", 4) < 0) die("oom_score_adj"); /* inherited: the first to go when memory is short */
+    pid_t child = vfork();
+    if (child < 0) die("vfork");
+    if (!child) become(path, argv, environment, ends, link, error);
+    if (write(oom_score, own_score, own_score_bytes) < 0) die("oom_score_adj");
+    return child;
+}
+
+/* Runs a command to its end or limit, and answers. Returns whether it exited with 0. `more`: it will run again. */
+static int run(char *path, char **argv, char **environment, const char *input, size_t input_bytes, uint32_t limit_ms,
+               int more) {
     struct result result = {.magic = MAGIC};
-    uint64_t start = now_us(), limit_us = limit_ms * 1000ull;
-    uint64_t deadline = start + (limit_us < left_us ? limit_us : left_us);
+    uint64_t start_us = now_us(), limit_us = limit_ms * 1000ull;
+    uint64_t deadline = start_us + (limit_us < left_us ? limit_us : left_us);
     int in_pipe[2], out_pipe[2], err_pipe[2];
     volatile int error = 0;
     if (held > LARGE) forget_peak();
@@ -385,21 +492,25 @@ static int run(char *path, char **argv, char **environment, const char *input, s
     if (written == input_bytes) close(in_pipe[1]), in_pipe[1] = -1;
 
     int ends[3] = {in_pipe[0], out_pipe[1], err_pipe[1]};
-    if (write(oom_score, "1000", 4) < 0) die("oom_score_adj"); /* inherited: the first to go when memory is short */
-    pid_t child = vfork();
-    if (child < 0) die("vfork");
-    if (!child) become(path, argv, environment, ends, &error);
-    if (write(oom_score, own_score, own_score_bytes) < 0) die("oom_score_adj");
+    pid_t child = 0; /* a copy of the zygote says who it is */
+    if (zygote) {
+        ask_zygote(ends, !more);
+    } else if (more && zygote_theirs >= 0 && is_dynamic(path)) {
+        child = start(path, argv, with_preload, ends, zygote_theirs, &error);
+        close(zygote_theirs), zygote_theirs = -1;
+    } else {
+        child = start(path, argv, environment, ends, -1, &error);
+    }
     close(in_pipe[0]), close(out_pipe[1]), close(err_pipe[1]);
 
     struct rusage usage = {0};
-    int status = 0, ended = 0;
+    int status = 0, ended = 0, lost = 0;
     struct pollfd fds[5] = {{child_signals, POLLIN, 0},
                             {out_pipe[0], POLLIN, 0},
                             {err_pipe[0], POLLIN, 0},
                             {in_pipe[1], POLLOUT, 0},
                             {from_host, ahead ? POLLIN : 0, 0}};
-    while (!ended) {
+    while (!ended && !lost) {
         uint64_t now = now_us();
         if (now >= deadline) {
             result.outcome = TIMEOUT;
@@ -428,24 +539,36 @@ static int run(char *path, char **argv, char **environment, const char *input, s
             if (read(child_signals, &info, sizeof info) < 0 && errno != EAGAIN) die("signalfd");
             struct rusage one;
             int how;
-            for (pid_t pid; (pid = wait4(-1, &how, WNOHANG, &one)) > 0;)
+            for (pid_t pid; (pid = wait4(-1, &how, WNOHANG, &one)) > 0;) {
+                hear(&child);
+                if (!child && pid != zygote) child = pid; /* killed before it could say so */
+                if (pid == zygote) zygote = 0;
                 if (pid == child) ended = 1, status = how, usage = one;
+            }
+            lost = !child && !zygote;
         }
     }
-    result.wall_us = now_us() - start;
+    result.wall_us = now_us() - start_us;
 
     /* All that is left in this pid namespace, daemons and killed children alike. Whoever has no parent any more is the
-       init's child: without children, nobody is left. Asked first, as a kill looks at every process of the machine. */
+       init's child: without children, or with none but the zygote and no process made that we do not know, nobody is
+       left. Asked first, as a kill looks at every process of the machine. */
     struct rusage one;
     int how;
     pid_t left = ended ? wait4(-1, &how, WNOHANG, &one) : 0;
-    if (left >= 0 || errno != ECHILD) kill(-1, SIGKILL);
-    for (pid_t pid; (pid = wait4(-1, &how, 0, &one)) > 0 || errno == EINTR;)
-        if (pid == child) usage = one;
+    if (left < 0 ? errno != ECHILD : left > 0 || !zygote || !ended || made_others()) {
+        kill(-1, SIGKILL);
+        for (pid_t pid; (pid = wait4(-1, &how, 0, &one)) > 0 || errno == EINTR;)
+            if (pid == child) usage = one;
+        zygote = 0;
+    }
     if (!result.outcome && (drain(out_pipe[0], &out) > 0 || drain(err_pipe[0], &err) > 0))
         result.outcome = OUTPUT_LIMIT;
     close(out_pipe[0]), close(err_pipe[0]);
     if (in_pipe[1] >= 0) close(in_pipe[1]);
+    uint64_t spent = now_us() - start_us; /* the killing of what was left, too */
+    left_us -= spent < left_us ? spent : left_us;
+    if (lost) return run(path, argv, environment, input, input_bytes, limit_ms, more); /* without a zygote, now */
 
     if (error) {
         result.outcome = EXEC_FAILED, result.code = error;
@@ -458,8 +581,6 @@ static int run(char *path, char **argv, char **environment, const char *input, s
                     usage.ru_stime.tv_usec;
     result.memory_kb = usage.ru_maxrss;
     held += out.used + err.used;
-    uint64_t spent = now_us() - start; /* the killing of what was left, too */
-    left_us -= spent < left_us ? spent : left_us;
     result.stdout_bytes = out.used > limits.output_bytes ? limits.output_bytes : out.used;
     result.stderr_bytes = err.used > STDERR_SENT ? STDERR_SENT : err.used;
     answer(&result);
@@ -530,8 +651,6 @@ static __attribute__((noreturn)) void init(void) {
     if (mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, options)) die("mount /tmp");
     if (mkdir(WORK, 0755)) die(WORK);
     if ((work_dir = open(WORK, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0) die(WORK);
-    BOUND(RLIMIT_NPROC, limits.processes + 2); /* the server and this init count */
-    BOUND(RLIMIT_NOFILE, 256);
     BOUND(RLIMIT_CORE, 1); /* 0 would not keep the kernel from piping a crash to the host's handler of core dumps */
     BOUND(RLIMIT_MEMLOCK, 65536);
     BOUND(RLIMIT_SIGPENDING, 1024);
@@ -569,14 +688,19 @@ static __attribute__((noreturn)) void init(void) {
         write_file(extra, blob, count);
     }
 
+    char *after_first = inputs;
+    if (ahead) next_blob(&after_first, inputs_end, &count);
+    if (!ahead || after_first < inputs_end) open_zygote_link(environment); /* more than one test */
+    BOUND(RLIMIT_NPROC, limits.processes + 2 + (zygote_ours >= 0)); /* the server, this init and the zygote count */
+    BOUND(RLIMIT_NOFILE, DESCRIPTORS);
     BOUND(RLIMIT_FSIZE, (rlim_t)limits.file_mb << 20); /* the program's files, not those that it is given */
 
     left_us = limits.program_ms * 1000ull;
-    int passed = !*compile || run(find(*compile, environment), compile, environment, "", 0, limits.compile_ms);
+    int passed = !*compile || run(find(*compile, environment), compile, environment, "", 0, limits.compile_ms, 0);
     char *path = find(*execute, environment), *input;
     while (ahead && passed && inputs < inputs_end) {
         input = next_blob(&inputs, inputs_end, &count);
-        passed = run(path, execute, environment, input, count, limits.test_ms);
+        passed = run(path, execute, environment, input, count, limits.test_ms, inputs < inputs_end);
     }
     if (ahead) {
         flush();
@@ -585,7 +709,7 @@ static __attribute__((noreturn)) void init(void) {
     for (;;) {
         uint32_t kind = receive(&input, &length);
         if (kind != TEST && kind != LAST_TEST) _exit(kind == STOP ? 0 : 1);
-        run(path, execute, environment, input, length, limits.test_ms);
+        run(path, execute, environment, input, length, limits.test_ms, kind == TEST);
         if (kind == LAST_TEST) _exit(0);
         free(input);
     }
@@ -629,6 +753,7 @@ int main(int argc, char **argv) {
     int null = open("/dev/null", O_RDWR | O_CLOEXEC); /* so that no pipe of ours is ever 0, 1 or 2 */
     if (null < 0 || dup3(null, 0, O_CLOEXEC) < 0 || dup3(null, 1, O_CLOEXEC) < 0) die("/dev/null");
     if (dup3(log, 2, O_CLOEXEC) < 0) die("dup");
+    write_zygote();
     /* Seen by every program and owned by the programs' user: what one wrote there, the next would read. */
     if (mount(NULL, "/dev", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID, NULL)) die("remount /dev");
     mallopt(M_MMAP_THRESHOLD, 1 << 17); /* fixed: what is large is given back when it is freed */

@@ -78,7 +78,8 @@ ATTACKS = sorted(p for p in FOLDER.iterdir() if p.suffix in LANGUAGES)
 def compiled(source: Path, folder: Path) -> Path:
     binary = folder / source.stem
     if not binary.exists():
-        subprocess.run(["gcc", "-w", "-O1", "-static", "-s", "-pthread", "-o", binary, source], check=True)
+        static = [] if source.stem.startswith("zygote") else ["-static"]  # only what is loaded can have a zygote
+        subprocess.run(["gcc", "-w", "-O1", *static, "-s", "-pthread", "-o", binary, source], check=True)
     return binary
 
 

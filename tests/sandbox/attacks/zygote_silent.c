@@ -1,0 +1,8 @@
+// Lets the zygote be, and stops it: what the driver asks of it is never done.
+// expect=timeout tests=3 test_s=1
+#include "attack.h"
+int main(void) {
+    for (int pid = 2; pid < 100; pid++)
+        if (pid != getpid()) kill(pid, SIGSTOP);
+    return done();
+}
