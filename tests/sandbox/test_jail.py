@@ -271,6 +271,41 @@ def test_the_default_limits_fit_the_driver(jail: Jail) -> None:
     assert result.stdout == b"1\n"
 
 
+# --- tests that begin as copies of a loaded process ---------------------------------------------------------------
+
+PLACE = "read place rest < /proc/self/maps; echo $place"  # where the loader has put the shell: by chance, once a load
+
+
+@pytest.mark.parametrize("ahead", [True, False])
+def test_a_program_is_loaded_once_for_all_its_tests(jail: Jail, ahead: bool) -> None:
+    def places(program: str) -> list[bytes]:
+        runs = list(jail.run(program, [""] * 5, jail.toolchain.limits, ahead=ahead))
+        assert [run.code for run in runs] == [0] * 5
+        return [run.stdout for run in runs]
+
+    first, second = places(PLACE), places(PLACE)
+    assert len(set(first)) == len(set(second)) == 1 and first != second
+    # where a test leaves a process behind, all are ended, the loaded one too
+    assert len(set(places(f"{PLACE}; sleep 60 &"))) == 5
+
+
+def test_what_a_test_starts_is_no_loaded_process(jail: Jail) -> None:
+    """The program's own children are loaded as ever, and measured and stopped with it."""
+    inputs, limits = ["0.1", "0.2", "60", "0.1"], replace(jail.toolchain.limits, test_s=0.5)
+    runs = list(jail.run("read n; sh -c 'sleep '$n", inputs, limits))
+    assert [run.status for run in runs] == [None, None, Status.TIMEOUT, None]
+    assert all(least <= run.wall_s < least + 0.4 for run, least in zip(runs, (0.1, 0.2, 0.5, 0.1), strict=True))
+
+
+def test_a_preload_of_the_image_stays(shell: Toolchain) -> None:
+    jail = Jail(replace(shell, environment=(("LD_PRELOAD", "/nowhere.so"),)), 8, None, binaries.find())
+    try:
+        runs = list(jail.run("echo $LD_PRELOAD", [""] * 3, shell.limits))
+    finally:
+        jail.close()
+    assert [run.stdout for run in runs] == [b"/nowhere.so\n"] * 3
+
+
 # --- tests that run ahead of the caller ---------------------------------------------------------------------------
 
 
