@@ -28,11 +28,12 @@
 long syscall(long number, ...);
 extern char **environ __attribute__((weak));
 
-/* What fork would have to mend, and only the C library knows: the thread's number as it remembers it. */
+/* What fork would have to mend, and only the C library knows: the thread's number as it remembers it. NULL: not yet. */
 static int *remembered;
 
 static long copy(void) {
-    long flags = CLONE_PARENT | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD;
+    long flags = CLONE_PARENT | SIGCHLD;
+    if (remembered) flags |= CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
 #if defined(__x86_64__)
     return syscall(SYS_clone, flags, NULL, NULL, remembered, NULL);
 #else
@@ -86,8 +87,10 @@ __attribute__((constructor)) static void before_main(int count, char **arguments
     void *robust = NULL;
     size_t robust_size = 0;
     int dumpable = syscall(SYS_prctl, PR_GET_DUMPABLE);
-    /* glibc keeps it where the kernel was told to clear it; another C library, whose copies would be wrong, does not */
-    if (!syscall(SYS_prctl, PR_GET_TID_ADDRESS, &remembered) && *remembered == syscall(SYS_gettid) &&
+    /* glibc keeps it where it tells the kernel to clear it (before 2.34 when its threads begin, later than here in most
+       programs). Another C library, whose copies would be wrong, does not. */
+    if (!syscall(SYS_prctl, PR_GET_TID_ADDRESS, &remembered) &&
+        (!remembered || *remembered == syscall(SYS_gettid)) &&
         !syscall(SYS_get_robust_list, 0, &robust, &robust_size)) {
         syscall(SYS_prctl, PR_SET_DUMPABLE, 0); /* closes the zygote's memory to the tests, from its first moment */
         long pid = copy();
