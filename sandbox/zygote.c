@@ -13,7 +13,7 @@
  *   driver -> zygote  one byte, whether this is the last test, with three descriptors: its 0, 1 and 2
  *   zygote -> driver  struct announcement: before any line of the program runs
  *
- * Only the C library's `syscall` and `environ` are used, so that any C library will do.
+ * No C library is asked for anything, but for `environ` where it has one: any will do, or none.
  */
 #define _GNU_SOURCE
 #include <sched.h>
@@ -25,8 +25,22 @@
 
 #include "zygote.h"
 
-long syscall(long number, ...);
 extern char **environ __attribute__((weak));
+
+/* The kernel's answer, an error as a negative number. */
+static long ask(long number, long a, long b, long c, long d, long e) {
+#if defined(__x86_64__)
+    register long r10 __asm__("r10") = d, r8 __asm__("r8") = e;
+    __asm__ volatile("syscall" : "+a"(number) : "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8) : "rcx", "r11", "memory");
+    return number;
+#elif defined(__aarch64__)
+    register long x8 __asm__("x8") = number, x0 __asm__("x0") = a, x1 __asm__("x1") = b, x2 __asm__("x2") = c;
+    register long x3 __asm__("x3") = d, x4 __asm__("x4") = e;
+    __asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4) : "memory");
+    return x0;
+#endif
+}
+#define ASK(number, a, b, c) ask(number, (long)(a), (long)(b), (long)(c), 0, 0)
 
 /* What fork would have to mend, and only the C library knows: the thread's number as it remembers it. NULL: not yet. */
 static int *remembered;
@@ -35,15 +49,15 @@ static long copy(void) {
     long flags = CLONE_PARENT | SIGCHLD;
     if (remembered) flags |= CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
 #if defined(__x86_64__)
-    return syscall(SYS_clone, flags, NULL, NULL, remembered, NULL);
+    return ask(SYS_clone, flags, 0, 0, (long)remembered, 0);
 #else
-    return syscall(SYS_clone, flags, NULL, NULL, NULL, remembered);
+    return ask(SYS_clone, flags, 0, 0, 0, (long)remembered);
 #endif
 }
 
 static void announce(int role, long pid) {
     struct announcement said = {role, pid};
-    syscall(SYS_write, ZYGOTE_LINK, &said, sizeof said);
+    ASK(SYS_write, ZYGOTE_LINK, &said, sizeof said);
 }
 
 /* The program does not see it, and hands it on to nobody. */
@@ -69,16 +83,16 @@ static void serve(void) {
         } room;
         struct iovec text = {&last, 1};
         struct msghdr message = {.msg_iov = &text, .msg_iovlen = 1, .msg_control = &room, .msg_controllen = sizeof room};
-        for (int fd = 0; fd < 3; fd++) syscall(SYS_close, fd); /* what comes in takes the lowest numbers: 0, 1, 2 */
-        if (syscall(SYS_recvmsg, ZYGOTE_LINK, &message, 0) != 1 || message.msg_controllen != sizeof room) break;
+        for (int fd = 0; fd < 3; fd++) ASK(SYS_close, fd, 0, 0); /* what comes in takes the lowest numbers: 0, 1, 2 */
+        if (ASK(SYS_recvmsg, ZYGOTE_LINK, &message, 0) != 1 || message.msg_controllen != sizeof room) break;
         long pid = last ? 0 : copy();
         if (pid < 0) break;
         if (pid == 0) {
-            announce(A_TEST, syscall(SYS_getpid));
+            announce(A_TEST, ASK(SYS_getpid, 0, 0, 0));
             return;
         }
     }
-    syscall(SYS_exit_group, 1);
+    ASK(SYS_exit_group, 1, 0, 0);
 }
 
 __attribute__((constructor)) static void before_main(int count, char **arguments, char **names) {
@@ -86,20 +100,20 @@ __attribute__((constructor)) static void before_main(int count, char **arguments
     forget_preload(&environ && environ ? environ : names); /* musl passes nothing, glibc may not have set environ yet */
     void *robust = NULL;
     size_t robust_size = 0;
-    int dumpable = syscall(SYS_prctl, PR_GET_DUMPABLE);
+    int dumpable = ASK(SYS_prctl, PR_GET_DUMPABLE, 0, 0);
     /* glibc keeps it where it tells the kernel to clear it (before 2.34 when its threads begin, later than here in most
        programs). Another C library, whose copies would be wrong, does not. */
-    if (!syscall(SYS_prctl, PR_GET_TID_ADDRESS, &remembered) &&
-        (!remembered || *remembered == syscall(SYS_gettid)) &&
-        !syscall(SYS_get_robust_list, 0, &robust, &robust_size)) {
-        syscall(SYS_prctl, PR_SET_DUMPABLE, 0); /* closes the zygote's memory to the tests, from its first moment */
+    if (!ASK(SYS_prctl, PR_GET_TID_ADDRESS, &remembered, 0) &&
+        (!remembered || *remembered == ASK(SYS_gettid, 0, 0, 0)) &&
+        !ASK(SYS_get_robust_list, 0, &robust, &robust_size)) {
+        ASK(SYS_prctl, PR_SET_DUMPABLE, 0, 0); /* closes the zygote's memory to the tests, from its first moment */
         long pid = copy();
         if (pid > 0) announce(A_ZYGOTE, pid);
         if (pid == 0) {
             serve();
-            syscall(SYS_set_robust_list, robust, robust_size);
+            ASK(SYS_set_robust_list, robust, robust_size, 0);
         }
-        syscall(SYS_prctl, PR_SET_DUMPABLE, dumpable);
+        ASK(SYS_prctl, PR_SET_DUMPABLE, dumpable, 0);
     }
-    syscall(SYS_close, ZYGOTE_LINK);
+    ASK(SYS_close, ZYGOTE_LINK, 0, 0);
 }
