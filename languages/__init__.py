@@ -200,12 +200,15 @@ def register() -> None:
 
     A file that is wrong is registered with what is wrong, so that it fails when it is chosen and not before.
     """
+    store = ConfigStore.instance()
+    # Hydra copies the store, with every language, whenever it looks at a group: for --help a hundred times, 8 seconds.
+    vars(store)["__deepcopy__"] = lambda _memo: store
     for name in names():
         try:
             node = to_config(load(name))
         except LanguageError as error:
             node = {"name": name, "broken": _escaped(str(error))}
-        ConfigStore.instance().store(group="language", name=name, node=node)
+        store.store(group="language", name=name, node=node)
 
 
 def to_config(language: Language) -> dict[str, Any]:
