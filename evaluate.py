@@ -28,7 +28,7 @@ from rich.console import Console
 from rich.table import Table
 
 import languages
-from policy import choice, heldout, lora, run_folder, score
+from policy import choice, heldout, kinds, lora, run_folder, score
 from policy.errors import ERRORS
 from policy.evaluation import collect, missing
 from policy.generator import EndpointGenerator, Generator, LocalGenerator
@@ -47,8 +47,6 @@ NOT_IN_GROUPS = (*run_folder.ENDPOINT, "gpu_memory_utilization", "cpu_kv_cache_g
 def run(config: DictConfig) -> dict[str, Any]:
     """One model, benchmark and language. Returns the scores (policy/score.py)."""
     choice.check("extract", config.extract, answer.RULES)
-    if config.samples < 1:
-        raise choice.ConfigError(f"samples is {config.samples}; it must be 1 or more")
     task = load.task(config)
     checkpoint = checkpoint_folder(config)
     folder = results_folder(config, checkpoint, task)
@@ -203,6 +201,7 @@ def main(config: DictConfig) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: with everything kept
     try:
         OmegaConf.resolve(config)
+        kinds.check(config)
         run(config)
     except ERRORS as error:
         sys.exit(f"error: {error}")

@@ -25,7 +25,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 import languages
-from policy import run_folder
+from policy import kinds, run_folder
 from policy.chat import Chat, UnansweredError, model_name, open_chat
 from policy.errors import ERRORS
 from policy.run_folder import RunError
@@ -211,6 +211,7 @@ languages.register()
 def main(config: DictConfig) -> None:
     try:
         OmegaConf.resolve(config)
+        kinds.check(config)
         run(config)
     except ERRORS as error:
         sys.exit(f"error: {error}")

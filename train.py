@@ -29,7 +29,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 import languages
-from policy import batch, checkpoint, choice, cost, multirun, run_folder, speed, supervised
+from policy import batch, checkpoint, choice, cost, kinds, multirun, run_folder, speed, supervised
 from policy.cost import Cost
 from policy.errors import ERRORS, UpdateError
 from policy.heldout import by_language, evaluate, pass_at_1, verdict_shares
@@ -386,6 +386,7 @@ def main(config: DictConfig) -> None:
         folder = config.run_dir
         try:
             OmegaConf.resolve(config)
+            kinds.check(config)
             check_ranks(config)
             weights(config.model)  # where they must be built first, one process does it: transformers saves on rank 0
             started = Ranks.started()  # by torchrun

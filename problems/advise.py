@@ -28,7 +28,7 @@ from rich.table import Table
 
 import languages
 from languages import Language
-from policy import run_folder
+from policy import kinds, run_folder
 from policy.chat import Chat, UnansweredError, model_name, open_chat
 from policy.errors import ERRORS
 from policy.run_folder import RunError
@@ -247,6 +247,7 @@ register()
 def main(config: DictConfig) -> None:
     try:
         OmegaConf.resolve(config)
+        kinds.check(config)
         run(config)
     except ERRORS as error:
         sys.exit(f"error: {error}")

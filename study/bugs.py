@@ -31,7 +31,7 @@ from omegaconf import DictConfig, OmegaConf
 
 import languages
 from languages import Language
-from policy import choice, run_folder
+from policy import choice, kinds, run_folder
 from policy.errors import ERRORS
 from policy.run_folder import RunError
 from policy.score import Row
@@ -265,6 +265,7 @@ languages.register()
 def main(config: DictConfig) -> None:
     try:
         OmegaConf.resolve(config)
+        kinds.check(config)
         print(page(run(config)), end="")
     except ERRORS as error:
         sys.exit(f"error: {error}")
