@@ -400,6 +400,12 @@ static void hear(pid_t *child) {
     }
 }
 
+/* It has gone: nothing that is still said in its name counts. */
+static void forget_zygote(void) {
+    zygote = 0;
+    if (zygote_theirs < 0 && zygote_ours >= 0) close(zygote_ours), zygote_ours = -1;
+}
+
 /* Whether a process was made here that we were not told of: the kernel numbers them one after the other. */
 static int made_others(void) {
     char text[128] = {0};
@@ -542,7 +548,7 @@ static int run(char *path, char **argv, char **environment, const char *input, s
             for (pid_t pid; (pid = wait4(-1, &how, WNOHANG, &one)) > 0;) {
                 hear(&child);
                 if (!child && pid != zygote) child = pid; /* killed before it could say so */
-                if (pid == zygote) zygote = 0;
+                if (pid == zygote) forget_zygote();
                 if (pid == child) ended = 1, status = how, usage = one;
             }
             lost = !child && !zygote;
@@ -560,7 +566,7 @@ static int run(char *path, char **argv, char **environment, const char *input, s
         kill(-1, SIGKILL);
         for (pid_t pid; (pid = wait4(-1, &how, 0, &one)) > 0 || errno == EINTR;)
             if (pid == child) usage = one;
-        zygote = 0;
+        forget_zygote();
     }
     if (!result.outcome && (drain(out_pipe[0], &out) > 0 || drain(err_pipe[0], &err) > 0))
         result.outcome = OUTPUT_LIMIT;
