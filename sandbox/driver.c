@@ -56,7 +56,7 @@
 #define STDERR_SENT 16384
 #define MESSAGE_MAX (1u << 30)
 #define LARGE (1u << 20) /* bytes that a test's peak memory may show of an earlier one */
-#define DESCRIPTORS 256 /* of a program; those of ours that it must not have lie above */
+#define DESCRIPTORS 256 /* of a program; the one of ours that may send others lies above */
 
 enum { JOB = 1, TEST = 2, LAST_TEST = 3, STOP = 4 };
 enum { EXITED = 0, SIGNALED = 1, TIMEOUT = 2, OUTPUT_LIMIT = 3, EXEC_FAILED = 4, STOPPED = 5 };
@@ -328,7 +328,7 @@ static void make_pipe(int ends[2], int ours) {
 
 static int zygote_ours = -1, zygote_theirs = -1, loadavg = -1;
 static pid_t zygote; /* 0: none */
-static pid_t newest; /* the last process that was made here, as far as we were told */
+static pid_t newest; /* the last process that was made here, as far as we were told; -1: there are others */
 static char **with_preload; /* the program's environment, with what makes its first test leave a zygote; then NULL */
 
 __asm__(".section .rodata\nzygote_begin: .incbin \"" ZYGOTE "\"\nzygote_end:\n.previous");
@@ -350,12 +350,12 @@ static void open_zygote_link(char **environment) {
     if (!(with_preload = calloc(count + 2, sizeof *with_preload))) die("calloc");
     memcpy(with_preload, environment, count * sizeof *environment);
     with_preload[count] = "LD_PRELOAD=" ZYGOTE_PATH;
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends)) die("socketpair");
-    if ((zygote_ours = fcntl(ends[0], F_DUPFD_CLOEXEC, DESCRIPTORS)) >= 0) {
-        if ((zygote_theirs = fcntl(ends[1], F_DUPFD_CLOEXEC, ZYGOTE_LINK + 1)) < 0) die("dup");
-        if ((loadavg = open("/proc/loadavg", O_RDONLY | O_CLOEXEC)) < 0) die("/proc/loadavg");
-    }
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends)) return;
+    zygote_ours = fcntl(ends[0], F_DUPFD_CLOEXEC, DESCRIPTORS);
+    zygote_theirs = fcntl(ends[1], F_DUPFD_CLOEXEC, ZYGOTE_LINK + 1);
+    loadavg = open("/proc/loadavg", O_RDONLY | O_CLOEXEC);
     close(ends[0]), close(ends[1]);
+    if (zygote_ours < 0 || zygote_theirs < 0 || loadavg < 0) zygote_theirs = -1;
 }
 
 /* Whether the file is a program that a dynamic loader starts: any other would not run the zygote's code, but find its
@@ -376,8 +376,9 @@ static int is_dynamic(const char *path) {
     return 0;
 }
 
-/* Has the zygote start a test. Whether that was heard is seen when the test announces itself, or the zygote ends. */
-static void ask_zygote(int ends[3], int last) {
+/* Has the zygote start a test, and returns whether it could be asked. Whether it does is seen when the test announces
+   itself, or the zygote ends. */
+static int ask_zygote(int ends[3], int last) {
     char byte = last;
     union {
         struct cmsghdr head;
@@ -386,15 +387,17 @@ static void ask_zygote(int ends[3], int last) {
     struct iovec text = {&byte, 1};
     struct msghdr message = {.msg_iov = &text, .msg_iovlen = 1, .msg_control = &room, .msg_controllen = sizeof room};
     memcpy(CMSG_DATA(&room.head), ends, 3 * sizeof(int));
-    if (sendmsg(zygote_ours, &message, MSG_DONTWAIT | MSG_NOSIGNAL) != 1) kill(zygote, SIGKILL);
+    return sendmsg(zygote_ours, &message, MSG_DONTWAIT | MSG_NOSIGNAL) == 1;
 }
 
-/* What was announced until now. */
+/* What was announced until now: a zygote, or a test, or both; of a program that talks without end, not more. The kernel
+   numbers processes one after the other, so a number that does not follow the last one says that others were made. */
 static void hear(pid_t *child) {
     struct announcement said;
-    while (zygote_ours >= 0 && recv(zygote_ours, &said, sizeof said, MSG_DONTWAIT) == sizeof said) {
+    for (int i = 0; i < 4 && zygote_ours >= 0; i++) {
+        if (recv(zygote_ours, &said, sizeof said, MSG_DONTWAIT) != sizeof said) break;
         if (said.pid <= 1) continue;
-        if (said.pid != zygote) newest = said.pid;
+        if (said.pid != zygote) newest = said.pid == newest + 1 ? said.pid : -1;
         if (said.role == A_ZYGOTE) zygote = said.pid;
         if (said.role == A_TEST) *child = said.pid;
     }
@@ -406,7 +409,7 @@ static void forget_zygote(void) {
     if (zygote_theirs < 0 && zygote_ours >= 0) close(zygote_ours), zygote_ours = -1;
 }
 
-/* Whether a process was made here that we were not told of: the kernel numbers them one after the other. */
+/* Whether a process, or a thread, was made here that we were not told of, since the first test was started. */
 static int made_others(void) {
     char text[128] = {0};
     if (pread(loadavg, text, sizeof text - 1, 0) <= 0) return 1;
@@ -498,11 +501,12 @@ static int run(char *path, char **argv, char **environment, const char *input, s
     if (written == input_bytes) close(in_pipe[1]), in_pipe[1] = -1;
 
     int ends[3] = {in_pipe[0], out_pipe[1], err_pipe[1]};
+    int lost = 0; /* the zygote, before it has started the test */
     pid_t child = 0; /* a copy of the zygote says who it is */
     if (zygote) {
-        ask_zygote(ends, !more);
+        lost = !ask_zygote(ends, !more);
     } else if (more && zygote_theirs >= 0 && is_dynamic(path)) {
-        child = start(path, argv, with_preload, ends, zygote_theirs, &error);
+        newest = child = start(path, argv, with_preload, ends, zygote_theirs, &error);
         close(zygote_theirs), zygote_theirs = -1;
     } else {
         child = start(path, argv, environment, ends, -1, &error);
@@ -510,7 +514,7 @@ static int run(char *path, char **argv, char **environment, const char *input, s
     close(in_pipe[0]), close(out_pipe[1]), close(err_pipe[1]);
 
     struct rusage usage = {0};
-    int status = 0, ended = 0, lost = 0;
+    int status = 0, ended = 0;
     struct pollfd fds[5] = {{child_signals, POLLIN, 0},
                             {out_pipe[0], POLLIN, 0},
                             {err_pipe[0], POLLIN, 0},
@@ -555,6 +559,7 @@ static int run(char *path, char **argv, char **environment, const char *input, s
         }
     }
     result.wall_us = now_us() - start_us;
+    if (!ended) hear(&child);
 
     /* All that is left in this pid namespace, daemons and killed children alike. Whoever has no parent any more is the
        init's child: without children, or with none but the zygote and no process made that we do not know, nobody is

@@ -102,7 +102,8 @@ __attribute__((constructor)) static void before_main(int count, char **arguments
     size_t robust_size = 0;
     int dumpable = ASK(SYS_prctl, PR_GET_DUMPABLE, 0, 0);
     /* glibc keeps it where it tells the kernel to clear it (before 2.34 when its threads begin, later than here in most
-       programs). Another C library, whose copies would be wrong, does not. */
+       programs). Another C library, whose copies would be wrong, does not; nor would those of glibc before 2.25, of 2017,
+       be quite right, which remembers the process's number as well. */
     if (!ASK(SYS_prctl, PR_GET_TID_ADDRESS, &remembered, 0) &&
         (!remembered || *remembered == ASK(SYS_gettid, 0, 0, 0)) &&
         !ASK(SYS_get_robust_list, 0, &robust, &robust_size)) {

@@ -340,6 +340,8 @@ def test_no_test_depends_on_how_an_earlier_one_ended(jail: Jail, actions: list[s
     limits = replace(jail.toolchain.limits, test_s=0.25, output_mb=0.05)
     runs = list(jail.run('read -r line; eval "$line"', [action + "\n" for action in actions], limits))
     assert [(run.outcome, run.code) for run in runs] == [ACTIONS[action] for action in actions]
+    assert all(run.memory_mb > 0.5 and run.cpu_s < 1 for run in runs)
+    assert all(run.cpu_s > 0.1 for run, action in zip(runs, actions, strict=True) if "do :;" in action)
     assert all(run.stdout == b"here\n" for run, action in zip(runs, actions, strict=True) if "echo here" in action)
 
 
