@@ -250,7 +250,6 @@ def test_a_bad_row_is_named(line: bytes, words: tuple[str, ...], tmp_path: Path)
     ("override", "words"),
     [
         ("extract=best", ("extract", "'best'", "paper")),
-        ("samples=0", ("samples", "1 or more")),
         ("checkpoint=/no/such/run", ("checkpoint=/no/such/run",)),
         ("rollout.max_prompt_tokens=10", ("rollout.max_prompt_tokens", "10")),
     ],
