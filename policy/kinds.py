@@ -14,7 +14,7 @@ CONF = Path(__file__).parents[1] / "conf"
 MEASURES = ("_s", "_gib", "alpha")  # keys that end so may be fractions, though their defaults are whole
 COUNTS = (  # keys of which there must be one at least
     *("prompts", "group", "epochs_per_batch", "samples", "problems", "attempts", "n", "batch", "epochs"),
-    *("batch_size", "max_new_tokens", "max_prompt_tokens", "token_budget", "concurrency"),
+    *("batch_size", "max_new_tokens", "max_prompt_tokens", "token_budget", "concurrency", "gpus"),
 )
 
 
@@ -43,7 +43,7 @@ def _wanted(key: str, default: object, value: object) -> str | None:
         return None
     least = int(key.rpartition(".")[2] in COUNTS)
     whole = isinstance(default, int) and not key.endswith(MEASURES)
-    right = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
-    if right and value >= least:  # type: ignore[operator]
+    number = value if isinstance(value, int | float) and not isinstance(value, bool) else -1
+    if number >= least and (isinstance(number, int) or not whole):
         return None
     return f"a {'whole ' if whole else ''}number of {least} or more"

@@ -116,9 +116,6 @@ def in_order(samples: Samples, problems: Sequence[Problem]) -> list[Row]:
 def check(config: DictConfig) -> None:
     """Raises ConfigError where the key `teacher` says too little, or what `method` cannot do."""
     teacher = config.teacher
-    for key in ("n", "batch", "epochs"):
-        if not isinstance(teacher[key], int) or teacher[key] < 1:
-            raise ConfigError(f"teacher.{key} is {teacher[key]!r}; it must be a whole number of 1 or more")
     if teacher.samples is not None or config.method == "rejection_sampling":
         return
     if teacher.model is None or "base_url" not in teacher.model.keys():  # noqa: SIM118 (`in` is False for a ???)

@@ -5,8 +5,8 @@
  * namespace, with new mount and ipc namespaces. The init reads one job, mounts a fresh tmpfs, gives up every
  * capability, installs the seccomp filter, compiles once, runs the tests that the host asks for one by one (from the
  * second one on as copies of a loaded process, see zygote.c), and exits; the kernel then kills and frees all that the
- * program left. An init that ends in any other way ends the
- * server, which the host sees as end of file: no verdict can be confused with another program's.
+ * program left. An init that ends in any other way ends the server, which the host sees as end of file: no verdict can
+ * be confused with another program's.
  *
  * Expected outputs are never sent here. Messages are little-endian; see sandbox/jail.py for the other end.
  *
@@ -702,7 +702,7 @@ static __attribute__((noreturn)) void init(void) {
     char *after_first = inputs;
     if (ahead) next_blob(&after_first, inputs_end, &count);
     if (!ahead || after_first < inputs_end) open_zygote_link(environment); /* more than one test */
-    BOUND(RLIMIT_NPROC, limits.processes + 2 + (zygote_ours >= 0)); /* the server, this init and the zygote count */
+    BOUND(RLIMIT_NPROC, limits.processes + 2 + (zygote_theirs >= 0)); /* the server, this init and the zygote count */
     BOUND(RLIMIT_NOFILE, DESCRIPTORS);
     BOUND(RLIMIT_FSIZE, (rlim_t)limits.file_mb << 20); /* the program's files, not those that it is given */
 

@@ -185,7 +185,6 @@ def test_a_batch_sampled_ahead_outlives_a_stop(ahead: Path, tmp_path: Path, few:
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        (["gpus=0"], "gpus is 0"),
         (["gpus=2", "samplers=2"], "samplers is 2; of gpus=2 at least one must train"),
         (["gpus=2", "samplers=1", "rollout=vllm"], "samplers= goes with rollout=transformers"),
         (["gpus=2", "shard=true"], "shard=true needs gpus= above 1 and rollout=vllm"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
@@ -26,7 +25,10 @@ def check(script: str, *overrides: str) -> None:
     HydraConfig.instance().set_config(config)
     OmegaConf.set_struct(config, False)
     del config["hydra"]
-    kinds.check(config)
+    try:
+        kinds.check(config)
+    finally:
+        HydraConfig.instance().cfg = None  # other tests are not inside of a script
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
@@ -49,6 +51,9 @@ def test_so_is_every_model(model: str) -> None:
     [
         ("train", "steps=many", "steps is 'many'; it must be a whole number of 0 or more"),
         ("train", "group=8.5", "group is 8.5; it must be a whole number of 1 or more"),
+        ("train", "gpus=0", "gpus is 0; it must be a whole number of 1 or more"),
+        ("train", "samplers=-1", "samplers is -1; it must be a whole number of 0 or more"),
+        ("train", "teacher.n=0", "teacher.n is 0; it must be a whole number of 1 or more"),
         ("train", "prompts=0", "prompts is 0; it must be a whole number of 1 or more"),
         ("train", "loss.kl=no", "loss.kl is 'no'; it must be a number of 0 or more"),
         ("train", "optimizer.eps=-1", "optimizer.eps is -1; it must be a number of 0 or more"),
@@ -63,5 +68,5 @@ def test_a_value_of_another_kind_is_named(script: str, override: str, sentence: 
         check(script, override)
 
 
-def test_what_may_be_a_fraction_or_null_may(tmp_path: Path) -> None:
+def test_what_may_be_a_fraction_or_null_may() -> None:
     check("train", "stall_s=0.5", "lora.alpha=0.5", "steps=null", "optimizer.eps=1", "group=1", "resample=0")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
 import languages
-from sandbox.jail import Toolchain
+from sandbox import binaries
+from sandbox.cgroup import Cgroup
+from sandbox.jail import Jail, Toolchain
 from sandbox.job import Limits
 from sandbox.pool import Pool, toolchain
 
@@ -23,6 +26,20 @@ def lua() -> Toolchain:
 @pytest.fixture(scope="session")
 def shell(lua: Toolchain) -> Toolchain:
     return replace(lua, language="sh", filename="program.sh", execute="sh program.sh")
+
+
+@pytest.fixture(scope="module", params=["cgroup", "rlimit"])
+def jail(request: pytest.FixtureRequest, shell: Toolchain) -> Iterator[Jail]:
+    cgroup = Cgroup.create(f"{os.getpid()}-test") if request.param == "cgroup" else None
+    if request.param == "cgroup" and cgroup is None:
+        pytest.skip("no memory cgroup can be made here")
+    jail = Jail(shell, 7, cgroup, binaries.find())
+    yield jail
+    jail.close()
+    if cgroup:
+        path = cgroup.path
+        cgroup.remove()
+        assert not path.exists()
 
 
 @pytest.fixture(scope="session")
