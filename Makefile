@@ -16,7 +16,7 @@ STAMP := .venv/installed-$(VLLM)-$(shell sha256sum requirements.txt | cut -c1-16
 
 setup: $(STAMP) system
 	$(BIN)/python -m sandbox.rootfs language=lua
-	$(BIN)/python -m policy.tiny
+	$(BIN)/python -m policy.builtin.tiny
 
 train: setup
 	$(BIN)/python train.py
@@ -33,7 +33,7 @@ test-scripts: setup
 
 # Every language: builds all roots (GBs, see docs/languages.md), proves each, writes docs/languages.md.
 test-languages: setup
-	$(BIN)/python -m sandbox.survey
+	$(BIN)/python -m sandbox.check.survey
 
 test-slow: setup
 	$(BIN)/python -m pytest -m slow

@@ -28,16 +28,19 @@ from rich.console import Console
 from rich.table import Table
 
 import languages
-from policy import choice, heldout, kinds, lora, run_folder, score
-from policy.errors import ERRORS
-from policy.evaluation import collect, missing
-from policy.generator import EndpointGenerator, Generator, LocalGenerator
-from policy.run_folder import RunError
-from policy.sampler import Sampling
-from policy.samples import Samples
-from problems import answer, load
+from base import checks, kinds
+from base.errors import ConfigError, RunError, UserError
+from base.files import write_text
+from policy import lora
+from policy.samplers.sampler import Sampling
+from problems import load
 from problems.task import Task
-from sandbox.pool import open_pool
+from rollout import heldout, score
+from rollout.collect import collect, missing
+from rollout.draw import EndpointGenerator, Generator, LocalGenerator
+from rollout.samples import Samples
+from run import run_folder
+from sandbox import answer, open_pool
 from study import report
 
 NOT_IN_HASH = ("results", "sandbox", "k")  # what changes no sample, as do these of the groups model and rollout
@@ -45,8 +48,8 @@ NOT_IN_GROUPS = (*run_folder.ENDPOINT, "gpu_memory_utilization", "cpu_kv_cache_g
 
 
 def run(config: DictConfig) -> dict[str, Any]:
-    """One model, benchmark and language. Returns the scores (policy/score.py)."""
-    choice.check("extract", config.extract, answer.RULES)
+    """One model, benchmark and language. Returns the scores (rollout/score.py)."""
+    checks.one_of("extract", config.extract, answer.RULES)
     task = load.task(config)
     checkpoint = checkpoint_folder(config)
     folder = results_folder(config, checkpoint, task)
@@ -87,8 +90,8 @@ def run(config: DictConfig) -> dict[str, Any]:
         "unanswered": asked - len(samples.rows),
         **score.scores((samples.rows[key] for key in sorted(samples.rows)), config.k),
     }
-    run_folder.write(folder / "scores.json", json.dumps(found, indent=2))
-    run_folder.write(folder / "scores.md", report.page(found))
+    write_text(folder / "scores.json", json.dumps(found, indent=2))
+    write_text(folder / "scores.md", report.page(found))
     show(found, folder)
     if generator is not None and generator.trouble:
         print(f"{found['unanswered']} answers are missing, and the same command asks again: {generator.trouble}")
@@ -122,7 +125,7 @@ def checkpoint_folder(config: DictConfig) -> Path | None:
         raise RunError(f"checkpoint={config.checkpoint} is neither a checkpoint nor a run folder that holds one")
     trained = run_folder.model_of(found)
     if trained not in (None, config.model.name):
-        raise choice.ConfigError(f"checkpoint={config.checkpoint} is of model {trained!r}: add model={trained}")
+        raise ConfigError(f"checkpoint={config.checkpoint} is of model {trained!r}: add model={trained}")
     return found
 
 
@@ -145,8 +148,8 @@ def results_folder(config: DictConfig, checkpoint: Path | None, task: Task) -> P
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if not path.exists():
-            run_folder.write(folder / "versions.json", json.dumps(run_folder.versions(), indent=2))
-            run_folder.write(path, text)
+            write_text(folder / "versions.json", json.dumps(run_folder.versions(), indent=2))
+            write_text(path, text)
     except OSError as error:
         raise RunError(f"cannot write into results folder {folder} ({error.strerror})") from None
     if different := run_folder.difference(settings, folder):
@@ -171,7 +174,7 @@ def open_generator(config: DictConfig, checkpoint: Path | None, folder: Path) ->
     global _open
     if "base_url" in config.model:
         if checkpoint is not None:
-            raise choice.ConfigError("checkpoint goes with a model on this machine, not with model=endpoint")
+            raise ConfigError("checkpoint goes with a model on this machine, not with model=endpoint")
         return EndpointGenerator(config.model, folder)
     key = repr((OmegaConf.to_container(config.model), OmegaConf.to_container(config.rollout), checkpoint, config.seed))
     if _open is None or _open[0] != key:
@@ -203,7 +206,7 @@ def main(config: DictConfig) -> None:
         OmegaConf.resolve(config)
         kinds.check(config)
         run(config)
-    except ERRORS as error:
+    except UserError as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit("error: interrupted before the first answer")

@@ -25,17 +25,20 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 import languages
-from policy import kinds, run_folder
-from policy.chat import Chat, UnansweredError, model_name, open_chat
-from policy.errors import ERRORS
-from policy.run_folder import RunError
+from base import kinds
+from base.errors import RunError, UserError
+from base.files import write_text
+from chat import open_chat
+from chat.endpoint import model_name
+from chat.reply import Chat, UnansweredError
 from problems.problem import write_jsonl
 from problems.reformulation import Refused, derived, prompt, proposal, report, source
 from problems.reformulation.report import Row, RowFile
 from problems.reformulation.source import Task
+from run import run_folder
+from sandbox import open_pool
 from sandbox.executor import Executor
 from sandbox.job import Job, Status, Verdict
-from sandbox.pool import open_pool
 
 
 class Open(Exception):
@@ -125,8 +128,8 @@ def write(folder: Path, rows: Sequence[Row], undecided: dict[str, str], config: 
     about = {"dataset": config.dataset.name, "model": config.model.name, "attempts": config.attempts}
     summary = report.summary(rows, undecided, about)
     write_jsonl(folder / "problems.jsonl", report.problems(rows))
-    run_folder.write(folder / "report.json", json.dumps(summary, indent=2))
-    run_folder.write(folder / "report.md", report.markdown(summary))
+    write_text(folder / "report.json", json.dumps(summary, indent=2))
+    write_text(folder / "report.md", report.markdown(summary))
     Console().print(report.table(summary))
 
 
@@ -171,8 +174,8 @@ def open_folder(config: DictConfig) -> Path:
     folder = run_folder.find(config)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        run_folder.write(folder / run_folder.CONFIG, OmegaConf.to_yaml(config, resolve=True))
-        run_folder.write(folder / "versions.json", json.dumps(run_folder.versions(), indent=2))
+        write_text(folder / run_folder.CONFIG, OmegaConf.to_yaml(config, resolve=True))
+        write_text(folder / "versions.json", json.dumps(run_folder.versions(), indent=2))
     except OSError as error:
         raise RunError(f"cannot write into run_dir {folder} ({error.strerror})") from None
     return folder
@@ -213,7 +216,7 @@ def main(config: DictConfig) -> None:
         OmegaConf.resolve(config)
         kinds.check(config)
         run(config)
-    except ERRORS as error:
+    except UserError as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit("error: interrupted before the first task")

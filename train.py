@@ -29,26 +29,31 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 import languages
-from policy import batch, checkpoint, choice, cost, kinds, multirun, run_folder, speed, supervised
-from policy.cost import Cost
-from policy.errors import ERRORS, UpdateError
-from policy.heldout import by_language, evaluate, pass_at_1, verdict_shares
-from policy.journal import Journal, learning_curve
-from policy.loss import ADVANTAGES, LossConfig, group_advantages
+from base import checks, kinds
+from base.errors import ConfigError, RunError, UpdateError, UserError
+from base.seeds import derive_seed
 from policy.model import Policy
 from policy.model import folder as weights
-from policy.progress import RunProgress
 from policy.ranks import Ranks, launch
-from policy.reward import Reward
-from policy.rollout import Phases, Rollout, derive_seed, roll_out
-from policy.run_folder import RunError
-from policy.sampler import Sampling, TransformersSampler, open_sampler
-from policy.supervised import Lessons
-from policy.update import SCHEDULES, learning_rate, update
-from policy.watchdog import Watchdog
+from policy.samplers import open_sampler
+from policy.samplers.generate import TransformersSampler
+from policy.samplers.sampler import Sampling
 from problems import load
-from problems.curriculum import Curriculum
-from sandbox.pool import EXECUTORS, open_pool
+from rollout import stored
+from rollout.curriculum import Curriculum
+from rollout.heldout import by_language, evaluate, pass_at_1, verdict_shares
+from rollout.reward import Reward
+from rollout.rollout import Phases, Rollout, roll_out
+from run import cost, run_folder, sweeps, throughput
+from run.cost import Cost
+from run.journal import Journal, learning_curve
+from run.progress import RunProgress
+from run.watchdog import Watchdog
+from sandbox import EXECUTORS, open_pool
+from training import checkpoint, supervised
+from training.loss import ADVANTAGES, LossConfig, group_advantages
+from training.supervised import Lessons
+from training.update import SCHEDULES, learning_rate, update
 
 
 def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
@@ -56,11 +61,11 @@ def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
     mix = languages.of_run(config)
     problems, heldout = load.load(config.dataset, "train"), load.load(config.dataset, "heldout")
     rewards = Reward.from_config(config.reward)
-    choice.check("method", config.method, supervised.METHODS)
-    choice.check("overlong", config.overlong, ("keep", "mask"))
-    choice.check("advantage", config.advantage, ADVANTAGES)
-    choice.check("optimizer.schedule", config.optimizer.schedule, SCHEDULES)
-    choice.check("sandbox.executor", config.sandbox.executor, EXECUTORS)
+    checks.one_of("method", config.method, supervised.METHODS)
+    checks.one_of("overlong", config.overlong, ("keep", "mask"))
+    checks.one_of("advantage", config.advantage, ADVANTAGES)
+    checks.one_of("optimizer.schedule", config.optimizer.schedule, SCHEDULES)
+    checks.one_of("sandbox.executor", config.sandbox.executor, EXECUTORS)
     taught = config.method != "grpo"  # supervised, on answers that are collected once
     if taught:
         supervised.check(config, mix)
@@ -158,7 +163,7 @@ def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
 
         ahead: tuple[list[Rollout], Phases] | None = None  # the next batch, where it was sampled during this update
         if resumed and (resumed / run_folder.BATCH).exists():
-            kept = batch.read(resumed / run_folder.BATCH, problems)
+            kept = stored.read(resumed / run_folder.BATCH, problems)
             tokens, passed = sum(len(r.completion.tokens) for r in kept), sum(r.verdict.passed for r in kept)
             ahead = kept, Phases(tokens=tokens, programs=len(kept), passed=passed)
         for step in range(first, steps):  # `step` updates are done
@@ -226,8 +231,8 @@ def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
                 "sampled_tokens": phases.tokens,
                 "tokens/s": phases.tokens / (ended - started),
                 "programs/s": phases.programs / (ended - started),
-                **speed.utilisation(policy, figures["passed_tokens"], updated - update_started, ranks),
-                "memory_gib": speed.peak_memory_gib(),
+                **throughput.utilisation(policy, figures["passed_tokens"], updated - update_started, ranks),
+                "memory_gib": throughput.peak_memory_gib(),
             }
             if not taught:
                 journal.rollouts(f"step_{done:06d}", rollouts)
@@ -344,15 +349,13 @@ class Interruption:
 
 def check_ranks(config: DictConfig) -> None:
     if (count := torch.cuda.device_count()) and config.gpus > count:
-        raise choice.ConfigError(f"gpus is {config.gpus}; this machine has {count}")
+        raise ConfigError(f"gpus is {config.gpus}; this machine has {count}")
     if config.shard and (config.gpus == 1 or config.rollout.engine == "transformers"):
-        raise choice.ConfigError(
-            "shard=true needs gpus= above 1 and rollout=vllm: transformers' generate wants all weights"
-        )
+        raise ConfigError("shard=true needs gpus= above 1 and rollout=vllm: transformers' generate wants all weights")
     if config.samplers >= config.gpus:
-        raise choice.ConfigError(f"samplers is {config.samplers}; of gpus={config.gpus} at least one must train")
+        raise ConfigError(f"samplers is {config.samplers}; of gpus={config.gpus} at least one must train")
     if config.samplers and (config.shard or config.rollout.engine == "vllm"):
-        raise choice.ConfigError(  # vLLM's engine wants every rank in its groups, and sleeps while others update
+        raise ConfigError(  # vLLM's engine wants every rank in its groups, and sleeps while others update
             "samplers= goes with rollout=transformers and with whole weights on every rank (shard=false)"
         )
 
@@ -367,7 +370,7 @@ def run(text: str, folder: str) -> None:
     ranks = Ranks.join(config.samplers)
     try:
         train(config, Path(folder), ranks)
-    except ERRORS as error:
+    except UserError as error:
         sys.exit(f"error: {error}" if ranks.first else f"error on rank {ranks.rank}: {error}")
     except KeyboardInterrupt:  # before the first step, or the second one
         sys.exit(stopped_at_once(folder))
@@ -380,7 +383,7 @@ languages.register()
 
 @hydra.main(version_base="1.3", config_path=str(Path(__file__).parent / "conf"), config_name="train")
 def main(config: DictConfig) -> None:
-    with multirun.job(config.gpus) as swept:
+    with sweeps.job(config.gpus) as swept:
         folder = config.run_dir
         try:
             OmegaConf.resolve(config)
@@ -396,7 +399,7 @@ def main(config: DictConfig) -> None:
                 run(OmegaConf.to_yaml(config), folder)
             else:
                 launch(config.gpus, run, OmegaConf.to_yaml(config), folder)
-        except ERRORS as error:
+        except UserError as error:
             sys.exit(f"error: {error}")
         except KeyboardInterrupt:  # on the way to the first rank, or from it
             sys.exit(stopped_at_once(folder) if folder else "error: stopped before anything was written")

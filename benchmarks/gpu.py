@@ -10,8 +10,9 @@ update, weight sync. Three things are unlike a real run. Random weights never en
 is 1), or there would be nothing to learn from. And no checkpoint is written. The first step warms up; figures are
 medians of the others.
 
-`mfu` counts 6 FLOPs a trained parameter and token, 4 a frozen one, against the GPU's dense bf16 peak (policy/speed.py).
-The last line is one JSON object. `work=FOLDER` is where weights (8 GB) and runs are kept; without it they are deleted.
+`mfu` counts 6 FLOPs a trained parameter and token, 4 a frozen one, against the GPU's dense bf16 peak
+(run/throughput.py). The last line is one JSON object. `work=FOLDER` is where weights (8 GB) and runs are kept;
+without it they are deleted.
 """
 
 from __future__ import annotations
@@ -34,8 +35,9 @@ from tokenizers import Tokenizer
 from transformers import AutoTokenizer, GenerationConfig, PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
 import train
-from policy import reward, tiny
+from policy.builtin import tiny
 from policy.ranks import launch
+from rollout import reward
 
 ROOT = Path(__file__).parents[1]
 SHAPES: dict[str, dict[str, int]] = {

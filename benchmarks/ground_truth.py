@@ -28,10 +28,11 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import languages
+from base.errors import DataError
+from base.limits import Limits
 from languages import Language
-from problems.multipl_e import toolchain
-from problems.problem import DataError
-from sandbox.job import Compare, Job, Limits, Status, Test, Verdict
+from problems.sources.multipl_e import toolchain
+from sandbox.job import Compare, Job, Status, Test, Verdict
 from sandbox.pool import Pool
 
 # What a judge's word may be in ours. A program that is wrong and slow, or wrong and crashes, was stopped by the judge

@@ -23,8 +23,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import languages
 from languages import Language
-from problems.multipl_e import toolchain
-from sandbox import binaries, rootfs
+from problems.sources.multipl_e import toolchain
+from sandbox import rootfs
+from sandbox.driver import binaries
 
 
 def harness(program: str, language: Language, folder: Path) -> str:

@@ -28,10 +28,10 @@ from omegaconf import OmegaConf
 
 import languages
 import reformulate
-from policy import run_folder
-from policy.errors import ERRORS
+from base.errors import UserError
 from problems.reformulation import Refused, prompt, source
 from problems.reformulation.source import UNKNOWN, Calls, Task
+from run import run_folder
 from tests.scripted_endpoint import Raw, completion, serve
 
 ROOT = Path(__file__).parents[1]
@@ -249,5 +249,5 @@ def main(path: str, folder: str, *more: str) -> None:
 if __name__ == "__main__":
     try:
         main(*sys.argv[1:])
-    except ERRORS as error:
+    except UserError as error:
         sys.exit(f"error: {error}")

@@ -33,8 +33,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import languages
-from sandbox import binaries
 from sandbox.cgroup import Cgroup
+from sandbox.driver import binaries
 from sandbox.jail import ENVIRONMENT, Jail, Toolchain, command
 from sandbox.job import Job, Test
 from sandbox.pool import Pool, toolchain

@@ -9,7 +9,7 @@ autocast), the same prompts of `dataset=ladder`, completions of the same tokens 
 loss (grpo), backward, clipping and AdamW. The completions are equally long, so that TRL pads nothing. Sampling is timed
 apart. Each measurement is a fresh process; sides take turns; figures are medians over the rounds.
 
-    ours       policy.update.update, as train.py calls it
+    ours       training.update.update, as train.py calls it
     trl        GRPOTrainer with its own defaults: micro-batches of 8, gradient checkpointing, fused log-probs and AdamW
     trl_fast   the same without gradient checkpointing
     trl_lean   the same as trl with micro-batches of 1
@@ -43,14 +43,15 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 import languages
-from policy.loss import LossConfig, group_advantages
 from policy.model import Policy, folder
-from policy.rollout import Rollout
-from policy.sampler import Completion, Sampling, TransformersSampler
-from policy.update import update
+from policy.samplers.generate import TransformersSampler
+from policy.samplers.sampler import Completion, Sampling
 from problems import load
+from rollout.rollout import Rollout
 from sandbox.job import Status, Verdict
 from train import adamw
+from training.loss import LossConfig, group_advantages
+from training.update import update
 
 ROOT = Path(__file__).parents[1]
 # name -> config group `model`, and the vocabulary when it is not the model's own (then the weights are random)

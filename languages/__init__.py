@@ -16,7 +16,7 @@ Beyond the paper, all optional:
                  engine answers; needed where the base image is not Debian's or `install` is more than apt-get
     title        the name shown to people and models ("OCaml"); default: the file's name, capitalised
     fence        the Markdown tags of a code block in this language; default: [the file's name]
-    limits       any field of `sandbox.job.Limits`, e.g. {memory_mb: 2048}
+    limits       any field of `base.limits.Limits`, e.g. {memory_mb: 2048}
 
 A file is found by name in this folder, or in the folder that the environment variable AGNOSTICS_LANGUAGES names.
 """
@@ -34,13 +34,14 @@ import yaml
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from sandbox.job import Limits
+from base.errors import UserError
+from base.limits import Limits
 
 FOLDER = Path(__file__).parent
 DEFAULT_BASE_IMAGE = "debian:trixie"
 
 
-class LanguageError(Exception):
+class LanguageError(UserError):
     """A language file that cannot be used. The message is one sentence naming the file, the key and the choices."""
 
 

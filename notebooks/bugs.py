@@ -28,7 +28,8 @@ sys.path.insert(0, str(ROOT))
 import yaml
 from IPython.display import Markdown, display
 
-from study import bug_themes, figures, report
+from study import figures, report
+from study.bugs import themes as bug_themes
 
 DATA = "notebooks/data/scores"
 BUGS = os.environ.get("BUGS", f"{DATA}/before/bugs/bugs.json,{DATA}/after/bugs/bugs.json").split(",")

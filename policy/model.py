@@ -19,10 +19,10 @@ from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel
 from transformers.utils.logging import disable_progress_bar
 
+from base.errors import ModelError
 from languages import Language
 from policy import lora
 from policy.attention import hidden_states, sliding_window
-from policy.errors import ModelError
 from policy.logprob import token_logprobs
 from policy.ranks import whole
 from problems.problem import Problem
@@ -32,7 +32,7 @@ from problems.prompt import messages
 def folder(config: DictConfig) -> str:
     """Where the weights are: `model.path` (a folder or a hub id), or the folder that `model.build` makes.
 
-    `model.build` names a module of ours whose `ensure()` builds the model if needed (`policy.tiny`, `policy.smollm2`).
+    `model.build` names a module of ours whose `ensure()` builds the model if needed (one of policy/builtin).
     """
     if "base_url" in config:
         raise ModelError("model=endpoint has no weights here; evaluate.py and reformulate.py can ask it, no other can")

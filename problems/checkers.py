@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import languages
 from problems.problem import Problem
-from problems.rows import Tally
+from problems.sources.rows import Tally
 from sandbox.job import Job, Status
 from sandbox.pool import Pool, toolchain
 

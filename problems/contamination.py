@@ -32,8 +32,9 @@ from hydra.errors import HydraException
 from rich.console import Console
 from rich.table import Table
 
+from base.errors import DataError
 from problems import load
-from problems.problem import DataError, Problem, read_jsonl, write_jsonl
+from problems.problem import Problem, read_jsonl, write_jsonl
 
 PER_PROBLEM = 3  # pairs of one problem that can be among the worst
 PASSAGE = 160  # characters of the shared passage that a report quotes

@@ -10,11 +10,12 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 import languages
+from base.errors import DataError
 from languages import Language
-from problems import codeforces_x, hub, livecodebench_x, mbpp_x
-from problems.multipl_e import MultiplE
-from problems.problem import DataError, Problem, read_jsonl
-from problems.rows import Tally
+from problems.problem import Problem, read_jsonl
+from problems.sources import codeforces_x, hub, livecodebench_x, mbpp_x
+from problems.sources.multipl_e import MultiplE
+from problems.sources.rows import Tally
 from problems.task import Stdio, Task
 
 ROOT = Path(__file__).parent.parent

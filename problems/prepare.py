@@ -26,12 +26,13 @@ from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
 import languages
+from base.errors import DataError
 from languages import Language, LanguageError
 from problems import load
 from problems.checkers import sound
-from problems.problem import DataError, Problem, write_jsonl
+from problems.problem import Problem, write_jsonl
 from problems.prompt import render
-from problems.rows import SHOWN, Tally
+from problems.sources.rows import SHOWN, Tally
 from sandbox.job import SandboxError
 from sandbox.rootfs import RootfsError
 

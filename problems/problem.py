@@ -7,26 +7,23 @@ Only `id`, `statement` and `tests` are required.
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from sandbox.job import Checker, Compare, Test
+from base.errors import DataError
+from sandbox.job import Compare, Test
+from sandbox.job_rows import check_text, parse_compare, parse_tests
 
 STYLES = ("headings", "bold", "plain")
-
-
-class DataError(Exception):
-    """A data file that cannot be used. The message is one sentence that names the file and the row."""
 
 
 @dataclass(frozen=True)
 class Problem:
     id: str
     statement: str  # what to compute, in words
-    tests: Sequence[Test]  # at least one; a tuple, or problems.packed_tests.PackedTests
+    tests: Sequence[Test]  # at least one; a tuple, or problems.sources.packed_tests.PackedTests
     input_format: str = ""
     output_format: str = ""
     notes: str = ""
@@ -49,14 +46,14 @@ class Problem:
         for key in ("id", "statement", "input_format", "output_format", "notes"):
             if not isinstance(row.get(key, ""), str):
                 raise DataError(f"{where}: key {key!r} must be a string, not {type(row[key]).__name__}")
-            _check_text(row.get(key, ""), f"{where}: key {key!r}")
+            check_text(row.get(key, ""), f"{where}: key {key!r}")
         for key in ("examples", "tier"):
             value = row.get(key, 0)
             if not isinstance(value, int) or isinstance(value, bool) or value < 0:
                 raise DataError(f"{where}: key {key!r} must be a whole number of 0 or more, not {value!r}")
         if row.get("style", "headings") not in STYLES:
             raise DataError(f"{where}: style is {row['style']!r}; the styles are {', '.join(STYLES)}")
-        row = dict(row, tests=_tests(row["tests"], where), compare=_compare(row.get("compare", {}), where))
+        row = dict(row, tests=parse_tests(row["tests"], where), compare=parse_compare(row.get("compare", {}), where))
         return cls(**row)
 
     def to_row(self) -> dict[str, Any]:
@@ -75,55 +72,6 @@ class Problem:
                 compare["checker"] = vars(self.compare.checker)
             row["compare"] = compare
         return row
-
-
-def _tests(rows: Any, where: str) -> tuple[Test, ...]:
-    if not isinstance(rows, list):
-        raise DataError(f"{where}: key 'tests' must be a list, not {type(rows).__name__}")
-    for n, row in enumerate(rows):
-        if not isinstance(row, dict) or set(row) != {"input", "output"}:
-            raise DataError(f"{where}: test {n} must be an object with the keys input, output")
-        if not isinstance(row["input"], str) or not isinstance(row["output"], str):
-            raise DataError(f"{where}: test {n}: input and output must be strings")
-        _check_text(row["input"], f"{where}: test {n}: input")
-        _check_text(row["output"], f"{where}: test {n}: output")
-    return tuple(Test(row["input"], row["output"]) for row in rows)
-
-
-def _check_text(text: str, what: str) -> None:
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise DataError(
-            f"{what} is no Unicode text: character {error.start} is half of a surrogate pair ({text[error.start]!r})"
-        ) from None
-
-
-def _compare(row: Any, where: str) -> Compare:
-    rules = ("exact", "tokens", "decimal", "lines", "float", "exit_code", "checker")
-    if not isinstance(row, dict) or not set(row) <= {"rule", "tolerance", "checker"}:
-        raise DataError(f"{where}: key 'compare' must be an object with the keys rule, tolerance, checker")
-    if row.get("rule", "exact") not in rules:
-        raise DataError(f"{where}: compare.rule is {row['rule']!r}; the rules are {', '.join(rules)}")
-    tolerance = row.get("tolerance", Compare.tolerance)
-    if (
-        not isinstance(tolerance, int | float)
-        or isinstance(tolerance, bool)
-        or not 0 <= tolerance <= sys.float_info.max
-    ):
-        raise DataError(f"{where}: compare.tolerance must be a finite number of 0 or more, not {repr(tolerance)[:80]}")
-    checker = row.get("checker")
-    if (row.get("rule") == "checker") != (checker is not None):
-        raise DataError(f"{where}: compare.checker goes with rule 'checker', and only with it")
-    if checker is not None:
-        if not isinstance(checker, dict) or set(checker) != {"language", "program"}:
-            raise DataError(f"{where}: compare.checker must be an object with the keys language, program")
-        for key, value in checker.items():
-            if not isinstance(value, str):
-                raise DataError(f"{where}: compare.checker.{key} must be a string, not {type(value).__name__}")
-            _check_text(value, f"{where}: compare.checker.{key}")
-        checker = Checker(**checker)
-    return Compare(row.get("rule", "exact"), float(tolerance), checker)
 
 
 def read_jsonl(path: Path) -> Iterator[Problem]:

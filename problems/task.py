@@ -1,6 +1,6 @@
 """A task: problems in one language, how a model is asked for a program, and how its answer becomes one that can be run.
 
-`Stdio` is the project's own kind, programs that read and print. `problems/multipl_e.py` has the other.
+`Stdio` is the project's own kind, programs that read and print. `problems/sources/multipl_e.py` has the other.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from languages import Language
-from problems import answer
 from problems.problem import Problem
 from problems.prompt import messages
+from sandbox import answer
 
 Prompt = list[dict[str, str]] | str  # a chat without its system message, or plain text that the model continues
 
@@ -42,7 +42,7 @@ class Stdio:
 
     problems: Sequence[Problem]
     language: Language
-    rule: str = "default"  # of problems/answer.py
+    rule: str = "default"  # of sandbox/answer.py
     prefix: bool = True  # whether the prompt holds what the language file says of the language, or its bare name
     stop: tuple[str, ...] = ()
 

@@ -18,6 +18,7 @@ from collections.abc import Generator
 from contextlib import suppress
 from pathlib import Path
 
+from base.limits import Limits
 from sandbox.jail import (
     EXEC_FAILED,
     EXITED,
@@ -30,7 +31,6 @@ from sandbox.jail import (
     command,
     ran_out_of_memory,
 )
-from sandbox.job import Limits
 
 STDERR_KEPT = 16384
 

@@ -13,8 +13,9 @@ from dataclasses import fields, replace
 from functools import partial
 from typing import Any, Self
 
+from base.limits import Limits
 from sandbox.compare import RULES
-from sandbox.job import Job, JobError, Limits, SandboxError, Verdict
+from sandbox.job import Job, JobError, SandboxError, Verdict
 
 RETRIES = 2  # how often a job is tried again after the sandbox itself has failed
 LARGEST_LIMIT = 1_000_000  # of any unit: fits the driver's numbers

@@ -1,4 +1,4 @@
-"""One jail: an nsjail process whose driver (sandbox/driver.c) makes a fresh set of namespaces for every program.
+"""One jail: an nsjail process whose driver (sandbox/driver/driver.c) makes a fresh set of namespaces for every program.
 
 A worker process owns it. This module starts nsjail, speaks the driver's messages, and keeps a watchdog above the
 driver's own deadlines. Only the standard library is imported, so that a worker stays small.
@@ -20,9 +20,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO
 
-from sandbox.binaries import Binaries
+from base.limits import Limits
 from sandbox.cgroup import Cgroup
-from sandbox.job import Limits, SandboxError, Status
+from sandbox.driver.binaries import Binaries
+from sandbox.job import SandboxError, Status
 
 MAGIC = 0x4A414752
 JOB, TEST, LAST_TEST, STOP = 1, 2, 3, 4

@@ -22,17 +22,16 @@ import threading
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from languages import Language
-from sandbox import binaries, cgroup, rootfs
+from sandbox import cgroup, rootfs
+from sandbox.driver import binaries
 from sandbox.executor import RETRIES, Executor, Task
 from sandbox.jail import Toolchain
 from sandbox.job import Job, SandboxError, Status, Verdict
 from sandbox.protection import missing
 from sandbox.worker import CHECKERS, Setup, receive, send
 
-EXECUTORS = ("local", "ray")
 GRACE_S = 30.0  # how much longer than its deadlines a job may take before its worker is replaced, seconds
 STOP_S = 5.0  # for a worker to end by itself, seconds
 START_S = 60.0  # for a worker to start, seconds
@@ -202,14 +201,3 @@ class _Worker:
             except (SandboxError, OSError) as error:
                 why = str(error)
         return Verdict(job.id, Status.INFRASTRUCTURE_ERROR, message=f"job {job.id!r} failed {1 + RETRIES} times: {why}")
-
-
-def open_pool(languages: Iterable[Language | Toolchain], executor: str = "local", **options: Any) -> Executor:
-    """The pool of a config: `executor` is local (this machine) or ray (a cluster); `options` are those of its class."""
-    if executor == "local":
-        return Pool(languages, **options)
-    if executor == "ray":
-        from sandbox.ray_pool import RayPool  # which is made of our Pool
-
-        return RayPool(languages, **options)
-    raise SandboxError(f"sandbox.executor is {executor!r}; the choices are {', '.join(EXECUTORS)}")

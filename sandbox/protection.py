@@ -7,10 +7,11 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from sandbox import binaries
+from base.limits import Limits
 from sandbox.cgroup import Cgroup
+from sandbox.driver import binaries
 from sandbox.jail import Jail, JailBroken, Toolchain
-from sandbox.job import Limits, SandboxError
+from sandbox.job import SandboxError
 
 NAMESPACES = "user, pid, mount, network, ipc, uts, cgroup"
 

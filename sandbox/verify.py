@@ -3,7 +3,7 @@
     python -m sandbox.verify language=lua < jobs.jsonl > verdicts.jsonl
 
 A job is {id, program, tests: [{input, output}]}; or `completion` in place of `program`: a model's answer, of which
-the code block is taken. Optional keys: `compare` (as in a problem file), `limits` (any field of sandbox.job.Limits),
+the code block is taken. Optional keys: `compare` (as in a problem file), `limits` (any field of base.limits.Limits),
 `all_tests`, and `language` where several are given (language=lua,python; the first is the default).
 
 Verdicts come in the order of the jobs, each as soon as it and all before it are known. A line that is no job gets a
@@ -24,10 +24,12 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import IO, Any
 
 import languages
+from base.errors import DataError
+from base.limits import Limits
 from languages import Language, LanguageError
-from problems.answer import extract
-from problems.problem import DataError, Problem
-from sandbox.job import Job, Limits, SandboxError, TestResult, Verdict
+from sandbox.answer import extract
+from sandbox.job import Job, SandboxError, TestResult, Verdict
+from sandbox.job_rows import check_text, parse_compare, parse_tests
 from sandbox.pool import Pool
 from sandbox.rootfs import RootfsError
 
@@ -91,12 +93,16 @@ def parse_job(line: bytes, where: str, arguments: Arguments) -> Job:
     program = row.get("program")
     if row.get("completion") is not None:
         program = extract(row["completion"], chosen[name])
-    # id, tests and compare are those of a problem, and so are their errors
-    shared = {key: row[key] for key in ("id", "tests", "compare") if key in row}
-    problem = Problem.from_row(shared | {"statement": "a job"}, where)
+    for key in ("id", "tests"):
+        if not row.get(key):
+            raise DataError(f"{where}: key {key!r} is missing or empty")
+    if not isinstance(row["id"], str):
+        raise DataError(f"{where}: key 'id' must be a string, not {type(row['id']).__name__}")
+    check_text(row["id"], f"{where}: key 'id'")
+    tests, compare = parse_tests(row["tests"], where), parse_compare(row.get("compare", {}), where)
     limits = _limits(row["limits"], chosen[name].limits, where) if row.get("limits") else None
     all_tests = row.get("all_tests", arguments.all_tests)
-    return Job(problem.id, name, program, problem.tests, problem.compare, limits, all_tests)
+    return Job(row["id"], name, program, tests, compare, limits, all_tests)
 
 
 def _limits(row: Any, default: Limits, where: str) -> Limits:

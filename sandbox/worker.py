@@ -18,9 +18,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sandbox.bare import Bare
-from sandbox.binaries import Binaries
 from sandbox.cgroup import Cgroup
 from sandbox.compare import matches
+from sandbox.driver.binaries import Binaries
 from sandbox.jail import EXEC_FAILED, EXITED, SIGNALED, Jail, JailBroken, Run, Toolchain
 from sandbox.job import Checker, Job, SandboxError, Status, TestResult, Verdict
 

@@ -17,8 +17,8 @@ from typing import Any
 import yaml
 
 import languages
-from policy import run_folder
-from problems.problem import DataError
+from base.errors import DataError
+from run import run_folder
 from study import report
 from study.compare import read
 from study.run_data import Run, read_rows

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from policy.score import resampled_means
-from problems.problem import DataError
+from base.errors import DataError
+from rollout.score import resampled_means
 
 PERMUTATIONS = 100_000
 BATCH = 1_000  # permutations at once: bounds memory

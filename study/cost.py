@@ -1,4 +1,4 @@
-"""What several runs spent, and how they score at what the cheapest of them spent (policy/cost.py counts it).
+"""What several runs spent, and how they score at what the cheapest of them spent (run/cost.py counts it).
 
 python -m study.cost runs/A runs/B
 """
@@ -12,8 +12,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from policy.cost import Cost, summary
-from problems.problem import DataError
+from base.errors import DataError
+from run.cost import Cost, summary
 from study.run_data import Run
 
 

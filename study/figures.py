@@ -16,8 +16,8 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from policy.score import running_mean, smoothing
-from study.bug_themes import TITLES, Theme
+from rollout.score import running_mean, smoothing
+from study.bugs.themes import TITLES, Theme
 from study.run_data import Run
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")

@@ -31,19 +31,18 @@ from omegaconf import OmegaConf
 from rich.console import Console
 from rich.table import Table
 
+from base.errors import ConfigError, RunError, UserError
+from base.files import write_text
 from languages import Language
-from policy.choice import ConfigError
-from policy.errors import ERRORS
-from policy.run_folder import RunError, write
 from problems import load
-from problems.answer import blocks
 from problems.problem import Problem
+from sandbox import open_pool
+from sandbox.answer import blocks
 from sandbox.executor import Executor
 from sandbox.job import Job, Status, Test, Verdict
-from sandbox.pool import open_pool
 from study.run_data import Run, read_rows
 
-Row = dict[str, Any]  # a rollout: the columns of policy/journal.py, and `step` and `place`
+Row = dict[str, Any]  # a rollout: the columns of run/journal.py, and `step` and `place`
 
 SIGNS = ("hard_coded", "ignores_input", "visible_only", "draft", "several_blocks")
 LITERAL = re.compile(r"""\"((?:[^"\\\n]|\\.)*)\"|'((?:[^'\\\n]|\\.)*)'|(?<![\w.])(-?\d+(?:\.\d+)?)(?![\w.])""")
@@ -203,7 +202,7 @@ def report(folder: Path, sample: int, workers: int | None) -> dict[str, Any]:
     with open_pool(spoken.values(), workers=workers) as pool:
         found = signs(rows, problems, spoken, pool, sample)
     answer = {"rollouts": len(rows), "signs": {name: sign.report() for name, sign in found.items()}}
-    write(folder / "hacking.json", json.dumps(answer, indent=2))
+    write_text(folder / "hacking.json", json.dumps(answer, indent=2))
     return answer
 
 
@@ -241,7 +240,7 @@ def main(words: list[str]) -> None:
     try:
         folder, sample, workers = parse(words)
         found = report(folder, sample, workers)
-    except ERRORS as error:
+    except UserError as error:
         sys.exit(f"error: {error}")
     Console().print(table(found))
     Console().print(f"by step, with all counts: {folder / 'hacking.json'}", highlight=False, soft_wrap=True)

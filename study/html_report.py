@@ -19,8 +19,8 @@ from typing import Any
 
 import yaml
 
-from policy.score import Row
-from problems.problem import DataError
+from base.errors import DataError
+from rollout.score import Row
 from study import figures, report
 from study.compare import read
 from study.run_data import Run, read_rows

@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
-from problems.problem import DataError
+from base.errors import DataError
 from study import report
 from study.compare import read
 from study.report import Scores

@@ -14,9 +14,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from policy import run_folder
-from policy.choice import ConfigError, check
-from problems.problem import DataError
+from base import checks
+from base.errors import ConfigError, DataError
+from run import run_folder
 from study import card
 from study.run_data import Run
 
@@ -73,10 +73,10 @@ def main(arguments: list[str]) -> None:
         for argument in arguments:
             key, _, value = argument.partition("=")
             if "=" in argument:
-                check("option", key, OPTIONS)
+                checks.one_of("option", key, OPTIONS)
                 options[key] = value
         for key in ("dry_run", "public"):
-            check(key, options[key], ("true", "false"))
+            checks.one_of(key, options[key], ("true", "false"))
         if len(names) != 2:
             raise ConfigError("name a folder and a repository: python -m study.publish runs/NAME me/lua-tiny")
         switches = (options[key] == "true" for key in ("dry_run", "public"))

@@ -20,8 +20,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from policy import run_folder
-from problems.problem import DataError
+from base.errors import DataError
+from base.files import write_text
+from run import run_folder
 from study import report
 from study.compare import read
 from study.run_data import Run
@@ -159,9 +160,9 @@ def main(arguments: list[str]) -> None:
         evaluations = [read(str(path)) for folder in results for path in sorted(folder.rglob("scores.json"))]
         keys, found = gather(folders, evaluations)
         text = page(keys, found)
-        run_folder.write(runs / "sweep.md", text)
+        write_text(runs / "sweep.md", text)
         record = {"keys": keys, "runs": found, "means": means(keys, found)}
-        run_folder.write(runs / "sweep.json", json.dumps(record, indent=2))
+        write_text(runs / "sweep.json", json.dumps(record, indent=2))
     except (DataError, OSError) as error:
         sys.exit(f"error: {error}")
     print(text, end="")

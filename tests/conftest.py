@@ -43,7 +43,7 @@ def run(
 def few(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A held-out file of a few of the starter's problems."""
     path = tmp_path_factory.mktemp("data") / "heldout.jsonl"
-    lines = (ROOT / "problems/data/starter/heldout.jsonl").read_text().splitlines(keepends=True)
+    lines = (ROOT / "problems/starter/data/heldout.jsonl").read_text().splitlines(keepends=True)
     path.write_text("".join(lines[:: len(lines) // HELDOUT][:HELDOUT]))
     return f"dataset.heldout={path}"
 

@@ -37,7 +37,7 @@ def answer(kind: str) -> str:
 
 def split(name: str, count: int) -> list[str]:
     """`count` lines of the starter's file, spread over the kinds that have a program here."""
-    lines = (ROOT / f"problems/data/starter/{name}.jsonl").read_text().splitlines(keepends=True)
+    lines = (ROOT / f"problems/starter/data/{name}.jsonl").read_text().splitlines(keepends=True)
     known = [line for line in lines if kind(json.loads(line)["id"]) in PROGRAMS]
     return known[:: len(known) // count][:count]
 

@@ -12,8 +12,8 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
 import languages
-from policy.loss import LossConfig
-from policy.reward import Reward
+from rollout.reward import Reward
+from training.loss import LossConfig
 
 ROOT = Path(__file__).parent.parent
 CONF = ROOT / "conf"

@@ -16,10 +16,8 @@ from omegaconf import DictConfig
 
 import evaluate
 import languages
-from policy.errors import ERRORS
-from policy.run_folder import RunError
+from base.errors import DataError, RunError, UserError
 from problems import load
-from problems.problem import DataError
 from tests.conftest import HELDOUT, ROOT, command, run
 from tests.scripted_endpoint import Raw, serve
 
@@ -212,7 +210,7 @@ def test_an_endpoint_that_is_down_is_one_sentence(tmp_path: Path, few: str) -> N
     config = composed(
         "model=endpoint", "model.base_url=http://127.0.0.1:9/v1", "model.name=m", few, f"results={tmp_path}"
     )
-    with pytest.raises(ERRORS, match=r"model\.base_url: no server answers at http://127\.0\.0\.1:9/v1"):
+    with pytest.raises(UserError, match=r"model\.base_url: no server answers at http://127\.0\.0\.1:9/v1"):
         evaluate.run(config)
 
 
@@ -255,7 +253,7 @@ def test_a_bad_row_is_named(line: bytes, words: tuple[str, ...], tmp_path: Path)
     ],
 )
 def test_a_bad_choice_is_answered(override: str, words: tuple[str, ...], few: str, tmp_path: Path) -> None:
-    with pytest.raises(ERRORS) as caught:
+    with pytest.raises(UserError) as caught:
         evaluate.run(composed(few, override, f"results={tmp_path}"))
     for word in words:
         assert word in str(caught.value)

@@ -18,7 +18,7 @@ from omegaconf import OmegaConf
 
 import languages
 import reformulate
-from policy.errors import ERRORS
+from base.errors import UserError
 from problems.problem import read_jsonl
 from tests.conftest import ROOT, command
 from tests.problems.reformulation import rows
@@ -51,7 +51,7 @@ def run_here(*words: str) -> str | None:
     try:
         OmegaConf.resolve(config)
         reformulate.run(config)
-    except ERRORS as error:
+    except UserError as error:
         return str(error)
     return None
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from policy import smollm2
+from policy.builtin import smollm2
 from tests.conftest import run
 from tests.problems.reformulation import rows
 

@@ -19,16 +19,16 @@ from transformers import AutoModelForCausalLM
 
 import languages
 import train
-from policy import run_folder, supervised
-from policy.errors import ERRORS
+from base.errors import RunError, UserError
 from policy.model import Policy
 from policy.ranks import Ranks
-from policy.run_folder import RunError
-from policy.samples import Samples
 from problems import load
+from rollout.samples import Samples
+from run import run_folder
 from tests.conftest import ROOT, command, run
 from tests.scripted_endpoint import Raw, serve
 from tests.starter_lua import answer, kind, split, write_answers
+from training import supervised
 
 FAST = ("optimizer.learning_rate=1e-3", "heldout.every=0", "checkpoint.every=1", "rollout.max_new_tokens=64")
 
@@ -271,5 +271,5 @@ def test_what_cannot_be_is_one_sentence(overrides: tuple[str, ...], words: str, 
     (data / "keys.jsonl").write_text(f'{{"problem": "{known}", "completion": ""}}\n{{"problem": 7}}\n')
     (data / "others.jsonl").write_text('{"problem": "x", "completion": ""}\n')
     (data / "none.jsonl").write_text(f'{{"problem": "{known}", "completion": "I cannot."}}\n')
-    with pytest.raises(ERRORS, match=words):
+    with pytest.raises(UserError, match=words):
         trained(tmp_path / "run", *(text.format(data=data) for text in overrides), *files(data))

@@ -21,9 +21,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import languages
 import train
-from policy import run_folder
-from policy.errors import ERRORS
+from base.errors import UserError
 from policy.ranks import Ranks
+from run import run_folder
 from tests.conftest import HELDOUT, ROOT, SMALL, command, run
 from tests.policy.conftest import save_toy
 
@@ -194,7 +194,7 @@ def test_ranks_that_cannot_be_are_refused(overrides: list[str], words: str) -> N
     languages.register()
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         config = compose("train", overrides)
-    with pytest.raises(ERRORS, match=words):
+    with pytest.raises(UserError, match=words):
         train.check_ranks(config)
 
 
@@ -330,7 +330,7 @@ def test_a_bad_choice_is_answered_with_the_choices(
     languages.register()
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         config = compose("train", [override, few, f"run_dir={tmp_path}/run", "steps=1", "group=2", "prompts=1"])
-    with pytest.raises(ERRORS) as caught:
+    with pytest.raises(UserError) as caught:
         train.train(config, run_folder.create(config), Ranks())
     for word in words:
         assert word in str(caught.value)

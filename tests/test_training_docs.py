@@ -16,9 +16,9 @@ from hydra import compose, initialize_config_dir
 
 import languages
 import train
-from policy import run_folder
+from base.errors import RunError
 from policy.ranks import Ranks
-from policy.run_folder import RunError
+from run import run_folder
 from study import cost, hacking
 from tests.conftest import ROOT, SMALL
 from tests.starter_lua import split

@@ -1,6 +1,6 @@
 """Ladder: problems of rising difficulty, from the sum of two numbers to easy contest level, for real models.
 
-`python -m problems.ladder` writes `problems/data/ladder/{train,heldout}.jsonl`: the same bytes every time.
+`python -m problems.ladder` writes `problems/ladder/data/{train,heldout}.jsonl`: the same bytes every time.
 How a problem is written down is told in `task.py`. A new one goes into a file of its tier, and nowhere else.
 """
 
@@ -25,7 +25,7 @@ from problems.ladder import (
 from problems.ladder.task import Task
 from problems.problem import Problem, write_jsonl
 
-FOLDER = Path(__file__).parents[1] / "data" / "ladder"
+FOLDER = Path(__file__).parent / "data"
 FILES = (
     *(tier1, tier2_text, tier2_numbers, tier3_arrays, tier3_numbers),
     *(tier4_simulation, tier4_stacks, tier4_greedy, tier5_dp, tier5_search, tier6_graphs, tier6_contest),

@@ -13,7 +13,8 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from problems.problem import DataError, Problem
+from base.errors import DataError
+from problems.problem import Problem
 from problems.reformulation import REASONS
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from problems.problem import DataError
+from base.errors import DataError
 from problems.reformulation import Refused
 
 FIELDS = ("id", "description", "assertions", "solution", "setup")

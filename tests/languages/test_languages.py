@@ -14,8 +14,8 @@ from omegaconf import OmegaConf
 
 import languages
 from languages import LanguageError
-from sandbox import debian, engine
-from sandbox.recipe import recipes_of
+from sandbox.rootfs import debian, engine
+from sandbox.rootfs.recipe import recipes_of
 
 MINIMAL = {"prompt": "Use it.", "filename": "p.x", "execute": "run p.x"}
 

@@ -9,8 +9,8 @@ import torch
 from omegaconf import OmegaConf
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
+from base.errors import ModelError
 from policy.attention import hidden_states
-from policy.errors import ModelError
 from policy.model import Policy
 
 PROMPT = torch.tensor([5, 6, 7, 8, 9])

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 import torch
 from omegaconf import DictConfig, OmegaConf
+from tests.policy.test_update import batch, settings
 from transformers import AutoModelForCausalLM
 
-from policy import checkpoint
-from policy.loss import LossConfig
 from policy.model import Policy
-from policy.sampler import Sampling
-from policy.update import update
-from tests.policy.test_update import batch, settings
+from policy.samplers.sampler import Sampling
+from training import checkpoint
+from training.loss import LossConfig
+from training.update import update
 
 ADAPTERS: Any = OmegaConf.create({"rank": 4, "alpha": 8, "targets": "all-linear"})
 

@@ -20,12 +20,12 @@ import sys, json
 import torch
 from omegaconf import OmegaConf
 from pathlib import Path
-from policy import checkpoint
-from policy.loss import LossConfig
+from training import checkpoint
+from training.loss import LossConfig
 from policy.model import Policy
 from policy.ranks import Ranks, launch, whole
-from policy.sampler import Sampling
-from policy.update import update
+from policy.samplers.sampler import Sampling
+from training.update import update
 from tests.policy.test_update import batch, settings
 
 

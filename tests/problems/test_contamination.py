@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from base.errors import DataError
 from problems.contamination import RULES, Pair, Rule, described, overlap, problems_of, run, text
 from problems.load import ROOT
-from problems.problem import DataError, Problem, read_jsonl, write_jsonl
+from problems.problem import Problem, read_jsonl, write_jsonl
 from sandbox.job import Test
 
 
@@ -60,7 +61,7 @@ def test_the_index_counts_what_sets_count(ours: list[str], theirs: list[str], na
         assert pair.flagged == (weighted >= rule.threshold - 1e-9) or weighted == pytest.approx(rule.threshold)
 
 
-LINES = (ROOT / "problems/data/ladder/train.jsonl").read_text().splitlines()
+LINES = (ROOT / "problems/ladder/data/train.jsonl").read_text().splitlines()
 LADDER = [Problem.from_row(json.loads(line), "here") for line in LINES]
 
 

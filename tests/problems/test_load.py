@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
+from base.errors import DataError
 from problems.load import ROOT, batch, load, steps_per_epoch
-from problems.problem import DataError, Problem
+from problems.problem import Problem
 from sandbox.job import Test
 
 
@@ -51,7 +52,7 @@ def test_an_empty_file_is_named(tmp_path: Path) -> None:
 
 def test_a_relative_path_is_found_in_the_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert load(OmegaConf.create({"train": "problems/data/starter/train.jsonl"}), "train")
+    assert load(OmegaConf.create({"train": "problems/starter/data/train.jsonl"}), "train")
 
 
 def test_tiers_choose_problems_of_both_splits() -> None:

@@ -21,8 +21,8 @@ from problems.load import load
 from problems.problem import read_jsonl
 from problems.prompt import render
 from tests.conftest import ROOT
-from tests.problems.sources import judge, mbpp, solution, write_lines
-from tests.problems.test_codeforces_x import CHECKER
+from tests.problems.source_rows import judge, mbpp, solution, write_lines
+from tests.problems.sources.test_codeforces_x import CHECKER
 
 
 def prepare(tmp_path: Path, *words: object) -> subprocess.CompletedProcess[str]:
@@ -77,7 +77,7 @@ def test_the_card_leads_the_hubs_library_to_the_splits(tmp_path: Path, monkeypat
     done = prepare(tmp_path, "dataset=starter")
     assert done.returncode == 0, done.stderr
     found = datasets.load_dataset(str(tmp_path / "data/starter"), split="heldout")
-    expected = list(read_jsonl(ROOT / "problems/data/starter/heldout.jsonl"))
+    expected = list(read_jsonl(ROOT / "problems/starter/data/heldout.jsonl"))
     assert found["id"][:] == [problem.id for problem in expected]
 
 

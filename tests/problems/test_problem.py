@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from problems.problem import DataError, Problem, read_jsonl, write_jsonl
+from base.errors import DataError
+from problems.problem import Problem, read_jsonl, write_jsonl
 from sandbox.job import Checker, Compare, Test
 
 text = st.text(st.characters(exclude_categories=["Cs"]))

@@ -7,7 +7,7 @@ import pytest
 from problems import starter
 from problems.problem import read_jsonl
 from problems.starter import FOLDER, TESTS, splits, write
-from problems.starter_kinds import KINDS, Kind
+from problems.starter.kinds import KINDS, Kind
 
 FILES = {split: list(read_jsonl(FOLDER / f"{split}.jsonl")) for split in ("train", "heldout")}
 BY_NAME = {kind.name: kind for kind in KINDS}

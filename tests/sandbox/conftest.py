@@ -9,10 +9,10 @@ from dataclasses import replace
 import pytest
 
 import languages
-from sandbox import binaries
+from base.limits import Limits
 from sandbox.cgroup import Cgroup
+from sandbox.driver import binaries
 from sandbox.jail import Jail, Toolchain
-from sandbox.job import Limits
 from sandbox.pool import Pool, toolchain
 
 QUICK = Limits(compile_s=5, test_s=2, program_s=8, memory_mb=128)

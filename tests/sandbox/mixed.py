@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
-from sandbox.job import Job, Limits, Status, Test
+from base.limits import Limits
+from sandbox.job import Job, Status, Test
 
 LIMITS = Limits(compile_s=30, test_s=20, program_s=60, memory_mb=128)
 SHORT = replace(LIMITS, test_s=0.4, program_s=60)

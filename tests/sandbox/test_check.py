@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 import languages
-from sandbox import check, proof, rootfs, survey
+from sandbox import check, rootfs
+from sandbox.check import proof, survey
 from sandbox.job import SandboxError, Status
 from sandbox.pool import Pool
 

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 import languages
-from sandbox.job import Job, Limits, Status, Test
+from base.limits import Limits
+from sandbox.job import Job, Status, Test
 from sandbox.pool import Pool, toolchain
 
 pytestmark = pytest.mark.slow  # its root file system takes half a minute to build

@@ -19,10 +19,11 @@ from pathlib import Path
 import pytest
 
 import languages
+from base.limits import Limits
 from problems.problem import read_jsonl
-from sandbox import proof
+from sandbox.check import proof
 from sandbox.jail import Toolchain
-from sandbox.job import Job, Limits, Status
+from sandbox.job import Job, Status
 from sandbox.pool import Pool, toolchain
 from tests.sandbox import mixed
 

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sandbox import binaries
+from sandbox.driver import binaries
 from sandbox.jail import HEAD, JOB, LAST_TEST, MAGIC, RESULT, STOP, TEST, Jail, JailBroken, Toolchain
 
 FEW = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -15,9 +15,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sandbox import binaries
+from base.limits import Limits
+from sandbox.driver import binaries
 from sandbox.jail import EXITED, HEAD, JOB, LAST_TEST, MAGIC, RESULT, STOP, TEST, Jail, Toolchain
-from sandbox.job import Compare, Job, Limits, Status, Test
+from sandbox.job import Compare, Job, Status, Test
 from sandbox.pool import Pool
 
 SOME = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

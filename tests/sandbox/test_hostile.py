@@ -25,8 +25,9 @@ from pathlib import Path
 import pytest
 
 import languages
+from base.limits import Limits
 from sandbox.jail import Toolchain
-from sandbox.job import Job, Limits, Status, Test, Verdict
+from sandbox.job import Job, Status, Test, Verdict
 from sandbox.pool import Pool, toolchain
 from tests.sandbox.test_pool import cgroups, eventually, name_of
 

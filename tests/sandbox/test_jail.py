@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import binaries
+from base.limits import Limits
 from sandbox.cgroup import Cgroup
+from sandbox.driver import binaries
 from sandbox.jail import AHEAD_CHARACTERS, Jail, Run, Toolchain, command, ran_out_of_memory
-from sandbox.job import Limits, Status
+from sandbox.job import Status
 
 
 def run(jail: Jail, program: str, stdin: str = "", **limits: float) -> Run:
@@ -230,9 +231,9 @@ def test_no_descriptor_or_process_is_left_by_a_jail(shell: Toolchain) -> None:
 LOW = """
 import os, resource, sys
 sys.path.insert(0, {root!r})
-from sandbox import binaries
+from sandbox.driver import binaries
 from sandbox.jail import Jail, Toolchain
-from sandbox.job import Limits
+from base.limits import Limits
 open("/proc/self/oom_score_adj", "w").write("300")
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200))

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from base.limits import Limits
 from sandbox.cgroup import PREFIX, Cgroup
 from sandbox.jail import Toolchain
-from sandbox.job import Checker, Compare, Job, JobError, Limits, SandboxError, Status, Test
+from sandbox.job import Checker, Compare, Job, JobError, SandboxError, Status, Test
 from sandbox.pool import Pool
 
 

@@ -14,9 +14,11 @@ from typing import Any
 
 import pytest
 
+from base.limits import Limits
+from sandbox import open_pool
 from sandbox.jail import Toolchain
-from sandbox.job import Job, Limits, SandboxError, Status, Test, Verdict
-from sandbox.pool import Pool, open_pool
+from sandbox.job import Job, SandboxError, Status, Test, Verdict
+from sandbox.pool import Pool
 from sandbox.ray_pool import RAY, RayPool
 from tests.sandbox.test_pool import children, eventually
 

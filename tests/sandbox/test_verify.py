@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import languages
-from problems.problem import DataError
+from base.errors import DataError
 from sandbox.job import Job, Status, Test, TestResult, Verdict
 from sandbox.pool import Pool
 from sandbox.verify import Arguments, parse_arguments, parse_job, to_row, verify

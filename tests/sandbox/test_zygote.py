@@ -1,4 +1,4 @@
-"""Tests that begin as copies of a loaded process (sandbox/zygote.c); the attacks on it are attacks/zygote_*.c."""
+"""Tests that begin as copies of a loaded process (driver/zygote.c); the attacks on it are attacks/zygote_*.c."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sandbox import binaries
+from sandbox.driver import binaries
 from sandbox.jail import EXITED, OUTPUT_LIMIT, SIGNALED, TIMEOUT, Jail, Toolchain
 from sandbox.job import Status
 

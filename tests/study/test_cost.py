@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from policy.cost import Cost
+from run.cost import Cost
 from study import cost
 
 

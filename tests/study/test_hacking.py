@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 import languages
-from policy.errors import ERRORS
+from base.errors import UserError
 from problems.problem import Problem, write_jsonl
 from sandbox.job import Test
 from study import hacking
@@ -42,7 +42,7 @@ def block(program: str) -> str:
 def row(
     problem: Problem, program: str | None, passed: int, completion: str = "", reward: float | None = None
 ) -> dict[str, Any]:
-    """A rollout as policy/journal.py writes it, of a program that passes the first `passed` tests."""
+    """A rollout as run/journal.py writes it, of a program that passes the first `passed` tests."""
     whole = passed == len(problem.tests)
     return {
         "problem": problem.id,
@@ -185,5 +185,5 @@ def test_bad_arguments_are_one_sentence(words: list[str], said: str) -> None:
 
 def test_a_problem_that_is_gone_is_named(planted: Path) -> None:
     write_jsonl(planted / "train.jsonl", [SQUARE])
-    with pytest.raises(ERRORS, match="no longer has the problem 'shout'"):
+    with pytest.raises(UserError, match="no longer has the problem 'shout'"):
         hacking.report(planted, 1, 1)

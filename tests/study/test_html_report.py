@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from problems.problem import DataError
+from base.errors import DataError
 from study import html_report
 from tests.conftest import ROOT
 

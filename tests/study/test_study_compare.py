@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from problems.problem import DataError
+from base.errors import DataError
 from study import matrix
 from study.compare import compare, p_value, read
 from tests.conftest import ROOT

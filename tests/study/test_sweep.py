@@ -17,8 +17,8 @@ from hydra.core.plugins import Plugins
 from omegaconf import OmegaConf
 
 import languages
-from policy import gpus
-from problems.problem import DataError
+from base.errors import DataError
+from run import gpus
 from study import sweep
 from study.run_data import Run
 from tests.conftest import ROOT, command

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
-from problems.problem import DataError
+from base.errors import DataError
 from problems.reformulation import Refused
 from problems.reformulation.source import UNKNOWN, Task, calls, load
 from tests.conftest import ROOT

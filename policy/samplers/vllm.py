@@ -1,0 +1,122 @@
+"""Sampling by vLLM inside the training process: sleep while the trainer works, then wake, take the weights, go on.
+
+The same code runs on GPUs and on vLLM's CPU build, which has no sleep mode. Weights travel through vLLM's own
+`reload_weights`, every one of them by its name in a checkpoint, LoRA merged in out of place. `lm_head.weight` is passed
+even where it is tied to the embedding: left out, vLLM keeps the old head and says nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Container, Sequence
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+from peft import PeftModel
+
+from policy.model import Policy
+from policy.ranks import ALONE, Ranks
+from policy.samplers.sampler import Completion, Sampling
+
+
+class VllmSampler:
+    """One vLLM engine in this process, on the policy's device."""
+
+    def __init__(self, policy: Policy, config: DictConfig, seed: int, ranks: Ranks = ALONE) -> None:
+        """`config` is the config group `rollout`."""
+        # One process: the engine is called, not messaged, and its failures are ours.
+        os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
+        os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", str(config.cpu_kv_cache_gib))
+        os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+        from vllm import LLM  # slow to import, and only this engine wants it
+
+        self.policy = policy
+        self.can_sleep = policy.device.type == "cuda" and not policy.outline
+        state = torch.get_rng_state()
+        self.engine = LLM(
+            model=policy.source,
+            dtype=policy.config.compute_dtype,
+            seed=seed % 2**32,
+            max_model_len=config.max_prompt_tokens + config.max_new_tokens,
+            gpu_memory_utilization=config.gpu_memory_utilization,
+            max_num_seqs=config.batch_size,
+            enable_sleep_mode=self.can_sleep,
+            enforce_eager=policy.device.type == "cpu",
+            # On a CPU, a prompt cut in two kills a request with a seed: its generator cannot be set back (vLLM 0.32).
+            enable_chunked_prefill=policy.device.type != "cpu",
+            logprobs_mode="processed_logprobs",  # under the sampling temperature, as the trainer's
+            disable_log_stats=True,
+            # one engine a rank, in the process group that is there already
+            distributed_executor_backend="external_launcher" if ranks.world > 1 else None,
+        )
+        torch.set_rng_state(state)  # the engine seeds the global generator
+        self.requests = 0
+        if isinstance(policy.model, PeftModel):  # the engine read the weights without the adapters
+            self.sync()
+
+    def sample(
+        self,
+        prompts: Sequence[Sequence[int]],
+        n: int,
+        sampling: Sampling,
+        seed: int,
+        done: Callable[[int, Completion], None],
+        wanted: Container[int] | None = None,
+    ) -> None:
+        from vllm import RequestOutput, SamplingParams
+        from vllm.sampling_params import RequestOutputKind
+
+        engine = self.engine.llm_engine
+        # Keys and values that are there from an earlier call, or not after a resume, differ in the last bit.
+        self.engine.reset_prefix_cache()
+        indices: dict[str, int] = {}
+        for index in range(len(prompts) * n):
+            if wanted is not None and index not in wanted:
+                continue
+            parameters = SamplingParams(
+                temperature=sampling.temperature,
+                top_p=sampling.top_p,
+                max_tokens=sampling.max_new_tokens,
+                logprobs=0,  # of the sampled token alone
+                seed=(seed + index) % 2**63,
+                stop_token_ids=self.policy.eos,
+                stop=list(sampling.stop),
+                output_kind=RequestOutputKind.FINAL_ONLY,
+            )
+            self.requests += 1
+            name = str(self.requests)
+            indices[name] = index
+            # A request of its own for each completion, so that each is handed on as it finishes; the prefix cache
+            # encodes their common prompt once.
+            engine.add_request(name, {"prompt_token_ids": list(prompts[index // n])}, parameters)
+        while engine.has_unfinished_requests():
+            for request in engine.step():
+                if isinstance(request, RequestOutput) and request.finished:
+                    index = indices.pop(request.request_id)
+                    done(index, _completion(index // n, request.outputs[0], self.policy))
+        if indices:
+            raise RuntimeError(f"vLLM ended without answering {len(indices)} of its requests")
+
+    def sleep(self) -> None:
+        """Gives the GPU to the trainer: weights and KV cache are dropped, `sync` brings both back."""
+        if self.can_sleep:
+            self.engine.sleep(level=2)
+
+    def sync(self) -> None:
+        """Wakes the engine if it sleeps and loads the policy's present weights."""
+        if self.can_sleep:
+            torch.cuda.empty_cache()
+            self.engine.wake_up(["weights"])
+        self.engine.collective_rpc("reload_weights", kwargs={"weights_iterator": self.policy.weights()})
+        self.engine.reset_prefix_cache()  # holds keys and values of the old weights
+        if self.can_sleep:
+            self.engine.wake_up(["kv_cache"])
+
+
+def _completion(prompt: int, output: Any, policy: Policy) -> Completion:
+    tokens = list(output.token_ids)
+    logprobs = [step[token].logprob for token, step in zip(tokens, output.logprobs, strict=True)]
+    finished = output.finish_reason == "stop"
+    text = policy.tokenizer.decode(tokens, skip_special_tokens=True)
+    return Completion(prompt, tokens, logprobs, text, finished)

@@ -1,0 +1,212 @@
+"""The rows of a data set, from the hub or from a local copy, and the count of what became of them.
+
+A row that makes no problem is counted with its reason, never silently lost; a source that cannot be read at all is a
+DataError. Local JSONL is read line by line here, not by `datasets`, for which one half-written line spoils the file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from base.errors import DataError
+from problems.problem import Problem
+
+Row = dict[str, Any]
+FORMATS = {".jsonl": "jsonl", ".json": "json", ".parquet": "parquet", ".csv": "csv"}
+LARGE_TEST = 10 << 20  # characters of a test's input that are worth a word in the report
+SHOWN = 5  # rows that a sentence names
+
+
+class BadRow(Exception):
+    """A row that makes no problem. The message is the reason, the same words for all such rows: reasons are counted."""
+
+
+@dataclass
+class Tally:
+    """What became of the rows of one split."""
+
+    kept: int = 0
+    tests: int = 0
+    dropped: dict[str, list[str]] = field(default_factory=dict)  # reason -> the rows, by name
+    largest_input: int = 0  # characters
+    large_inputs: int = 0  # inputs above LARGE_TEST
+
+    def keep(self, problem: Problem) -> None:
+        sizes = [len(test.input) for test in problem.tests]
+        self.kept += 1
+        self.tests += len(sizes)
+        self.largest_input = max(self.largest_input, *sizes)
+        self.large_inputs += sum(size > LARGE_TEST for size in sizes)
+
+    def drop(self, reason: str, where: str) -> None:
+        self.dropped.setdefault(reason, []).append(where)
+
+    def withdraw(self, problem: Problem, reason: str) -> None:
+        """A problem that was kept, and is dropped after all."""
+        self.kept -= 1
+        self.tests -= len(problem.tests)
+        self.drop(reason, problem.id)
+
+    def sentences(self) -> list[str]:
+        """One line a reason, and one on large tests; empty when there is nothing to say."""
+        found = []
+        for reason, rows in self.dropped.items():
+            more = f" and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
+            found.append(f"{len(rows)} dropped: {reason} ({'; '.join(rows[:SHOWN])}{more})")
+        if self.large_inputs:
+            largest = f"the largest has {self.largest_input / (1 << 20):.1f} MiB"
+            found.append(f"{self.large_inputs} test inputs above {LARGE_TEST >> 20} MiB, {largest}")
+        return found
+
+
+def problems(
+    rows: Iterable[tuple[str, Row | BadRow]], make: Callable[[Row, str], Problem | None], tally: Tally
+) -> Iterator[Problem]:
+    """What `make(row, where)` makes of the rows. None is a row of another split; BadRow and DataError drop a row."""
+    seen: set[str] = set()
+    for where, row in rows:
+        try:
+            if isinstance(row, BadRow):
+                raise row
+            problem = make(row, where)
+            if problem is None:
+                continue
+            if problem.id in seen:
+                raise BadRow("the id appears twice")
+        except BadRow as reason:
+            tally.drop(str(reason), where)
+        except DataError as error:
+            tally.drop(str(error).removeprefix(f"{where}: "), where)
+        else:
+            seen.add(problem.id)
+            tally.keep(problem)
+            yield problem
+
+
+def read(config: DictConfig, subset: str | None, split: str) -> Iterator[tuple[str, Row | BadRow]]:
+    """The rows of `config.source` on the hub, or of the local copy `config.path`, each with a name for messages.
+
+    A local copy is a file; or a clone of a hub repository, whose README.md says which files make which split; or a
+    folder of plain files `<split>*.jsonl` (or .parquet, .json, .csv), in its folder `<subset>`, in `data` or in itself.
+    """
+    if config.get("path"):
+        return _local(Path(str(config.path)).expanduser(), subset, split, config.streaming)
+    if not config.source:
+        raise DataError(f"dataset={config.name} needs dataset.source=NAME on the hub, or dataset.path=FILE_OR_FOLDER")
+    return _datasets(str(config.source), {"path": config.source, "name": subset, "split": split}, config.streaming)
+
+
+def _local(path: Path, subset: str | None, split: str, streaming: bool) -> Iterator[tuple[str, Row | BadRow]]:
+    if not path.exists():
+        raise DataError(f"dataset.path: there is no file or folder {path}")
+    if _is_clone(path):
+        return _datasets(str(path), {"path": str(path), "name": subset, "split": split}, streaming)
+    if path.is_file():
+        files = [path]
+    else:
+        folders = [path / subset] if subset else []
+        folder = next((folder for folder in (*folders, path / "data") if folder.is_dir()), path)
+        files = sorted(file for file in folder.glob(f"{split}*") if file.suffix in FORMATS)
+        if not files:
+            raise DataError(f"dataset.path: {folder} has no file {split}* in a known format ({', '.join(FORMATS)})")
+    kinds = {FORMATS.get(file.suffix) for file in files}
+    if kinds == {"jsonl"}:
+        return (row for file in files for row in _lines(file))
+    if len(kinds) > 1 or None in kinds:
+        raise DataError(f"dataset.path: {files[0]} and its like must be of one format of {', '.join(FORMATS)}")
+    names = [str(file) for file in files]
+    return _datasets(str(path), {"path": kinds.pop(), "data_files": names, "split": "train"}, streaming)
+
+
+def _is_clone(path: Path) -> bool:
+    card = path / "README.md"
+    return card.is_file() and "\nconfigs:" in card.read_text(errors="replace").partition("\n---")[0]
+
+
+def _lines(file: Path) -> Iterator[tuple[str, Row | BadRow]]:
+    with open(file, "rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            if line.strip():
+                yield f"{file.name}, line {number}", _decoded(line)
+
+
+def _decoded(line: bytes) -> Row | BadRow:
+    try:
+        row = json.loads(line.decode())
+    except UnicodeDecodeError:
+        return BadRow("not UTF-8")
+    except (ValueError, RecursionError):
+        return BadRow("not JSON, or half a row")
+    return row if isinstance(row, dict) else BadRow("not a JSON object")
+
+
+def _datasets(source: str, arguments: dict[str, Any], streaming: bool) -> Iterator[tuple[str, Row | BadRow]]:
+    import datasets  # seconds to import
+
+    number = -1
+    try:
+        for number, row in enumerate(datasets.load_dataset(**arguments, streaming=streaming)):
+            yield f"{Path(source).name}, row {number}", row
+    except Exception as error:  # the library's errors, of the network, the hub, arrow, files, have no base of their own
+        why = " ".join(str(error).split())[:300] or type(error).__name__
+        at = f" after row {number}" if number >= 0 else ""
+        raise DataError(f"{source} cannot be read{at} ({why}); dataset.path=FOLDER reads a local copy") from error
+
+
+def text(row: Row, key: str) -> str:
+    """`row[key]` as text, "" where it is missing or null. Raises BadRow."""
+    value = row.get(key)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise BadRow(f"key {key!r} must be a string, not {type(value).__name__}")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise BadRow(f"key {key!r} holds text that UTF-8 cannot write") from None
+    return value
+
+
+def tests(row: Row, key: str) -> list[dict[str, Any]]:
+    """`row[key]` as the list that `Problem.from_row` takes: a list of {input, output}, or JSON text of one.
+
+    Raises BadRow. Keys of a test beyond input and output are left out.
+    """
+    value = row.get(key)
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            raise BadRow(f"key {key!r} is neither a list nor JSON") from None
+    if isinstance(value, dict):  # columns: {"input": [...], "output": [...]}
+        value = _from_columns(value, key)
+    if not value:
+        raise BadRow("no tests")
+    if not isinstance(value, list):
+        raise BadRow(f"key {key!r} must be a list, not {type(value).__name__}")
+    found = []
+    for test in value:
+        if not isinstance(test, dict) or not {"input", "output"} <= set(test):
+            raise BadRow("a test without input or output")
+        found.append({side: _side(test, side) for side in ("input", "output")})
+    return found
+
+
+def _side(test: Row, side: str) -> str:
+    if not isinstance(test[side], str):
+        raise BadRow("a test's input and output must be strings")
+    return text(test, side)
+
+
+def _from_columns(value: Row, key: str) -> list[Row]:
+    inputs = value.get("input", value.get("inputs"))
+    outputs = value.get("output", value.get("outputs"))
+    if not isinstance(inputs, list) or not isinstance(outputs, list) or len(inputs) != len(outputs):
+        raise BadRow(f"key {key!r} must have as many inputs as outputs")
+    return [{"input": given, "output": expected} for given, expected in zip(inputs, outputs, strict=True)]

@@ -1,0 +1,63 @@
+"""A sampled batch as JSON, for the checkpoint of a run that samples one step ahead.
+
+Such a batch was drawn with weights that are gone once the run has stopped, so it cannot be drawn again. Problems are
+named by their ids: the data set is there when the run goes on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from base.errors import CheckpointError
+from policy.samplers.sampler import Completion
+from problems.problem import Problem
+from rollout.rollout import Rollout
+from sandbox.job import Status, TestResult, Verdict
+
+
+def write(path: Path, rollouts: Sequence[Rollout]) -> None:
+    rows = [
+        {
+            **vars(rollout),
+            "problem": rollout.problem.id,
+            "completion": asdict(rollout.completion),
+            "verdict": asdict(rollout.verdict),
+        }
+        for rollout in rollouts
+    ]
+    path.write_text(json.dumps(rows))
+
+
+def read(path: Path, problems: Sequence[Problem]) -> list[Rollout]:
+    """The rollouts that `write` has written. Raises CheckpointError, also where one of their problems is not there."""
+    known = {problem.id: problem for problem in problems}
+    try:
+        return [
+            Rollout(
+                **row
+                | {
+                    "problem": known[row["problem"]],
+                    "completion": Completion(**row["completion"]),
+                    "verdict": _verdict(row["verdict"]),
+                }
+            )
+            for row in json.loads(path.read_text())
+        ]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise CheckpointError(
+            f"cannot read {path} ({type(error).__name__}: {error}): the batch that was under way when the run stopped; "
+            "is the data set another now? Without that file the run goes on with a batch drawn anew"
+        ) from None
+
+
+def _verdict(row: dict[str, Any]) -> Verdict:
+    compiled = row["compile"] and _result(row["compile"])
+    return Verdict(row["id"], Status(row["status"]), tuple(map(_result, row["tests"])), compiled, row["message"])
+
+
+def _result(row: dict[str, Any]) -> TestResult:
+    return TestResult(**row | {"status": Status(row["status"])})

@@ -1,0 +1,155 @@
+"""What a run writes as it goes: metrics.jsonl, rollouts as parquet, the learning curve, and wandb on top."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from omegaconf import DictConfig, OmegaConf
+
+from base import checks
+from base.files import write_text
+from rollout.rollout import Rollout
+from rollout.score import running_mean, smoothing
+from sandbox.job import Status
+
+
+class Journal:
+    """The run folder. `metrics.jsonl` has one object a step; a held-out evaluation's keys begin with `heldout/`."""
+
+    def __init__(self, folder: Path, config: DictConfig, writes: bool = True) -> None:
+        """`writes`: False on all ranks but the first."""
+        self.folder = folder
+        self.writes = writes
+        self.metrics = folder / "metrics.jsonl"
+        (folder / "rollouts").mkdir(exist_ok=True)
+        self.wandb = _wandb(config, folder) if writes else None
+
+    def rewind(self, step: int) -> None:
+        """Forgets what was written after `step`: a resumed run writes it again."""
+        if not self.writes:
+            return
+        if self.metrics.exists():
+            rows = [line for line in self.metrics.read_text().splitlines() if _step(line) <= step]
+            write_text(self.metrics, "".join(line + "\n" for line in rows))
+        for path in (self.folder / "rollouts").glob("*step_*.parquet"):
+            if int(path.stem.rpartition("_")[2]) > step:
+                path.unlink()
+
+    def log(self, row: dict[str, Any]) -> None:
+        """Appends one object to metrics.jsonl (and to wandb). `row` has the key `step`."""
+        if not self.writes:
+            return
+        with open(self.metrics, "a", encoding="utf-8") as out:
+            out.write(json.dumps(row) + "\n")
+        if self.wandb is not None:
+            self.wandb.log({key: value for key, value in row.items() if key != "step"}, step=row["step"])
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Every object of metrics.jsonl, in order."""
+        return [json.loads(line) for line in self.metrics.read_text().splitlines()] if self.metrics.exists() else []
+
+    def last(self, key: str) -> Any:
+        """The newest value of a metric, or None when it was never logged."""
+        return next((row[key] for row in reversed(self.rows()) if row.get(key) is not None), None)
+
+    def rollouts(self, name: str, rollouts: Sequence[Rollout]) -> None:
+        """Writes `rollouts/<name>.parquet`, one row a rollout."""
+        if self.writes:
+            write_rollouts(self.folder / "rollouts" / f"{name}.parquet", rollouts)
+
+    def close(self) -> None:
+        if self.wandb is not None:
+            self.wandb.finish()
+
+
+def write_rollouts(path: Path, rollouts: Sequence[Rollout]) -> None:
+    """Rollouts as a parquet file at `path`, one row each."""
+    rows = [
+        {
+            "problem": r.problem.id,
+            "language": r.language,
+            "prompt": r.prompt,
+            "completion": r.completion.text,
+            "program": r.program,
+            "verdict": r.verdict.status.value,
+            "message": r.verdict.message,
+            "tests_passed": sum(test.status is Status.PASSED for test in r.verdict.tests),
+            "tests": len(r.problem.tests),
+            "examples_passed": sum(test.status is Status.PASSED for test in r.verdict.tests[: r.problem.examples]),
+            "examples": min(r.problem.examples, len(r.problem.tests)),
+            "reward": r.reward,
+            "advantage": r.advantage,
+            "prompt_tokens": len(r.prompt_tokens),
+            "completion_tokens": len(r.completion.tokens),
+            "finished": r.completion.finished,
+        }
+        for r in rollouts
+    ]
+    part = path.with_name("." + path.name + ".part")
+    pq.write_table(pa.Table.from_pylist(rows), part)
+    part.replace(path)
+
+
+def _step(line: str) -> float:
+    """The step of a row of metrics.jsonl; a row that a kill cut off belongs to no step worth keeping."""
+    try:
+        return float(json.loads(line)["step"])
+    except (ValueError, KeyError):
+        return float("inf")
+
+
+def _wandb(config: DictConfig, folder: Path) -> Any:
+    checks.one_of("wandb", config.wandb, ("disabled", "offline", "online"))
+    if config.wandb == "disabled":
+        return None
+    import wandb  # slow to import, and only some runs want it
+
+    resolved: Any = OmegaConf.to_container(config, resolve=True)
+    spoken = resolved.get("language_mix") or [resolved["language"]["name"]]
+    names = [resolved["model"]["name"], resolved["dataset"]["name"]]
+    run = wandb.init(
+        project="agnostics",
+        group="-".join([*names, "+".join(spoken)]),  # runs that differ in seed or hyperparameters stand together
+        job_type="train",
+        tags=[*names, *spoken],
+        name=folder.name,
+        dir=folder,
+        mode=config.wandb,
+        config=resolved,
+        resume="allow",
+    )
+    for key in ("heldout/pass@1", "pass@1", "reward"):
+        run.define_metric(key, summary="last,max")
+    return run
+
+
+def learning_curve(rows: Sequence[dict[str, Any]], path: Path, title: str) -> None:
+    """Draws reward by step, its running mean, and held-out pass@1, as a PNG at `path`."""
+    import logging
+
+    import matplotlib
+
+    matplotlib.use("Agg")
+    logging.getLogger("matplotlib").setLevel(logging.WARNING)  # it tells of its font cache
+    from matplotlib import pyplot as plt
+
+    train = [(row["step"], row["reward"]) for row in rows if row.get("reward") is not None]
+    held = [(row["step"], row["heldout/pass@1"]) for row in rows if row.get("heldout/pass@1") is not None]
+    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
+    if train:
+        steps, rewards = zip(*train, strict=True)
+        window = smoothing(len(rewards))
+        axes.plot(steps, rewards, color="#9ecae1", linewidth=0.8, label="reward of each batch")
+        axes.plot(steps, running_mean(rewards, window), color="#0072b2", label=f"mean of {window} batches")
+    if held:
+        axes.plot(*zip(*held, strict=True), "o--", color="#d55e00", label="held-out pass@1")
+    axes.set(xlabel="step", ylabel="share of programs that pass", ylim=(-0.02, 1.02), title=title)
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right")
+    figure.savefig(path, dpi=150)
+    plt.close(figure)

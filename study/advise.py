@@ -1,0 +1,261 @@
+"""A better prompt for a language that a model hardly knows (paper section 3.2), kept only if it helps.
+
+    python -m study.advise language=fortran model=qwen3_4b advisor.base_url=http://localhost:8000/v1 advisor.name=big
+
+The model writes programs for one half of the problems. Those that do not compile, or fail while they run, go with their
+errors to a stronger model, which answers with 10 to 20 sentences of advice. pass@1 on the other half, with and without
+the advice in the prompt, says whether it helps; only then is a language file written, to use with AGNOSTICS_LANGUAGES.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import hydra
+import yaml
+from hydra.core.config_store import ConfigStore
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+from rich.table import Table
+
+import languages
+from base import kinds
+from base.errors import RunError, UserError
+from base.files import write_text
+from chat import open_chat
+from chat.endpoint import model_name
+from chat.reply import Chat, UnansweredError
+from languages import Language
+from problems import load
+from problems.problem import Problem
+from problems.prompt import messages
+from sandbox import answer, open_pool
+from sandbox.executor import Executor
+from sandbox.job import Job, Status, Verdict
+
+CONF = Path(__file__).parent.parent / "conf"
+MISTAKES = (Status.COMPILE_ERROR, Status.RUNTIME_ERROR)  # in the language; a wrong output may be one of thought
+LONGEST_PROGRAM, LONGEST_ERROR = 3000, 800  # characters, as the advisor sees them
+FEWEST, MOST = 10, 20  # sentences
+RESAMPLES = 10_000
+
+REQUEST = """\
+Here are {count} {title} programs that another model wrote, each with what {title} said about it. All are faulty.
+
+{programs}
+
+Find the misconceptions about {title} behind these errors: syntax, types, input and output, the standard library. \
+Leave aside what is wrong with an algorithm. Then write advice to a programmer who makes such mistakes: how to write \
+{title} that compiles and runs. Answer with {fewest} to {most} plain sentences and nothing else: no heading, no list \
+marks, no code block, no mention of these programs."""
+
+RETRY = "That has {count} sentences{fence}. Answer again with {fewest} to {most} plain sentences and no code block."
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One program of the model, judged."""
+
+    problem: Problem
+    program: str | None
+    verdict: Verdict
+
+
+async def attempts(
+    chat: Chat, pool: Executor, problems: Sequence[Problem], language: Language, config: DictConfig
+) -> list[list[Attempt]]:
+    """`config.samples` programs of each problem, those of one problem together. Raises RunError, EndpointError."""
+
+    async def one(problem: Problem) -> list[Attempt]:
+        try:
+            reply = await chat.ask(
+                messages(problem, language, config.model.system),
+                temperature=config.rollout.temperature,
+                max_tokens=config.rollout.max_new_tokens,
+                n=config.samples,
+                seed=config.seed,
+            )
+        except UnansweredError as error:
+            raise RunError(f"problem {problem.id!r} got no answer ({error}); the same command asks again") from None
+        programs = [answer.extract(sample.text, language) for sample in reply.answers]
+        jobs = [Job(problem.id, language.name, program, problem.tests, problem.compare) for program in programs]
+        verdicts = await asyncio.gather(*(asyncio.wrap_future(pool.submit(job)) for job in jobs))
+        return [Attempt(problem, program, verdict) for program, verdict in zip(programs, verdicts, strict=True)]
+
+    return await asyncio.gather(*map(one, problems))
+
+
+def faulty(found: Sequence[Attempt], most: int) -> list[tuple[str, str]]:
+    """At most `most` (program, error) pairs, of as many different errors as there are, short programs first."""
+    kinds: dict[str, list[tuple[str, str]]] = {}
+    for attempt in found:
+        if attempt.program is None or attempt.verdict.status not in MISTAKES:
+            continue
+        result = (
+            attempt.verdict.compile if attempt.verdict.status is Status.COMPILE_ERROR else attempt.verdict.tests[-1]
+        )
+        error = (result.stderr or result.stdout).strip() if result else ""
+        error = re.sub(r"\b0x[0-9a-fA-F]+", "0x...", error)  # addresses differ from run to run
+        kind = re.sub(r"\d+|'[^']*'|\"[^\"]*\"", "#", error)[:200]  # the same mistake, wherever and with whatever name
+        pair = attempt.program.strip()[:LONGEST_PROGRAM], error[:LONGEST_ERROR]
+        if pair not in kinds.setdefault(kind, []):
+            kinds[kind].append(pair)
+    for pairs in kinds.values():
+        pairs.sort(key=lambda pair: (len(pair[0]), pair))
+    longest = max(map(len, kinds.values()), default=0)
+    turns = [pairs[turn] for turn in range(longest) for pairs in kinds.values() if turn < len(pairs)]
+    return turns[:most]
+
+
+async def advice(advisor: Chat, pairs: Sequence[tuple[str, str]], language: Language, config: DictConfig) -> str:
+    """10 to 20 sentences. Raises RunError where the advisor gives no such thing, EndpointError."""
+    shown = "\n\n".join(
+        f"Program {number}:\n{answer.fenced(program)}\nWhat {language.title} said:\n{answer.fenced(error)}"
+        for number, (program, error) in enumerate(pairs, start=1)
+    )
+    text = REQUEST.format(count=len(pairs), title=language.title, programs=shown, fewest=FEWEST, most=MOST)
+    chat = [{"role": "user", "content": text}]
+    for _ in range(config.attempts):
+        try:
+            reply = await advisor.ask(
+                chat, temperature=config.advisor.temperature, max_tokens=config.advice_tokens, seed=config.seed
+            )
+        except UnansweredError as error:
+            raise RunError(f"advisor: no advice ({error}); the same command asks again") from None
+        given = reply.answers[0].text.rpartition("</think>")[2].strip()
+        count, fence = sentences(given), ", and a code block" if "```" in given else ""
+        if reply.answers[0].finished and FEWEST <= count <= MOST and not fence:
+            return given
+        chat.append({"role": "assistant", "content": reply.answers[0].text})
+        chat.append({"role": "user", "content": RETRY.format(count=count, fence=fence, fewest=FEWEST, most=MOST)})
+    raise RunError(f"advisor: {config.attempts} answers, none of {FEWEST} to {MOST} sentences; a larger model may do")
+
+
+def sentences(text: str) -> int:
+    """How many sentences a text has: ends that white space or the text's end follows."""
+    return len(re.findall(r"[.!?][)\"'’”`]*(?=\s|$)", text))
+
+
+def shares(found: Sequence[Sequence[Attempt]]) -> list[float]:
+    """The share of each problem's programs that passed; infrastructure errors are left out."""
+    known = [
+        [a.verdict.passed for a in group if a.verdict.status is not Status.INFRASTRUCTURE_ERROR] for group in found
+    ]
+    return [sum(group) / len(group) if group else 0.0 for group in known]
+
+
+def confidence(before: Sequence[float], after: Sequence[float], seed: int) -> float:
+    """How often the mean rises when the problems are drawn anew (paired bootstrap)."""
+    gains = [b - a for a, b in zip(before, after, strict=True)]
+    draw = random.Random(seed)
+    return sum(sum(draw.choices(gains, k=len(gains))) > 0 for _ in range(RESAMPLES)) / RESAMPLES
+
+
+def with_advice(language: Language, text: str) -> Language:
+    return replace(language, name=f"{language.name}_advised", prompt=f"{language.prompt}\n\n{text}")
+
+
+def write_language(language: Language, advised: Language, folder: Path) -> Path:
+    """The file of `language` with the prompt of `advised`; all else stays as it is."""
+    row: dict[str, Any] = yaml.safe_load(Path(language.where).read_text(encoding="utf-8"))
+    row |= {"title": language.title, "fence": list(language.fence), "prompt": advised.prompt + "\n"}
+    path = folder / f"{advised.name}.yaml"
+    languages.parse(advised.name, row, str(path))
+    write_text(path, yaml.safe_dump(row, sort_keys=False, allow_unicode=True, width=120))
+    return path
+
+
+async def advise(config: DictConfig, folder: Path) -> dict[str, Any]:
+    """The whole story; returns what report.json holds. Raises RunError, EndpointError."""
+    language = languages.from_config(config.language)
+    chosen = list(load.load(config.dataset, "train"))
+    random.Random(config.seed).shuffle(chosen)
+    chosen = chosen[: config.problems]
+    half = len(chosen) // 2
+    if half < 1:
+        raise RunError("problems: two at least are needed, one to learn from and one to measure with")
+    report: dict[str, Any] = {"language": language.name, "model": config.model.name, "advisor": config.advisor.name}
+    with open_pool(load.pool_languages(chosen, language), **config.sandbox) as pool:
+        # One after the other: each may be an engine that takes most of a GPU.
+        async with open_chat(config.model, folder / "model.jsonl", config.rollout, config.seed) as model:
+            tried = await attempts(model, pool, chosen[:half], language, config)
+            pairs = faulty([attempt for group in tried for attempt in group], config.faulty)
+            report |= {"programs": half * config.samples, "faulty": len(pairs)}
+            if not pairs:
+                return report | {"file": None, "why": "no program failed to compile or to run: there is nothing to say"}
+            before = shares(await attempts(model, pool, chosen[half:], language, config))
+        lengths = {"max_prompt_tokens": config.advisor_prompt_tokens, "max_new_tokens": config.advice_tokens}
+        rollout = OmegaConf.create({**config.rollout, **lengths})
+        async with open_chat(config.advisor, folder / "advisor.jsonl", rollout, config.seed, "advisor") as advisor:
+            text = await advice(advisor, pairs, language, config)
+        advised = with_advice(language, text)
+        async with open_chat(config.model, folder / "model.jsonl", config.rollout, config.seed) as model:
+            # The jail knows the language by its own name; only the prompt differs.
+            after = shares(await attempts(model, pool, chosen[half:], replace(language, prompt=advised.prompt), config))
+    sure = confidence(before, after, config.seed)
+    helps = sure >= config.confidence
+    return report | {
+        "advice": text,
+        "measured_on": len(before),
+        "pass@1_without": sum(before) / len(before),
+        "pass@1_with": sum(after) / len(after),
+        "confidence": sure,
+        "file": str(write_language(language, advised, folder)) if helps else None,
+        "why": "it helps" if helps else f"pass@1 rises in {sure:.0%} of the draws, not in {config.confidence:.0%}",
+    }
+
+
+def run(config: DictConfig) -> dict[str, Any]:
+    model_name(config.advisor, "advisor")
+    model = model_name(config.model).replace("/", "-")
+    folder = Path(config.run_dir or f"runs/advise-{config.language.name}-{model}").expanduser()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"cannot write into run_dir {folder} ({error.strerror})") from None
+    report = asyncio.run(advise(config, folder))
+    write_text(folder / "report.json", json.dumps(report, indent=2))
+    table = Table("", "", title=f"advice on {report['language']} for {report['model']}", show_header=False)
+    for key, value in report.items():
+        table.add_row(key, f"{value:.4f}" if isinstance(value, float) else str(value))
+    console = Console()
+    console.print(table, markup=False)
+    if report["file"]:
+        console.print(
+            f"AGNOSTICS_LANGUAGES={folder} python train.py language={report['language']}_advised", markup=False
+        )
+    return report
+
+
+def register() -> None:
+    """`advisor=` takes what `model=` takes; and the languages."""
+    for path in (CONF / "model").glob("*.yaml"):
+        ConfigStore.instance().store(group="advisor", name=path.stem, node=OmegaConf.load(path))
+    languages.register()
+
+
+register()
+
+
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="advise")
+def main(config: DictConfig) -> None:
+    try:
+        OmegaConf.resolve(config)
+        kinds.check(config)
+        run(config)
+    except UserError as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("error: interrupted; every answer is kept, and the same command goes on")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,3 @@
+from study.bugs import main
+
+main()

@@ -1,0 +1,96 @@
+"""vLLM's real engine, in a process of its own (it binds threads and keeps memory until the process ends)."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+SCRIPT = """
+import json, sys
+import torch
+from omegaconf import OmegaConf
+from policy.model import Policy
+from policy.samplers.sampler import Sampling
+from policy.samplers.vllm import VllmSampler
+
+if __name__ == "__main__":
+    model = OmegaConf.create(dict(path=sys.argv[1], compute_dtype="float32", gradient_checkpointing=False))
+    rollout = OmegaConf.create(
+        dict(cpu_kv_cache_gib=1, gpu_memory_utilization=0.3, batch_size=128, max_prompt_tokens=64, max_new_tokens=32)
+    )
+    policy = Policy.load(model)
+    sampler = VllmSampler(policy, rollout, seed=0)
+    prompts = prompts_before = [[40, 50, 60], [70, 80, 90, 100, 110, 120]]
+
+    def draw(temperature, seed=0, n=4):
+        seen = {}
+        sampler.sample(prompts, n, Sampling(temperature, 32), seed, lambda i, c: seen.__setitem__(i, c))
+        return [seen[i] for i in range(len(prompts) * n)]
+
+    def gap(completions):
+        total = 0.0
+        for c in completions:
+            tokens = torch.tensor([c.tokens])
+            with torch.no_grad():
+                logp, _ = policy.logprobs(prompts[c.prompt], tokens, torch.ones_like(tokens, dtype=torch.bool), 0.7)
+            total += (logp[0] - torch.tensor(c.logprobs)).abs().mean().item() / len(completions)
+        return total
+
+    def greedy():
+        return [c.tokens for c in draw(0.0, n=1)]
+
+    answer = {"gap before": gap(draw(0.7)), "greedy before": greedy()}
+    answer["same seed"] = [c.tokens for c in draw(0.7, 5)] == [c.tokens for c in draw(0.7, 5)]
+    answer["other seed"] = [c.tokens for c in draw(0.7, 5)] == [c.tokens for c in draw(0.7, 6)]
+    answer["ends"] = all(
+        c.finished == (c.tokens[-1] in policy.eos) and (c.finished or len(c.tokens) == 32) for c in draw(0.7)
+    )
+    whole, part = draw(0.7, 5), {}
+    sampler.sample(prompts, 4, Sampling(0.7, 32), 5, lambda i, c: part.__setitem__(i, c), wanted={1, 6})
+    answer["part"] = {i: c.tokens for i, c in part.items()} == {i: whole[i].tokens for i in (1, 6)}
+    stop = whole[0].text[3:5]
+    sampler.sample(prompts, 4, Sampling(0.7, 32, stop=(stop,)), 5, lambda i, c: part.__setitem__(i, c))
+    answer["stopped"] = part[0].finished and len(part[0].tokens) < len(whole[0].tokens) and stop in part[0].text
+    # More prompt tokens than vLLM takes in one step: some prompt would be cut in two, which a seed must survive.
+    prompts, many = [[40 + n % 50] * 60 for n in range(120)], {}
+    sampler.sample(prompts, 1, Sampling(0.7, 4), 5, lambda i, c: many.__setitem__(i, c))
+    answer["many"] = len(many)
+    prompts = prompts_before
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for parameter in policy.model.parameters():
+            parameter.add_(0.3 * parameter.std() * torch.randn_like(parameter) if parameter.ndim > 1 else 0)
+    answer["gap unsynced"] = gap(draw(0.7))
+    sampler.sleep()
+    sampler.sync()
+    answer["gap synced"] = gap(draw(0.7))
+    answer["greedy synced"] = greedy()
+    with torch.no_grad():
+        policy.model.eval()
+        expected = [
+            policy.model.generate(
+                torch.tensor([p]), attention_mask=torch.ones(1, len(p)), max_new_tokens=32, do_sample=False
+            )[0, len(p):].tolist()
+            for p in prompts
+        ]
+    answer["greedy expected"] = expected
+    print("ANSWER", json.dumps(answer))
+"""
+
+
+def test_weights_are_synced_and_log_probs_agree(toy_folder: Path) -> None:
+    root = Path(__file__).parents[3]
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(toy_folder)], cwd=root, capture_output=True, text=True, timeout=900
+    )
+    lines = [line for line in done.stdout.splitlines() if line.startswith("ANSWER ")]
+    assert lines, done.stderr[-3000:]
+    answer = json.loads(lines[0].removeprefix("ANSWER "))
+    assert answer["gap before"] < 0.02 and answer["gap synced"] < 0.02
+    assert answer["gap unsynced"] > 0.2, "the test's change of weights must be one that a stale engine shows"
+    assert answer["greedy synced"] != answer["greedy before"]
+    assert answer["greedy synced"] == answer["greedy expected"]
+    assert answer["part"] and answer["stopped"] and answer["many"] == 120
+    assert answer["same seed"] and not answer["other seed"] and answer["ends"]

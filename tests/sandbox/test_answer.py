@@ -1,0 +1,95 @@
+"""Finding the program in a completion: the shapes that real models write."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import languages
+from sandbox.answer import blocks, extract, extract_paper
+
+LUA = languages.load("lua")
+
+CASES = {
+    "one tagged block": ("Here:\n```lua\nprint(1)\n```\nDone.", "print(1)\n"),
+    "no block": ("print(1)", None),
+    "empty": ("", None),
+    "an empty block": ("```lua\n```", None),
+    "untagged block": ("```\nprint(1)\n```", "print(1)\n"),
+    "tag in capitals": ("```Lua\nprint(1)\n```", "print(1)\n"),
+    "attributes after the tag": ("```lua title=x\nprint(1)\n```", "print(1)\n"),
+    "CRLF": ("```lua\r\nprint(1)\r\nprint(2)\r\n```\r\n", "print(1)\nprint(2)\n"),
+    "space after the closing fence": ("```lua\nprint(1)\n```  \nDone", "print(1)\n"),
+    "tildes": ("~~~lua\nprint(1)\n~~~", "print(1)\n"),
+    "a fence of the other kind inside": ("~~~lua\nprint [[\n```\n]]\n~~~", "print [[\n```\n]]\n"),
+    "a shorter fence inside a longer": ("````lua\n--[[\n```\n]]\nprint(1)\n````", "--[[\n```\n]]\nprint(1)\n"),
+    "the last of two versions": ("```lua\nprint(1)\n```\nBetter:\n```lua\nprint(2)\n```", "print(2)\n"),
+    "an output block after the program": ("```lua\nprint(1)\n```\nOutput:\n```\n1\n```", "print(1)\n"),
+    "a tagged output block, program untagged": ("```\nprint(1)\n```\nIt prints\n```text\n1\n```", "print(1)\n"),
+    "an untagged output block, program untagged": ("```\nprint(1)\n```\n**Output**:\n```\n1\n```", "print(1)\n"),
+    "sample input before the program": ("Input:\n```\n2 3\n```\nThe program\n```\nprint(1)\n```", "print(1)\n"),
+    "only an output block": ("Output:\n```\n1\n```", None),
+    "another language's tag": ("```python\nprint(1)\n```", "print(1)\n"),
+    "ours before another language's": ("```lua\nprint(1)\n```\nIn Python:\n```python\nprint(2)\n```", "print(1)\n"),
+    "cut off inside the program": ("```lua\nprint(1)", None),
+    "cut off inside a second version": ("```lua\nprint(1)\n```\nFixed:\n```lua\nprint(", None),
+    "cut off inside sample output": ("```lua\nprint(1)\n```\nOutput:\n```\n1", "print(1)\n"),
+    "indented in a list": (
+        "1. Do\n   ```lua\n   if x then\n     print(1)\n   end\n   ```",
+        "if x then\n  print(1)\nend\n",
+    ),
+    "thinking, then the answer": ("<think>```lua\nerror()\n```</think>\n```lua\nprint(1)\n```", "print(1)\n"),
+    "thinking's end without its start": ("hm ```lua\nerror()\n```\n</think>\n```lua\nprint(1)\n```", "print(1)\n"),
+    "still thinking when cut off": ("<think>\n```lua\nprint(1)\n```\nbut", None),
+    "inline code is no block": ("Use ```print(1)``` here", None),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_default_rule(name: str) -> None:
+    completion, program = CASES[name]
+    assert extract(completion, LUA) == program
+
+
+PAPER_CASES = {
+    "an output block replaces the program": ("```lua\nprint(1)\n```\nOutput:\n```\n1\n```", "1\n"),
+    "a space after the closing fence gives nothing": ("```lua\nprint(1)\n``` \n", None),
+    "a CR after the closing fence gives nothing": ("```lua\r\nprint(1)\r\n```\r\n", None),
+    "no fence, short": ("print(1)", "print(1)"),
+    "no fence, several lines": ("x" * 200 + "\ny", "x" * 200 + "\ny"),
+    "no fence, long": ("x" * 200, None),
+}
+
+
+@pytest.mark.parametrize("name", PAPER_CASES)
+def test_paper_rule(name: str) -> None:
+    completion, program = PAPER_CASES[name]
+    assert extract_paper(completion, LUA) == program
+
+
+pieces = st.lists(
+    st.sampled_from(
+        ["```", "````", "~~~", "lua", "text", "\n", "\r\n", " ", "print(1)", "<think>", "</think>", "Output:"]
+    )
+    | st.text(max_size=5),
+    max_size=40,
+).map("".join)
+
+
+@given(pieces)
+def test_any_text_gives_a_program_or_none(completion: str) -> None:
+    program = extract(completion, LUA)
+    assert program is None or (program.strip() and program.endswith("\n"))
+    extract_paper(completion, LUA)
+
+
+@given(st.text(alphabet=st.characters(exclude_characters="`~\r<", exclude_categories=["Cs"]), min_size=1))
+def test_a_tagged_block_comes_back_as_written(program: str) -> None:
+    if program.strip():
+        assert extract(f"Text.\n\n```lua\n{program}\n```\n", LUA) == program + "\n"
+
+
+@given(pieces)
+def test_only_the_last_block_can_be_open(completion: str) -> None:
+    assert all(block.closed for block in blocks(completion)[:-1])

@@ -1,0 +1,94 @@
+"""Checkpoints come back bit for bit, are whole or not there, and the right ones are kept."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from omegaconf import DictConfig
+
+from base.errors import CheckpointError
+from policy.model import Policy
+from run import run_folder
+from training import checkpoint
+
+
+def stepped(policy: Policy) -> torch.optim.Optimizer:
+    optimizer = torch.optim.AdamW(policy.model.parameters(), lr=1e-2)
+    advance(policy, optimizer)
+    return optimizer
+
+
+def advance(policy: Policy, optimizer: torch.optim.Optimizer) -> None:
+    torch.manual_seed(0)
+    ids = torch.randint(2, 200, (2, 9))
+    policy.model(input_ids=ids, labels=ids).loss.backward()
+    optimizer.step()
+    optimizer.zero_grad()
+
+
+def test_training_goes_on_as_if_nothing_had_happened(policy: Policy, model_config: DictConfig, tmp_path: Path) -> None:
+    optimizer = stepped(policy)
+    saved = checkpoint.save(tmp_path, 7, policy, optimizer, 0.5, keep=2)
+    advance(policy, optimizer)
+
+    other = Policy.load(model_config, saved)
+    other_optimizer = torch.optim.AdamW(other.model.parameters(), lr=1e-2)
+    assert checkpoint.restore(saved, other, other_optimizer) == 7
+    advance(other, other_optimizer)
+    weights = other.model.state_dict()
+    assert all(torch.equal(value, weights[name]) for name, value in policy.model.state_dict().items())
+
+
+def test_the_newest_and_the_best_are_kept(policy: Policy, tmp_path: Path) -> None:
+    optimizer = stepped(policy)
+    for step, score in enumerate([0.1, 0.9, 0.3, 0.2, None]):
+        checkpoint.save(tmp_path, step, policy, optimizer, score, keep=2)
+    assert [path.name for path in run_folder.checkpoints(tmp_path)] == ["step_000001", "step_000003", "step_000004"]
+
+
+def test_a_half_written_checkpoint_is_none(policy: Policy, tmp_path: Path) -> None:
+    optimizer = stepped(policy)
+    whole = checkpoint.save(tmp_path, 1, policy, optimizer, None, keep=2)
+    part = tmp_path / ".step_000002.part"
+    part.mkdir()
+    (part / "model.safetensors").write_bytes(b"half")
+    (tmp_path / "step_000003").mkdir()
+    assert run_folder.checkpoints(tmp_path) == [whole]
+
+
+def test_a_damaged_checkpoint_is_named(policy: Policy, tmp_path: Path) -> None:
+    optimizer = stepped(policy)
+    saved = checkpoint.save(tmp_path, 1, policy, optimizer, None, keep=2)
+    (saved / checkpoint.MOMENTS).write_bytes(b"\x08\x00\x00\x00\x00\x00\x00\x00{}")
+    with pytest.raises(CheckpointError, match=f"cannot read checkpoint {saved}"):
+        checkpoint.restore(saved, policy, optimizer)
+
+
+def test_a_file_that_cannot_be_written_costs_no_earlier_checkpoint(toy_folder: Path, tmp_path: Path) -> None:
+    """In a process of its own whose files may not grow past 64 KiB after the first checkpoint."""
+    script = f"""
+import resource, sys
+from pathlib import Path
+import torch
+from omegaconf import OmegaConf
+from training import checkpoint
+from base.errors import CheckpointError
+from policy.model import Policy
+policy = Policy.load(OmegaConf.create({{"path": {str(toy_folder)!r}, "gradient_checkpointing": False}}))
+optimizer = torch.optim.AdamW(policy.model.parameters())
+checkpoint.save(Path({str(tmp_path)!r}), 1, policy, optimizer, None, 2)
+resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536))
+try:
+    checkpoint.save(Path({str(tmp_path)!r}), 2, policy, optimizer, None, 2)
+except CheckpointError as error:
+    sys.exit(f"error: {{error}}")
+"""
+    root = Path(__file__).parent.parent.parent
+    done = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 1
+    assert "cannot write checkpoint" in done.stderr and "resume=auto" in done.stderr and "Traceback" not in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["step_000001"]

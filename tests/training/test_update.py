@@ -1,0 +1,244 @@
+"""An update does not depend on how its batch is cut up, and never happens on a policy the sampler does not have."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import pytest
+import torch
+from hypothesis import HealthCheck, given
+from hypothesis import strategies as st
+from omegaconf import OmegaConf
+
+from base.errors import SamplerGapError
+from policy.model import Policy
+from policy.samplers.sampler import Completion, Sampling
+from problems.problem import Problem
+from rollout.rollout import Rollout
+from sandbox.job import Status, Test, Verdict
+from training.loss import VARIANTS, BatchSize, LossConfig
+from training.update import batch_size, learning_rate, micro_batches, trains, update
+
+PROBLEM = Problem("p", "s", (Test("", ""),))
+
+
+def batch(policy: Policy, noise: float = 0.0) -> list[Rollout]:
+    """Rollouts of two prompts with completions of unlike lengths, and log-probs by the policy itself plus noise."""
+    generator = torch.Generator().manual_seed(1)
+    rollouts = []
+    for prompt in ([5, 6, 7], [9, 8, 7, 6, 5, 4]):
+        for n in range(5):
+            length = int(torch.randint(1, 12, (1,), generator=generator))
+            tokens = torch.randint(2, 250, (length,), generator=generator)
+            mask = torch.ones(1, length, dtype=torch.bool)
+            with torch.no_grad():
+                logp = policy.logprobs(prompt, tokens[None], mask, 0.7)[0][0] + noise
+            completion = Completion(0, tokens.tolist(), logp.tolist(), "", True)
+            verdict = Verdict("p", Status.PASSED)
+            advantage = [1.5, -0.5, 0.0, -0.5, 0.7][n]
+            rollouts.append(Rollout(PROBLEM, "", prompt, completion, None, verdict, 1.0, advantage))
+    return rollouts
+
+
+def rollout(prompt: list[int], length: int) -> Rollout:
+    completion = Completion(0, list(range(2, 2 + length)), [-1.0] * length, "", True)
+    return Rollout(PROBLEM, "", prompt, completion, None, Verdict("p", Status.PASSED), 1.0, 1.0)
+
+
+def settings(budget: int, clip: float = 1.0) -> Any:
+    return OmegaConf.create({"token_budget": budget, "grad_clip": clip})
+
+
+def updated(
+    policy: Policy, budget: int, variant: str = "grpo", epochs: int = 1
+) -> tuple[dict[str, float], dict[str, torch.Tensor]]:
+    policy = copy.deepcopy(policy)
+    optimizer = torch.optim.SGD(policy.model.parameters(), lr=0.1)
+    sampling = Sampling(0.7, 16)
+    config = LossConfig(variant, clip_high=1.5 if variant == "cispo" else 0.2)
+    figures = update(policy, optimizer, batch(policy), config, sampling, settings(budget), epochs, 1.0)
+    return figures, dict(policy.model.named_parameters())
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("budget", [1, 40], ids=["one row at a time", "a few rows at a time"])
+def test_micro_batches_change_nothing(policy: Policy, variant: str, budget: int) -> None:
+    whole, weights = updated(policy, 10_000, variant, epochs=2)
+    parts, other = updated(policy, budget, variant, epochs=2)
+    for name in weights:
+        torch.testing.assert_close(other[name], weights[name], rtol=0, atol=2e-6)
+    assert parts.pop("passed_tokens") >= whole["passed_tokens"]  # a prompt goes through the model once a micro-batch
+    for name in parts:
+        assert parts[name] == pytest.approx(whole[name], rel=1e-3, abs=1e-5), name
+
+
+def test_gradient_checkpointing_changes_nothing(policy: Policy) -> None:
+    _, weights = updated(policy, 10_000)
+    policy.model.gradient_checkpointing_enable({"use_reentrant": False})
+    _, other = updated(policy, 10_000)
+    for name in weights:
+        torch.testing.assert_close(other[name], weights[name], rtol=0, atol=2e-6)
+
+
+def test_an_update_changes_the_weights_and_reports(policy: Policy) -> None:
+    figures, weights = updated(policy, 10_000)
+    before = dict(policy.model.named_parameters())
+    assert any(not torch.equal(weights[name], before[name]) for name in before)
+    assert figures["ratio"] == pytest.approx(1)
+    assert figures["sampler_gap"] == pytest.approx(0, abs=1e-5)
+    assert figures["grad_norm"] > 0 and figures["entropy"] > 0 and figures["skipped_updates"] == 0
+
+
+def sequence_tokens(prompt: list[int], rows: list[Rollout]) -> int:
+    """What a micro-batch of these rows puts through the model: the prompt once, the rows padded."""
+    return len(prompt) + len(rows) * max(len(row.completion.tokens) for row in rows)
+
+
+groups = st.lists(
+    st.tuples(
+        st.lists(st.integers(2, 9), min_size=1, max_size=40),  # the prompt
+        st.lists(st.integers(1, 30), min_size=1, max_size=8),  # the lengths of its completions
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+@given(groups, st.integers(1, 300), st.integers(1, 3))
+@hypothesis.settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture]
+)  # the policy is only asked for its pad
+def test_micro_batches_hold_each_row_once_within_the_budget(
+    policy: Policy, groups: list[tuple[list[int], list[int]]], budget: int, ranks: int
+) -> None:
+    rollouts = [rollout(prompt, length) for prompt, lengths in groups for length in lengths]
+    seen: list[int] = []
+    micros = list(micro_batches(rollouts, policy, budget, ranks))
+    for micro in micros:
+        rows = [rollouts[index] for index in micro.indices]
+        assert len(rows) == 1 or sequence_tokens(micro.prompt, rows) <= budget
+        for row, tokens, mask in zip(rows, micro.tokens, micro.mask, strict=True):
+            assert micro.prompt == row.prompt_tokens
+            assert tokens[mask].tolist() == row.completion.tokens
+        seen += micro.indices
+    assert sorted(seen) == list(range(len(rollouts)))
+    if ranks == 1:  # as full as can be: one row more of its prompt would not have fitted
+        for micro, following in itertools.pairwise(micros):
+            if micro.prompt == following.prompt:
+                rows = [rollouts[index] for index in micro.indices + following.indices[-1:]]
+                assert sequence_tokens(micro.prompt, rows) > budget
+    elif len(rollouts) >= ranks and len({len(row.completion.tokens) for row in rollouts}) == 1:
+        assert len(micros) >= ranks
+
+
+def test_a_prompt_is_charged_once_for_its_group(policy: Policy) -> None:
+    """A group of 32 with a prompt as long as its completions: half as many micro-batches as with a prompt each."""
+    rollouts = [rollout([3] * 100, 100) for _ in range(32)]
+    assert len(list(micro_batches(rollouts, policy, 1700))) == 2  # of 16; 8 rows of 200 tokens would be 4
+    assert len(list(micro_batches(rollouts, policy, 3300))) == 1
+    assert [len(micro.indices) for micro in micro_batches(rollouts, policy, 3300, ranks=2)] == [16, 16]
+
+
+def test_no_advantage_means_no_update(policy: Policy) -> None:
+    rollouts = batch(policy)
+    for rollout in rollouts:
+        rollout.advantage = 0.0
+    before = copy.deepcopy(policy.model.state_dict())
+    optimizer = torch.optim.AdamW(policy.model.parameters(), lr=0.1, weight_decay=0.1)
+    figures = update(policy, optimizer, rollouts, LossConfig(), Sampling(0.7, 16), settings(100), 1, 1.0)
+    assert figures["trained_tokens"] == 0
+    assert all(torch.equal(before[name], value) for name, value in policy.model.state_dict().items())
+
+
+def test_a_sampler_with_other_weights_stops_the_run(policy: Policy) -> None:
+    before = copy.deepcopy(policy.model.state_dict())
+    optimizer = torch.optim.AdamW(policy.model.parameters(), lr=0.1)
+    with pytest.raises(SamplerGapError, match=r"0\.8.*rollout.max_sampler_gap is 0.5; look at the weight sync"):
+        update(policy, optimizer, batch(policy, 0.8), LossConfig(), Sampling(0.7, 16), settings(100), 1, 0.5)
+    assert all(torch.equal(before[name], value) for name, value in policy.model.state_dict().items())
+
+
+def test_a_gradient_that_is_not_finite_is_skipped_and_counted(policy: Policy) -> None:
+    rollouts = batch(policy)
+    rollouts[0].advantage = float("inf")
+    before = copy.deepcopy(policy.model.state_dict())
+    optimizer = torch.optim.AdamW(policy.model.parameters(), lr=0.1)
+    figures = update(policy, optimizer, rollouts, LossConfig(), Sampling(0.7, 16), settings(100), 1, 1.0)
+    assert figures["skipped_updates"] == 1
+    assert all(torch.equal(before[name], value) for name, value in policy.model.state_dict().items())
+
+
+def test_masked_and_unknown_rollouts_train_nothing(policy: Policy) -> None:
+    rollouts = batch(policy)
+    rollouts[0].masked = True
+    rollouts[1].reward = None
+    assert not any(trains(r, kl) for r in rollouts[:2] for kl in (False, True))
+    assert [trains(rollouts[2], kl) for kl in (False, True)] == [False, True]  # only the KL term has a gradient there
+    tokens = sum(len(r.completion.tokens) for r in rollouts[2:])
+    assert batch_size(rollouts, 16) == BatchSize(len(rollouts) - 1, tokens, 16)  # a masked one is but a sequence
+    optimizer = torch.optim.SGD(policy.model.parameters(), lr=0.1)
+    figures = update(policy, optimizer, rollouts, LossConfig(), Sampling(0.7, 16), settings(100), 1, 1.0)
+    assert figures["trained_tokens"] == sum(len(r.completion.tokens) for r in rollouts if trains(r))
+
+
+OUT_OF_MEMORY = """
+import resource, sys
+import torch
+from omegaconf import OmegaConf
+from training.loss import LossConfig
+from policy.model import Policy
+from policy.samplers.sampler import Sampling
+from training.update import update
+from tests.policy.test_update import batch, settings
+torch.set_num_threads(1)
+model = OmegaConf.create(dict(path=sys.argv[1], compute_dtype="float32", gradient_checkpointing=False, system=None))
+policy = Policy.load(model)
+def long(rows):
+    rollouts = batch(policy)[:5] * (rows // 5)
+    for rollout in rollouts:
+        rollout.advantage = rollout.advantage or 0.1
+        rollout.completion.tokens[:] = (rollout.completion.tokens * 300)[:300]
+        rollout.completion.logprobs[:] = (rollout.completion.logprobs * 300)[:300]
+    return rollouts
+optimizer = torch.optim.AdamW(policy.model.parameters(), lr=0.01)
+args = (LossConfig(), Sampling(0.7, 300))
+update(policy, optimizer, long(5), *args, settings(400), 1, 99.0)  # what is allocated once is allocated now
+now = int(open("/proc/self/statm").read().split()[0]) * 4096
+resource.setrlimit(resource.RLIMIT_AS, (now + (int(sys.argv[2]) << 20), -1))
+config = settings(int(sys.argv[3]))
+update(policy, optimizer, long(400), *args, config, 1, 99.0)
+print("done with", config.token_budget)
+"""
+
+
+@pytest.mark.parametrize(
+    ("budget", "answer"),
+    [(60_000, "done with 30000"), (120_000, "out of memory in the update, with optimizer.token_budget=60000")],
+)
+def test_where_memory_runs_out_micro_batches_are_halved_once(toy_folder: Path, budget: int, answer: str) -> None:
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", OUT_OF_MEMORY, str(toy_folder), "800", str(budget)],
+        cwd=root, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert answer in done.stdout + done.stderr, done.stdout + done.stderr
+
+
+def schedule(name: str, warmup: float = 0.1) -> list[float]:
+    config = OmegaConf.create({"learning_rate": 1.0, "schedule": name, "warmup": warmup})
+    return [learning_rate(config, step, 100) for step in range(100)]
+
+
+@pytest.mark.parametrize("name", ["cosine", "linear", "constant"])
+def test_schedules(name: str) -> None:
+    rates = schedule(name)
+    assert all(0 < rate <= 1 for rate in rates)
+    assert rates[:10] == sorted(rates[:10]) and rates[10] == 1
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+    assert rates[55] == pytest.approx({"cosine": 0.5, "linear": 0.5, "constant": 1.0}[name])

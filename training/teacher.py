@@ -1,0 +1,173 @@
+"""The answers that a supervised method learns from, each verified: drawn from the model itself, asked of a teacher
+behind an endpoint, or read from a file.
+
+All three end in `teacher/samples.parquet` of the run folder, the very file that evaluate.py writes, and so a folder of
+evaluate.py is itself such a file. What is read is verified anew, in this run's language on this run's problems. A run
+that is stopped here goes on with what it has, as an evaluation does.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from omegaconf import DictConfig, OmegaConf
+
+from base.errors import ConfigError, DataError, RunError
+from base.seeds import derive_seed
+from languages import Language
+from policy.model import Policy
+from policy.ranks import Ranks
+from policy.samplers.sampler import Sampler, Sampling
+from problems.problem import Problem
+from problems.task import Stdio
+from rollout.collect import collect as collect_answers
+from rollout.collect import new_row
+from rollout.draw import Answer, EndpointGenerator, Generator, LocalGenerator
+from rollout.samples import Samples
+from rollout.score import Row
+from sandbox.executor import Executor
+
+
+def collect(
+    config: DictConfig,
+    folder: Path,
+    policy: Policy,
+    sampler: Sampler,
+    pool: Executor,
+    problems: Sequence[Problem],
+    language: Language,
+    ranks: Ranks,
+) -> list[Row]:
+    """The verified answers to `problems`, in order, on every rank; `folder` is that of the run.
+
+    Each rank asks and verifies its share of the problems. Raises ConfigError, DataError, RunError when interrupted.
+    """
+    share = ranks.share(len(problems))
+    task = Stdio([problems[number] for number in share], language, config.extract)
+    own = folder / "teacher" if ranks.world == 1 else folder / "teacher" / f"rank_{ranks.rank}"
+    own.mkdir(parents=True, exist_ok=True)
+    samples = _samples(own, problems)
+    sampling = Sampling(
+        config.rollout.temperature,
+        config.rollout.max_new_tokens,
+        config.rollout.top_p,
+        config.rollout.max_prompt_tokens,
+    )
+    n = config.teacher.n
+    generator: Generator | None = None
+    if config.teacher.samples is not None:
+        n = 0
+        for row in from_file(Path(config.teacher.samples).expanduser(), task, problems, policy):
+            if (row["problem"], row["sample"]) not in samples.rows:
+                samples.add(row)
+    elif config.method == "rejection_sampling":
+        generator = LocalGenerator(policy, sampler)
+    else:
+        model = config.teacher.model
+        generator = EndpointGenerator(model, own)
+        sampling = Sampling(model.temperature, model.max_new_tokens)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: with everything kept
+    try:
+        collect_answers(task, generator, pool, samples, n, sampling, derive_seed(config.seed, "teacher", ranks.rank))
+    except KeyboardInterrupt:
+        raise RunError(
+            f"interrupted: {len(samples.rows)} answers are kept in {own}; the same command with run_dir={folder} "
+            "resume=auto goes on"
+        ) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    if generator is not None and generator.trouble:
+        print(f"{len(task.problems) * n - len(samples.rows)} answers of the teacher are missing: {generator.trouble}")
+    rows = ranks.gather(in_order(samples, task.problems))
+    if ranks.world > 1 and ranks.first:
+        whole = Samples(folder / "teacher")
+        for row in rows:
+            whole.add(row)
+        whole.finish()
+    return rows
+
+
+def kept(folder: Path, problems: Sequence[Problem]) -> list[Row]:
+    """The answers of a run whose training has begun, as they are."""
+    return in_order(_samples(folder / "teacher", problems), problems)
+
+
+def _samples(folder: Path, problems: Sequence[Problem]) -> Samples:
+    samples = Samples(folder)
+    if strange := sorted({key[0] for key in samples.rows} - {problem.id for problem in problems}):
+        raise RunError(
+            f"{folder} has answers to {strange[0]!r}, which is no longer in dataset.train; name another run_dir"
+        )
+    return samples
+
+
+def in_order(samples: Samples, problems: Sequence[Problem]) -> list[Row]:
+    """Rows by problem, in the problems' order, then by sample."""
+    place = {problem.id: number for number, problem in enumerate(problems)}
+    return [samples.rows[key] for key in sorted(samples.rows, key=lambda key: (place[key[0]], key[1]))]
+
+
+def check(config: DictConfig) -> None:
+    """Raises ConfigError where the key `teacher` says too little, or what `method` cannot do."""
+    teacher = config.teacher
+    if teacher.samples is not None or config.method == "rejection_sampling":
+        return
+    if teacher.model is None or "base_url" not in teacher.model.keys():  # noqa: SIM118 (`in` is False for a ???)
+        raise ConfigError(
+            "method=distillation needs a teacher: teacher.samples=FOLDER of evaluate.py (of any model, with "
+            "split=train), or an endpoint, as experiment=distillation has it"
+        )
+    for key in ("base_url", "name"):
+        if OmegaConf.is_missing(teacher.model, key):
+            raise ConfigError(
+                f"teacher.model.{key} is not given; experiment=distillation needs teacher.model.base_url="
+                "http://localhost:8000/v1 and teacher.model.name=..., or teacher.samples=FOLDER"
+            )
+
+
+def from_file(path: Path, task: Stdio, problems: Sequence[Problem], policy: Policy) -> Iterable[Row]:
+    """Rows without verdicts, of the task's problems, from a folder of evaluate.py, a parquet or a JSONL file.
+
+    A file's rows have the keys `problem` (an id) and `completion`, and may have `completion_tokens` and `finished`.
+    Answers to problems that are not in `problems` are left out, unless that leaves nothing. Raises DataError.
+    """
+    known, own = {problem.id for problem in problems}, {problem.id: problem for problem in task.problems}
+    numbers: dict[str, int] = {}
+    strange = ""
+    for number, row in enumerate(_read(path), start=1):
+        problem, text = row.get("problem"), row.get("completion")
+        if not isinstance(problem, str) or not isinstance(text, str):
+            raise DataError(f"teacher.samples={path}, row {number}: the keys problem and completion must be strings")
+        if problem not in known:
+            strange = problem
+            continue
+        sample = numbers[problem] = numbers.get(problem, -1) + 1
+        if problem in own:
+            tokens = row.get("completion_tokens")
+            tokens = tokens if isinstance(tokens, int) and tokens else len(policy.encode(text))
+            answer = Answer(text, tokens, row.get("finished") is not False)
+            prompt = task.prompt(own[problem])
+            yield new_row(own[problem], sample, prompt, answer, task.program(own[problem], text))
+    if not numbers:
+        why = f"only to others, such as {strange!r}; was it made with split=train?" if strange else "it is empty"
+        raise DataError(f"teacher.samples={path} has no answer to a problem of dataset.train: {why}")
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    if path.is_dir():
+        samples = Samples(path)
+        return [samples.rows[key] for key in sorted(samples.rows)]
+    try:
+        if path.suffix == ".parquet":
+            return pq.read_table(path).to_pylist()
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except (OSError, ValueError, pa.ArrowException) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise DataError(f"teacher.samples: cannot read {path} ({reason}); it is a folder, .parquet or .jsonl") from None
+    return [row if isinstance(row, dict) else {} for row in rows]

@@ -1,0 +1,231 @@
+"""One optimizer step from a batch of rollouts: micro-batches under a token budget, gradients, clipping, metrics."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from omegaconf import DictConfig
+from torch import Tensor
+
+from base.errors import SamplerGapError, UpdateError
+from policy.model import Policy
+from policy.ranks import ALONE, Ranks, whole
+from policy.samplers.sampler import Sampling
+from rollout.rollout import Rollout
+from training.loss import BatchSize, LossConfig, policy_loss
+
+SCHEDULES = ("cosine", "linear", "constant")
+
+
+@dataclass
+class MicroBatch:
+    """Rows of one prompt, right-padded. All tensors on the policy's device."""
+
+    indices: list[int]  # among the rollouts that were cut
+    prompt: list[int]
+    tokens: Tensor  # [rows, tokens]
+    mask: Tensor  # [rows, tokens] True for sampled tokens
+    sampled: Tensor  # [rows, tokens] the sampler's log-probs
+    advantages: Tensor  # [rows]
+    counts: bool = True  # False: computed only to keep step with the other ranks
+
+
+def trains(rollout: Rollout, kl: bool = False) -> bool:
+    """Whether a rollout has a gradient: by its advantage, or by the KL term, which pulls on every token."""
+    return not rollout.masked and rollout.reward is not None and (kl or rollout.advantage != 0.0)
+
+
+def micro_batches(
+    rollouts: Sequence[Rollout], policy: Policy, token_budget: int, ranks: int = 1
+) -> Iterator[MicroBatch]:
+    """Cuts rollouts into micro-batches that put at most `token_budget` tokens through the model (or are a single row).
+
+    Rows of one prompt stay together, sorted by length so that little is padding. Their prompt goes through the model
+    once (`policy/attention.py`), and is charged once. With several ranks, the cut is fine enough that each has work.
+    """
+    completed = sum(len(rollout.completion.tokens) for rollout in rollouts)
+    share = completed // ranks if ranks > 1 else token_budget  # tokens of a micro-batch's completions
+    by_prompt: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    for index, rollout in enumerate(rollouts):
+        by_prompt[tuple(rollout.prompt_tokens)].append(index)
+    for prompt, indices in by_prompt.items():
+        indices.sort(key=lambda index: (len(rollouts[index].completion.tokens), index))
+        while indices:
+            # Taken from the longest down: the last row of the list sets the width.
+            width = len(rollouts[indices[-1]].completion.tokens)
+            rows = max(1, min(token_budget - len(prompt), share) // width)
+            taken, indices = indices[-rows:], indices[:-rows]
+            yield _collate([rollouts[index] for index in taken], taken, policy)
+
+
+def _collate(rollouts: list[Rollout], indices: list[int], policy: Policy) -> MicroBatch:
+    width = max(len(rollout.completion.tokens) for rollout in rollouts)
+    tokens = torch.full((len(rollouts), width), policy.pad)  # [rows, tokens]
+    mask = torch.zeros((len(rollouts), width), dtype=torch.bool)  # [rows, tokens]
+    sampled = torch.zeros((len(rollouts), width))  # [rows, tokens]
+    for row, rollout in enumerate(rollouts):
+        length = len(rollout.completion.tokens)
+        tokens[row, :length] = torch.tensor(rollout.completion.tokens)
+        mask[row, :length] = True
+        sampled[row, :length] = torch.tensor(rollout.completion.logprobs)
+    advantages = torch.tensor([rollout.advantage for rollout in rollouts])  # [rows]
+    device = policy.device
+    return MicroBatch(
+        indices,
+        rollouts[0].prompt_tokens,
+        tokens.to(device),
+        mask.to(device),
+        sampled.to(device),
+        advantages.to(device),
+    )
+
+
+def batch_size(rollouts: Sequence[Rollout], max_new_tokens: int) -> BatchSize:
+    """What the loss divides by, as in TRL: every rollout whose verdict is known counts, also those without advantage;
+    a masked one as a sequence, but not with its tokens."""
+    known = [rollout for rollout in rollouts if rollout.reward is not None]
+    tokens = sum(len(rollout.completion.tokens) for rollout in known if not rollout.masked)
+    return BatchSize(len(known), tokens, max_new_tokens)
+
+
+def shares(micros: list[MicroBatch], ranks: Ranks, in_step: bool) -> list[MicroBatch]:
+    """This rank's micro-batches. `in_step`: every rank gets as many, as FSDP2's gathering of weights needs."""
+    own = micros[ranks.rank :: ranks.trainers]
+    if in_step and micros and len(own) < math.ceil(len(micros) / ranks.trainers):
+        own.append(replace(micros[-1], counts=False))
+    return own
+
+
+def update(
+    policy: Policy,
+    optimizer: torch.optim.Optimizer,
+    rollouts: Sequence[Rollout],
+    loss_config: LossConfig,
+    sampling: Sampling,
+    config: DictConfig,
+    epochs: int,
+    max_sampler_gap: float,
+    ranks: Ranks = ALONE,
+) -> dict[str, float]:
+    """`epochs` optimizer steps on the batch; the metrics of `docs/metrics.md` that an update knows.
+
+    `rollouts` is the whole batch on every rank; `config` is the config group `optimizer`; `sampling` says how the
+    rollouts were drawn.
+
+    The old log-probs that ratios refer to are those of the first epoch, computed before any update of this batch.
+    An update whose gradient is not finite is skipped and counted in `skipped_updates`. Every batch was sampled after a
+    weight sync and its tokens are scored here again, so each batch is a probe of that sync: a mean difference of
+    log-probs above `max_sampler_gap` nats raises SamplerGapError before anything is updated. Where memory runs out, the
+    token budget is halved once, for the rest of the run; then UpdateError says what to set.
+    """
+    policy.model.train()
+    size = batch_size(rollouts, sampling.max_new_tokens)
+    parameters = policy.trainable()
+    # Left out: infrastructure errors and, unless there is a KL term, zero-variance groups.
+    trained = [rollout for rollout in rollouts if trains(rollout, bool(loss_config.kl))]
+    old: dict[int, Tensor] = {}  # micro-batch number -> [rows, tokens]
+    totals: dict[str, float] = defaultdict(float)
+
+    def accumulate() -> dict[str, float]:
+        """One epoch's gradient, this rank's part of it, and sums over its loss tokens."""
+        optimizer.zero_grad(set_to_none=True)
+        sums: dict[str, float] = defaultdict(float)
+        micros = list(micro_batches(trained, policy, config.token_budget, ranks.trainers))
+        for number, micro in enumerate(shares(micros, ranks, in_step=policy.sharded)):
+            where = (micro.prompt, micro.tokens, micro.mask, sampling.temperature)
+            logp, entropy = policy.logprobs(*where)  # [rows, tokens], [rows, tokens]
+            before = old.setdefault(number, logp.detach())  # [rows, tokens]
+            reference = policy.reference_logprobs(*where) if loss_config.kl else None  # [rows, tokens]
+            loss, parts = policy_loss(
+                logp, before, micro.sampled, micro.advantages, micro.mask, size, loss_config, reference
+            )
+            # FSDP2 averages over the ranks where a sum is due
+            scale = (ranks.trainers if policy.sharded else 1) * micro.counts
+            (loss * scale).backward()
+            if micro.counts:
+                sums["loss"] += float(loss.detach()) / epochs
+                sums["entropy"] += float(entropy.sum())
+                sums["tokens"] += int(micro.mask.sum())
+                sums["passed_tokens"] += len(micro.prompt) + int(micro.mask.sum())
+                for name, value in parts.items():
+                    sums[name] += float(value)
+        return sums
+
+    def attempt() -> dict[str, float] | None:
+        """None: out of memory. What the failed attempt held is free once this has returned."""
+        try:
+            return accumulate()
+        except RuntimeError as error:  # torch.OutOfMemoryError is one, on a CPU it is only a message
+            if not _out_of_memory(error):
+                raise
+            return None
+
+    for epoch in range(epochs):
+        sums = attempt()
+        # All ranks cut the batch alike, so all do it again. Not in later epochs, which need the micro-batches of the
+        # first, nor under FSDP2, where a rank that failed has left the others waiting.
+        if epoch == 0 and not policy.sharded and ranks.sum({"failed": sums is None})["failed"]:
+            config.token_budget //= 2
+            print(f"out of memory: optimizer.token_budget is {config.token_budget} from now on", file=sys.stderr)
+            old.clear()
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+            sums = attempt()
+        if sums is None:
+            raise UpdateError(
+                f"out of memory in the update, with optimizer.token_budget={config.token_budget}; set it lower, or "
+                "model.gradient_checkpointing=true, lora.rank=32, more gpus= with shard=true, or a smaller "
+                "rollout.gpu_memory_utilization"
+            )
+        for name, value in ranks.sum(sums).items():
+            totals[name] += value
+        tokens = totals["tokens"]
+        if (gap := totals["sampler_gap"] / max(tokens, 1)) > max_sampler_gap:
+            raise SamplerGapError(
+                f"sampler and trainer disagree on the tokens just sampled: mean |difference of log-probs| {gap:.3f}, "
+                f"rollout.max_sampler_gap is {max_sampler_gap}; look at the weight sync, at model.compute_dtype "
+                "and at rollout.temperature"
+            )
+        if not policy.sharded:
+            ranks.sum_gradients(parameters)
+        norm = float(whole(torch.nn.utils.clip_grad_norm_(parameters, config.grad_clip or math.inf)))
+        totals["grad_norm"] += norm / epochs
+        if not math.isfinite(norm):
+            totals["skipped_updates"] += 1
+        elif tokens:
+            optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    per_batch = ("loss", "grad_norm", "skipped_updates", "tokens", "passed_tokens")
+    metrics = {name: totals[name] / max(totals["tokens"], 1) for name in totals if name not in per_batch}
+    return {
+        "loss": totals["loss"],
+        "grad_norm": totals["grad_norm"],
+        "skipped_updates": totals["skipped_updates"],
+        **metrics,
+        "trained_tokens": totals["tokens"],
+        "passed_tokens": totals["passed_tokens"],
+    }
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(
+        error
+    )  # the CPU allocator's words
+
+
+def learning_rate(config: DictConfig, step: int, steps: int) -> float:
+    """The rate of `step` (from 0) out of `steps`: linear warm-up over the share `config.warmup`, then the schedule.
+
+    "cosine" (the paper's) and "linear" fall to 0, "constant" stays. A pure function, so resuming is exact.
+    """
+    rise = config.warmup * steps
+    if step < rise:
+        return float(config.learning_rate * (step + 1) / (rise + 1))
+    progress = (step - rise) / max(steps - rise, 1)  # 0 to 1
+    shapes = {"constant": 1.0, "linear": 1 - progress, "cosine": 0.5 * (1 + math.cos(math.pi * progress))}
+    return float(config.learning_rate * shapes[config.schedule])
