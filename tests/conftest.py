@@ -6,8 +6,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from omegaconf import DictConfig, OmegaConf
+
+if TYPE_CHECKING:
+    from policy.model import Policy
 
 ROOT = Path(__file__).parent.parent
 # Small enough for a test, large enough that groups have both right and wrong programs.
@@ -55,3 +60,34 @@ def calm(tmp_path_factory: pytest.TempPathFactory, few: str) -> Path:
     done = run(*SMALL, few, "steps=4", "wandb=offline", f"run_dir={folder}")
     assert done.returncode == 0, done.stderr
     return folder
+
+
+@pytest.fixture(scope="session")
+def toy_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from tests.toy_policy import save_toy  # torch takes seconds to import, and many tests need none
+
+    folder = tmp_path_factory.mktemp("toy")
+    save_toy(folder)
+    return folder
+
+
+@pytest.fixture
+def model_config(toy_folder: Path) -> DictConfig:
+    return OmegaConf.create(
+        {
+            "name": "toy",
+            "build": None,
+            "path": str(toy_folder),
+            "system": None,
+            "chat_template_kwargs": {},
+            "compute_dtype": "float32",
+            "gradient_checkpointing": False,
+        }
+    )
+
+
+@pytest.fixture
+def policy(model_config: DictConfig) -> Policy:
+    from policy.model import Policy
+
+    return Policy.load(model_config)

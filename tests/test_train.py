@@ -25,7 +25,7 @@ from base.errors import UserError
 from policy.ranks import Ranks
 from run import run_folder
 from tests.conftest import HELDOUT, ROOT, SMALL, command, run
-from tests.policy.conftest import save_toy
+from tests.toy_policy import save_toy
 
 
 def rows(folder: Path) -> list[dict[str, Any]]:

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import torch
 from omegaconf import DictConfig, OmegaConf
-from tests.policy.test_update import batch, settings
 from transformers import AutoModelForCausalLM
 
 from policy.model import Policy
 from policy.samplers.sampler import Sampling
+from tests.training.test_update import batch, settings
 from training import checkpoint
 from training.loss import LossConfig
 from training.update import update

@@ -26,7 +26,7 @@ from policy.model import Policy
 from policy.ranks import Ranks, launch, whole
 from policy.samplers.sampler import Sampling
 from training.update import update
-from tests.policy.test_update import batch, settings
+from tests.training.test_update import batch, settings
 
 
 def starve(policy):

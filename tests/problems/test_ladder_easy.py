@@ -5,7 +5,8 @@ from functools import cache, partial
 from itertools import combinations, count, pairwise, product
 
 import pytest
-from second_solution import check, second
+
+from tests.problems.second_solution import check, second
 
 SOLUTIONS: dict = {}
 second = partial(second, SOLUTIONS)

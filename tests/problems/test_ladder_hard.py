@@ -4,9 +4,9 @@ from functools import cache, partial
 from itertools import combinations, pairwise, permutations, product
 
 import pytest
-from second_solution import check, second
 
 from problems.ladder import TASKS
+from tests.problems.second_solution import check, second
 
 SOLUTIONS: dict = {}
 second = partial(second, SOLUTIONS)

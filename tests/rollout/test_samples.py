@@ -72,7 +72,7 @@ def test_many_rows_are_written_at_once_and_few_wait(tmp_path: Path) -> None:
 def test_a_kill_in_the_middle_leaves_whole_files(tmp_path: Path) -> None:
     script = (
         "import sys; from pathlib import Path; from rollout.samples import Samples\n"
-        "from tests.policy.test_samples import row\n"
+        "from tests.rollout.test_samples import row\n"
         "samples = Samples(Path(sys.argv[1]))\n"
         "for n in range(10**6):\n"
         "    samples.add(row('a', n)); samples.flush(now=True); print(n, flush=True)\n"

@@ -195,7 +195,7 @@ from training.loss import LossConfig
 from policy.model import Policy
 from policy.samplers.sampler import Sampling
 from training.update import update
-from tests.policy.test_update import batch, settings
+from tests.training.test_update import batch, settings
 torch.set_num_threads(1)
 model = OmegaConf.create(dict(path=sys.argv[1], compute_dtype="float32", gradient_checkpointing=False, system=None))
 policy = Policy.load(model)

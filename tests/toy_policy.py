@@ -1,16 +1,12 @@
-"""A real policy of toy size for the tests of this folder: random weights, a word-level tokenizer, a chat template."""
+"""A real policy of toy size: random weights, a word-level tokenizer, a chat template."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 import torch
-from omegaconf import DictConfig, OmegaConf
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import GenerationConfig, PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
-
-from policy.model import Policy
 
 VOCABULARY = 300
 
@@ -46,30 +42,3 @@ def save_toy(folder: Path) -> None:
     model.generation_config = GenerationConfig(eos_token_id=1, pad_token_id=0)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-
-
-@pytest.fixture(scope="session")
-def toy_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("toy")
-    save_toy(folder)
-    return folder
-
-
-@pytest.fixture
-def model_config(toy_folder: Path) -> DictConfig:
-    return OmegaConf.create(
-        {
-            "name": "toy",
-            "build": None,
-            "path": str(toy_folder),
-            "system": None,
-            "chat_template_kwargs": {},
-            "compute_dtype": "float32",
-            "gradient_checkpointing": False,
-        }
-    )
-
-
-@pytest.fixture
-def policy(model_config: DictConfig) -> Policy:
-    return Policy.load(model_config)
