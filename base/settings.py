@@ -1,0 +1,100 @@
+"""Parts of a config with their types and ranges: each room says what it needs, and is handed that and no more.
+
+    class Sampling(Settings):
+        temperature: Annotated[float, Field(ge=0)]
+        max_new_tokens: Count
+
+    sampling = Sampling.read(config.rollout, "rollout")
+
+Defaults live in conf/, so fields have none. A value of another type, out of its range, missing or unknown raises a
+ConfigError that names the whole key, the value and what would be valid.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Self
+
+from omegaconf import DictConfig, OmegaConf
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from base.errors import ConfigError
+
+Count = Annotated[int, Field(ge=1)]  # of which there must be at least one
+Whole = Annotated[int, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+BOUNDS = {"ge": "at least {:g}", "gt": "more than {:g}", "le": "at most {:g}", "lt": "less than {:g}"}
+KINDS = {
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "string_type": "text",
+    "list_type": "a list",
+    "dict_type": "a mapping",
+    "finite_number": "a finite number",
+}
+
+
+class Settings(BaseModel):
+    """Base of every typed part of a config."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, protected_namespaces=())
+
+    @classmethod
+    def read(cls, config: Any, key: str = "") -> Self:
+        """`config` (a DictConfig or a mapping, of the config's part `key`) as these settings. Raises ConfigError."""
+        plain = OmegaConf.to_container(config, resolve=True) if isinstance(config, DictConfig) else config
+        try:
+            return cls.model_validate(plain)
+        except ValidationError as error:
+            raise ConfigError(sentence(error, key, cls)) from error
+
+
+def sentence(error: ValidationError, key: str, settings: type[BaseModel]) -> str:
+    """The first of pydantic's errors in the words of this project."""
+    first = error.errors()[0]
+    place = [str(part) for part in first["loc"] if not str(part).startswith(("function-", "literal["))]
+    name = ".".join([*([key] if key else []), *place])
+    kind, context = first["type"], first.get("ctx", {})
+    if kind == "missing":
+        return f"{name} is missing"
+    if kind == "extra_forbidden":
+        return f"{name} is unknown; the keys are {', '.join(_fields(settings, place[:-1]))}"
+    if kind == "literal_error":
+        return f"{name} is {first['input']!r}; the choices are {context['expected'].replace(' or ', ', ')}"
+    if kind == "value_error":  # raised by a validator of the settings themselves: a whole sentence
+        return str(context["error"])
+    if BOUNDS.keys() & context.keys():
+        bounds = {**_bounds(settings, place), **context}
+        wanted = " and ".join(words.format(bounds[bound]) for bound, words in BOUNDS.items() if bound in bounds)
+    else:
+        wanted = KINDS.get(kind, first["msg"])
+    return f"{name} is {first['input']!r}; it must be {wanted}"
+
+
+def _bounds(settings: type[BaseModel], place: list[str]) -> dict[str, float]:
+    """The whole range of the number at a place inside `settings`, of which pydantic tells only the bound it breaks."""
+    found: dict[str, float] = {}
+    holder = _holder(settings, place[:-1])
+    if holder is not None and place[-1] in holder.model_fields:
+        for constraint in holder.model_fields[place[-1]].metadata:
+            found |= {bound: getattr(constraint, bound) for bound in BOUNDS if hasattr(constraint, bound)}
+    return found
+
+
+def _fields(settings: type[BaseModel], place: list[str]) -> list[str]:
+    """The keys at a place inside `settings`."""
+    holder = _holder(settings, place)
+    return list(holder.model_fields) if holder is not None else []
+
+
+def _holder(settings: type[BaseModel], place: list[str]) -> type[BaseModel] | None:
+    for part in place:
+        annotation = settings.model_fields[part].annotation if part in settings.model_fields else None
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return None
+        settings = annotation
+    return settings
