@@ -51,7 +51,7 @@ def read(path: Path, problems: Sequence[Problem]) -> list[Rollout]:
         raise CheckpointError(
             f"cannot read {path} ({type(error).__name__}: {error}): the batch that was under way when the run stopped; "
             "is the data set another now? Without that file the run goes on with a batch drawn anew"
-        ) from None
+        ) from error
 
 
 def _verdict(row: dict[str, Any]) -> Verdict:

@@ -75,7 +75,7 @@ def save(
         raise CheckpointError(
             f"cannot write checkpoint {final} ({reason}); earlier checkpoints are intact, free some disk and "
             "run the same command with resume=auto"
-        ) from None
+        ) from error
     _prune(folder, keep)
     return final
 
@@ -97,7 +97,7 @@ def restore(path: Path, policy: Policy, optimizer: torch.optim.Optimizer) -> int
     try:
         moments = load_file(path / MOMENTS)
     except (OSError, ValueError, SafetensorError) as error:
-        raise _damaged(path, error) from None
+        raise _damaged(path, error) from error
     step, _ = progress(path)
     parameters = dict(policy.model.named_parameters())
     for name, value in moments.items():
@@ -116,7 +116,7 @@ def progress(path: Path) -> tuple[int, dict[str, Any]]:
         state = json.loads((path / STATE).read_text())
         return int(state["step"]), dict(state.get("curriculum", {}))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _damaged(path, error) from None
+        raise _damaged(path, error) from error
 
 
 def _damaged(path: Path, error: Exception) -> CheckpointError:

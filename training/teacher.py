@@ -75,11 +75,11 @@ def collect(
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: with everything kept
     try:
         collect_answers(task, generator, pool, samples, n, sampling, derive_seed(config.seed, "teacher", ranks.rank))
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         raise RunError(
             f"interrupted: {len(samples.rows)} answers are kept in {own}; the same command with run_dir={folder} "
             "resume=auto goes on"
-        ) from None
+        ) from error
     finally:
         signal.signal(signal.SIGTERM, before)
     if generator is not None and generator.trouble:
@@ -169,5 +169,7 @@ def _read(path: Path) -> list[dict[str, Any]]:
         rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     except (OSError, ValueError, pa.ArrowException) as error:
         reason = " ".join(str(error).split())[:200]
-        raise DataError(f"teacher.samples: cannot read {path} ({reason}); it is a folder, .parquet or .jsonl") from None
+        raise DataError(
+            f"teacher.samples: cannot read {path} ({reason}); it is a folder, .parquet or .jsonl"
+        ) from error
     return [row if isinstance(row, dict) else {} for row in rows]
