@@ -15,21 +15,18 @@ from __future__ import annotations
 import gc
 import hashlib
 import json
-import signal
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import hydra
 import yaml
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
 import languages
-from base import checks, kinds
-from base.errors import ConfigError, RunError, UserError
+from base import checks, script
+from base.errors import ConfigError, Interrupted, RunError
 from base.files import write_text
 from policy import lora
 from policy.samplers.sampler import Sampling
@@ -43,7 +40,12 @@ from run import run_folder
 from sandbox import answer, open_pool
 from study import report
 
-NOT_IN_HASH = ("results", "sandbox", "k")  # what changes no sample, as do these of the groups model and rollout
+NOT_IN_HASH = (
+    "run_dir",
+    "debug",
+    "sandbox",
+    "k",
+)  # what changes no sample, as do these of the groups model and rollout
 NOT_IN_GROUPS = (*run_folder.ENDPOINT, "gpu_memory_utilization", "cpu_kv_cache_gib")
 
 
@@ -69,10 +71,10 @@ def run(config: DictConfig) -> dict[str, Any]:
             if missing(task, config.samples, samples):
                 generator = open_generator(config, checkpoint, folder)
             collect(task, generator, pool, samples, config.samples, sampling, seed)
-        except KeyboardInterrupt:
-            raise RunError(
+        except KeyboardInterrupt as error:
+            raise Interrupted(
                 f"interrupted: {len(samples.rows)} of {asked} answers are kept in {folder}; the same command goes on"
-            ) from None
+            ) from error
     if not samples.rows:
         raise RunError(f"the model answered nothing ({generator.trouble if generator else 'nothing was asked'})")
     found = {
@@ -132,7 +134,7 @@ def checkpoint_folder(config: DictConfig) -> Path | None:
 def results_folder(config: DictConfig, checkpoint: Path | None, task: Task) -> Path:
     """The folder of this evaluation, made if it is new. The same settings on the same data have the same folder.
 
-    Raises RunError when `results` names the folder of an evaluation with other settings.
+    Raises RunError when `run_dir` names the folder of an evaluation with other settings.
     """
     plain: Any = OmegaConf.to_container(config, resolve=True)
     settings = {key: value for key, value in plain.items() if key not in NOT_IN_HASH}
@@ -143,7 +145,7 @@ def results_folder(config: DictConfig, checkpoint: Path | None, task: Task) -> P
     text = yaml.safe_dump(settings, sort_keys=False)
     name = f"{dataset_name(config)}-{config.language.name}-{config.model.name}"
     digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-    folder = Path(config.results).expanduser() if config.results else Path("scores") / f"{name}-{digest}"
+    folder = Path(config.run_dir).expanduser() if config.run_dir else Path("scores") / f"{name}-{digest}"
     path = folder / run_folder.CONFIG
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -151,9 +153,9 @@ def results_folder(config: DictConfig, checkpoint: Path | None, task: Task) -> P
             write_text(folder / "versions.json", json.dumps(run_folder.versions(), indent=2))
             write_text(path, text)
     except OSError as error:
-        raise RunError(f"cannot write into results folder {folder} ({error.strerror})") from None
+        raise RunError(f"cannot write into run_dir {folder} ({error.strerror})") from error
     if different := run_folder.difference(settings, folder):
-        raise RunError(f"results folder {folder} belongs to another {different}; name another folder")
+        raise RunError(f"run_dir {folder} belongs to another {different}; name another folder")
     return folder
 
 
@@ -196,21 +198,5 @@ def show(found: dict[str, Any], folder: Path) -> None:
     Console().print(f"samples and scores: {folder}", highlight=False, soft_wrap=True)
 
 
-languages.register()
-
-
-@hydra.main(version_base="1.3", config_path=str(Path(__file__).parent / "conf"), config_name="evaluate")
-def main(config: DictConfig) -> None:
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: with everything kept
-    try:
-        OmegaConf.resolve(config)
-        kinds.check(config)
-        run(config)
-    except UserError as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("error: interrupted before the first answer")
-
-
 if __name__ == "__main__":
-    main()
+    script.main(run, "evaluate", before=languages.register, interrupted="interrupted before the first answer")

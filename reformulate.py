@@ -18,15 +18,14 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import hydra
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 import languages
-from base import kinds
-from base.errors import RunError, UserError
+from base import script
+from base.errors import Interrupted, RunError
 from base.files import write_text
 from chat import open_chat
 from chat.endpoint import model_name
@@ -61,10 +60,13 @@ async def reformulate(task: Task, name: str, chat: Chat, pool: Executor, config:
     for _ in range(config.attempts):
         try:
             reply = await chat.ask(
-                messages, temperature=config.rollout.temperature, max_tokens=config.max_new_tokens, seed=config.seed
+                messages,
+                temperature=config.rollout.temperature,
+                max_tokens=config.rollout.max_new_tokens,
+                seed=config.seed,
             )
         except UnansweredError as error:
-            raise Open(str(error)) from None
+            raise Open(str(error)) from error
         row.prompt_tokens += reply.prompt_tokens
         row.completion_tokens += reply.completion_tokens
         answer = reply.answers[0]
@@ -177,7 +179,7 @@ def open_folder(config: DictConfig) -> Path:
         write_text(folder / run_folder.CONFIG, OmegaConf.to_yaml(config, resolve=True))
         write_text(folder / "versions.json", json.dumps(run_folder.versions(), indent=2))
     except OSError as error:
-        raise RunError(f"cannot write into run_dir {folder} ({error.strerror})") from None
+        raise RunError(f"cannot write into run_dir {folder} ({error.strerror})") from error
     return folder
 
 
@@ -192,7 +194,7 @@ async def interruptible(work: asyncio.Task[dict[str, str]]) -> dict[str, str] | 
 
 def run(config: DictConfig) -> None:
     model_name(config.model)
-    tasks = source.load(config.dataset)[: config.rows]
+    tasks = source.load(config.dataset)[: config.limit]
     folder = open_folder(config)
 
     async def main() -> dict[str, str] | None:
@@ -201,26 +203,11 @@ def run(config: DictConfig) -> None:
 
     undecided = asyncio.run(main())
     if undecided is None:
-        raise RunError(f"interrupted; what is done is in {folder}, and the same command goes on")
+        raise Interrupted(f"interrupted; what is done is in {folder}, and the same command goes on")
     if undecided:
         raise RunError(f"{len(undecided)} tasks are open, see {folder}/report.md; the same command asks again")
     Console().print(f"{folder}/problems.jsonl is a data set: dataset=jsonl dataset.train=...", markup=False)
 
 
-languages.register()
-
-
-@hydra.main(version_base="1.3", config_path=str(Path(__file__).parent / "conf"), config_name="reformulate")
-def main(config: DictConfig) -> None:
-    try:
-        OmegaConf.resolve(config)
-        kinds.check(config)
-        run(config)
-    except UserError as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("error: interrupted before the first task")
-
-
 if __name__ == "__main__":
-    main()
+    script.main(run, "reformulate", before=languages.register, interrupted="interrupted before the first task")

@@ -23,6 +23,10 @@ class RunError(UserError):
     """A run or an evaluation that cannot start or go on. The message names the folder and what to do."""
 
 
+class Interrupted(RunError):
+    """The user stopped the program. The message says what is kept and how to go on."""
+
+
 class ModelError(UserError):
     """A model that cannot be used. The message names the config key and what to do."""
 

@@ -12,6 +12,7 @@ ConfigError that names the whole key, the value and what would be valid.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Self
 
 from omegaconf import DictConfig, OmegaConf
@@ -36,6 +37,21 @@ KINDS = {
     "dict_type": "a mapping",
     "finite_number": "a finite number",
 }
+RENAMED = {  # keys of before -> their names now; whoever uses an old one is told
+    "rows": "limit",
+    "results": "run_dir",
+    "out": "run_dir",
+    "temperature": "rollout.temperature",
+    "max_new_tokens": "rollout.max_new_tokens",
+    "teacher.samples": "teacher.answers",
+}
+
+
+def refuse_renamed(keys: Iterable[str]) -> None:
+    """Raises ConfigError for the first key that has another name now."""
+    for key in keys:
+        if key in RENAMED:
+            raise ConfigError(f"{key} is called {RENAMED[key]} now")
 
 
 class Settings(BaseModel):
@@ -61,6 +77,8 @@ def sentence(error: ValidationError, key: str, settings: type[BaseModel]) -> str
     kind, context = first["type"], first.get("ctx", {})
     if kind == "missing":
         return f"{name} is missing"
+    if kind == "extra_forbidden" and name in RENAMED:
+        return f"{name} is called {RENAMED[name]} now"
     if kind == "extra_forbidden":
         return f"{name} is unknown; the keys are {', '.join(_fields(settings, place[:-1]))}"
     if kind == "literal_error":

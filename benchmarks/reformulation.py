@@ -123,8 +123,8 @@ def right(task: Task, calls: Calls) -> dict[str, Any]:
     """A right reformulation. Raises NoShapeError where the assertions are not of simple literals."""
     try:
         arguments = [ast.literal_eval(text) for text in calls.arguments]
-    except (ValueError, TypeError, SyntaxError):
-        raise NoShapeError from None
+    except (ValueError, TypeError, SyntaxError) as error:
+        raise NoShapeError from error
     if UNKNOWN in calls.expected or len({len(values) for values in arguments}) != 1 or not arguments[0]:
         raise NoShapeError
     for value in calls.expected:

@@ -197,13 +197,13 @@ class Endpoint:
         try:
             async with asyncio.timeout(self.timeout_s):
                 status, headers, content = await self._http("POST", "/chat/completions", request)
-        except TimeoutError:
-            raise _Passing(f"no answer in {self.timeout_s:g} s ({self.group}.timeout_s)") from None
+        except TimeoutError as error:
+            raise _Passing(f"no answer in {self.timeout_s:g} s ({self.group}.timeout_s)") from error
         except httpx.TransportError as error:
             why = _one_line(error) or type(error).__name__
             if not self.reached and isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
-                raise EndpointError(f"{self.group}.base_url: no server answers at {self.url} ({why})") from None
-            raise _Passing(f"the connection broke: {why}") from None
+                raise EndpointError(f"{self.group}.base_url: no server answers at {self.url} ({why})") from error
+            raise _Passing(f"the connection broke: {why}") from error
         self.reached = True
         text = _one_line(content.decode(errors="replace"))
         if status != 200:
@@ -213,7 +213,7 @@ class Endpoint:
             Reply.from_body(body)
         except (ValueError, RecursionError) as error:
             why = str(error) if isinstance(error, AnswerError) else "not JSON"
-            raise _Passing(f"an answer that is no chat completion ({why}): {text[:80]}") from None
+            raise _Passing(f"an answer that is no chat completion ({why}): {text[:80]}") from error
         return body
 
     async def _http(

@@ -30,7 +30,7 @@ class ChatFile:
             path.parent.mkdir(parents=True, exist_ok=True)
             self.file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
         except OSError as error:
-            raise EndpointError(f"cannot write the answers to {path} ({error.strerror})") from None
+            raise EndpointError(f"cannot write the answers to {path} ({error.strerror})") from error
         self._read()
 
     def _read(self) -> None:

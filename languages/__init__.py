@@ -175,7 +175,7 @@ def load(name: str) -> Language:
     try:
         row = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise LanguageError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
+        raise LanguageError(f"{path}: not YAML ({' '.join(str(error).split())})") from error
     return parse(name, row, str(path))
 
 

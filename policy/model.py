@@ -93,7 +93,7 @@ class Policy:
                 model = lora.attach(model, adapters)
         except (OSError, ValueError) as error:
             reason = " ".join(str(error).split())[:300]
-            raise ModelError(f"model.path: cannot load {source!r} ({reason})") from None
+            raise ModelError(f"model.path: cannot load {source!r} ({reason})") from error
         if getattr(model.config, "final_logit_softcapping", None) or getattr(model.config, "logits_scaling", None):
             raise ModelError(f"model.path: {source!r} changes its logits after the head, which log-probs here do not")
         if config.gradient_checkpointing:

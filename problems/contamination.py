@@ -183,7 +183,7 @@ def problems_of(name: str, split: str) -> list[Problem]:
         with initialize_config_dir(str(load.ROOT / "conf"), version_base="1.3"):
             config = compose("prepare", [f"dataset={dataset}"]).dataset
     except HydraException as error:
-        raise DataError(f"conf/dataset/{dataset}.yaml: {error}") from None
+        raise DataError(f"conf/dataset/{dataset}.yaml: {error}") from error
     return load.load(config, split)
 
 

@@ -1,7 +1,7 @@
 """Writes a data set of conf/dataset as files in the project's format, with its splits and a card.
 
     python -m problems.prepare dataset=codeforces language=lua
-    python -m problems.prepare dataset=mbpp_x dataset.path=my/clone out=data/mbpp
+    python -m problems.prepare dataset=mbpp_x dataset.path=my/clone run_dir=data/mbpp
 
 The folder holds train.jsonl and heldout.jsonl, as far as the data set has them, and README.md: source, licence, counts,
 comparison, dropped rows and why. With a language, also the prompts that a model is asked with, {id, prompt} a line.
@@ -11,7 +11,6 @@ Train on it with `dataset=jsonl dataset.train=FOLDER/train.jsonl dataset.heldout
 from __future__ import annotations
 
 import json
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -19,22 +18,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-import hydra
 import yaml
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import DictConfig
 from rich.console import Console
 
 import languages
-from base.errors import DataError
-from languages import Language, LanguageError
+from base import script
+from base.errors import DataError, RunError
+from base.files import replacing, write_text
+from languages import Language
 from problems import load
 from problems.checkers import sound
 from problems.problem import Problem, write_jsonl
 from problems.prompt import render
 from problems.sources.rows import SHOWN, Tally
-from sandbox.job import SandboxError
-from sandbox.rootfs import RootfsError
 
 SPLITS = ("train", "heldout")
 
@@ -50,11 +47,18 @@ class Split:
     sample: str = ""  # the first problem's prompt
 
 
-def prepare(config: DictConfig) -> Path:
-    """Writes the folder and returns it. Raises DataError, LanguageError, SandboxError, RootfsError, OSError."""
+def run(config: DictConfig) -> Path:
+    """Writes the folder and returns it. Raises DataError, LanguageError, SandboxError, RootfsError, RunError."""
+    folder = Path(config.run_dir or f"data/{config.dataset.name}").expanduser()
+    try:
+        return prepare(config, folder)
+    except OSError as error:
+        raise RunError(f"cannot write the data set into run_dir {folder} ({error})") from error
+
+
+def prepare(config: DictConfig, folder: Path) -> Path:
     dataset = config.dataset
     language = languages.from_config(config.language) if config.get("language") else None
-    folder = Path(config.out or f"data/{dataset.name}").expanduser()
     folder.mkdir(parents=True, exist_ok=True)
     names = [name for name in SPLITS if dataset.get(name) is not None]
     if not names:
@@ -67,7 +71,7 @@ def prepare(config: DictConfig) -> Path:
         print(f"{folder / name}.jsonl: {splits[-1].tally.kept} problems, {splits[-1].tally.tests} tests")
         for sentence in splits[-1].tally.sentences():
             print(f"  {sentence}")
-    _write_text(folder / "README.md", card(dataset, splits, language))
+    write_text(folder / "README.md", card(dataset, splits, language))
     return folder
 
 
@@ -77,10 +81,8 @@ def write(folder: Path, dataset: DictConfig, name: str, language: Language | Non
     with ExitStack() as stack:
         prompts: IO[str] | None = None
         if language:
-            path = folder / f"{name}.{language.name}.jsonl"
-            part = path.with_name(path.name + ".part")
+            part = stack.enter_context(replacing(folder / f"{name}.{language.name}.jsonl"))
             prompts = stack.enter_context(open(part, "w", encoding="utf-8"))
-            stack.callback(part.unlink, missing_ok=True)
 
         def seen() -> Iterator[Problem]:
             problems = load.read(dataset, name, split.tally)
@@ -92,15 +94,11 @@ def write(folder: Path, dataset: DictConfig, name: str, language: Language | Non
                     split.sample = split.sample or prompt
                     print(json.dumps({"id": problem.id, "prompt": prompt}, ensure_ascii=False), file=prompts)
                 yield problem
+            if not split.tally.kept:
+                why = "; ".join(split.tally.sentences())
+                raise DataError(f"dataset.{name}={dataset[name]} holds no problem" + (f": {why}" if why else ""))
 
         write_jsonl(folder / f"{name}.jsonl", seen())
-        if not split.tally.kept:
-            (folder / f"{name}.jsonl").unlink()
-            why = "; ".join(split.tally.sentences())
-            raise DataError(f"dataset.{name}={dataset[name]} holds no problem" + (f": {why}" if why else ""))
-        if prompts:
-            prompts.flush()
-            part.replace(path)
     return split
 
 
@@ -169,25 +167,10 @@ def _indented(text: str) -> list[str]:
     return ["    " + line if line else "" for line in text.split("\n")]  # whatever fences the prompt has
 
 
-def _write_text(path: Path, text: str) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
-
-
-languages.register()
-
-
-@hydra.main(version_base="1.3", config_path=str(load.ROOT / "conf"), config_name="prepare")
-def main(config: DictConfig) -> None:
-    try:
-        OmegaConf.resolve(config)
-        prepare(config)
-    except (DataError, LanguageError, SandboxError, RootfsError, OmegaConfBaseException, OSError) as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("error: interrupted; what is written is whole, the rest is not there: run the same command again")
-
-
 if __name__ == "__main__":
-    main()
+    script.main(
+        run,
+        "prepare",
+        before=languages.register,
+        interrupted="interrupted; what is written is whole, the rest is not there: run the same command again",
+    )

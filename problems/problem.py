@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from base.errors import DataError
+from base.files import replacing
 from sandbox.job import Compare, Test
 from sandbox.job_rows import check_text, parse_compare, parse_tests
 
@@ -88,7 +89,7 @@ def read_jsonl(path: Path) -> Iterator[Problem]:
             try:
                 row = json.loads(line)
             except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
-                raise DataError(f"{where}: not JSON ({error})") from None
+                raise DataError(f"{where}: not JSON ({error})") from error
             problem = Problem.from_row(row, where)
             if problem.id in seen:
                 raise DataError(f"{where}: id {problem.id!r} appears twice")
@@ -97,12 +98,7 @@ def read_jsonl(path: Path) -> Iterator[Problem]:
 
 
 def write_jsonl(path: Path, problems: Iterable[Problem]) -> None:
-    """Writes beside `path` and renames, so that a reader never sees half a file."""
-    part = path.with_name(path.name + ".part")
-    try:
-        with open(part, "w", encoding="utf-8") as out:
-            for problem in problems:
-                out.write(json.dumps(problem.to_row(), ensure_ascii=False) + "\n")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    """Writes the file whole or not at all."""
+    with replacing(path) as part, open(part, "w", encoding="utf-8") as out:
+        for problem in problems:
+            out.write(json.dumps(problem.to_row(), ensure_ascii=False) + "\n")

@@ -218,7 +218,7 @@ class EndpointModel:
         try:
             asyncio.run(self._generate(questions, n, sampling, seed, done, wanted))
         except ExceptionGroup as group:  # of the questions under way; what stopped one stops all
-            raise group.exceptions[0] from None
+            raise group.exceptions[0] from group
 
     async def _generate(
         self,

@@ -61,7 +61,7 @@ class Samples:
             self.seconds += float((pq.read_schema(path).metadata or {}).get(SECONDS, b"0"))
         except (OSError, ValueError, pa.ArrowException) as error:
             reason = " ".join(str(error).split())[:200]
-            raise RunError(f"cannot read {path} ({reason}); remove it, and its samples are drawn again") from None
+            raise RunError(f"cannot read {path} ({reason}); remove it, and its samples are drawn again") from error
         for row in table.to_pylist():
             self.rows[row["problem"], row["sample"]] = row
 
@@ -103,4 +103,4 @@ class Samples:
             pq.write_table(table.replace_schema_metadata({SECONDS: str(seconds)}), part)
             part.replace(path)
         except OSError as error:
-            raise RunError(f"cannot write {path} ({error}); mend that, and the same command goes on") from None
+            raise RunError(f"cannot write {path} ({error}); mend that, and the same command goes on") from error

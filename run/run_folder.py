@@ -32,7 +32,8 @@ NOT_COMPARED = (
     "runs",
     "resume",
     "wandb",
-    "rows",
+    "limit",
+    "debug",
     "sandbox.workers",
     *(f"{model}.{key}" for model in ("model", "teacher.model") for key in ENDPOINT),
 )  # what may differ between a run and the command that continues it
@@ -47,7 +48,7 @@ def create(config: DictConfig) -> Path:
             write_text(folder / "versions.json", json.dumps(versions(), indent=2))
             write_text(folder / CONFIG, OmegaConf.to_yaml(config, resolve=True))
     except OSError as error:
-        raise RunError(f"cannot write into {error.filename or config.run_dir} ({error.strerror})") from None
+        raise RunError(f"cannot write into {error.filename or config.run_dir} ({error.strerror})") from error
     return folder
 
 

@@ -30,4 +30,4 @@ def job(count: int) -> Iterator[bool]:
             if error.code:  # Hydra carries on with the others, and tells of the first that failed at the end
                 why = str(error.code) if isinstance(error.code, str) else "error: a job failed, see above"
                 print(why, file=sys.stderr, flush=True)
-                raise CompactHydraException(why) from None
+                raise CompactHydraException(why) from error

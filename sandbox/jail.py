@@ -147,7 +147,7 @@ class Jail:
             self._receive(time.monotonic() + START_S)
         except JailBroken as error:
             self.close()
-            raise SandboxError(f"nsjail cannot start the jail of {toolchain.language}: {error}") from None
+            raise SandboxError(f"nsjail cannot start the jail of {toolchain.language}: {error}") from error
 
     def watch(self, fd: int) -> None:
         """From now on a hang-up of `fd` interrupts a run with JailBroken: the pool has gone."""
@@ -189,7 +189,7 @@ class Jail:
             try:
                 self.cgroup.limit(limits.memory_mb)
             except OSError as error:
-                raise JailBroken(f"the memory cgroup refuses a limit of {limits.memory_mb} MiB: {error}") from None
+                raise JailBroken(f"the memory cgroup refuses a limit of {limits.memory_mb} MiB: {error}") from error
         self._oom_kills = self.cgroup.oom_kills() if self.cgroup else 0
         compiling = compiles = self.toolchain.compile is not None
         patience = limits.program_s + GRACE_S  # for each answer: the caller may take its time between two
@@ -238,7 +238,7 @@ class Jail:
                 left -= 1
                 yield self._judge(result)
         except OSError as error:
-            raise JailBroken(self._why(f"the driver does not listen ({error})")) from None
+            raise JailBroken(self._why(f"the driver does not listen ({error})")) from error
         finally:
             if left and self._process.poll() is None:
                 self._stop(left if ahead else 0)

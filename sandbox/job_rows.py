@@ -28,7 +28,7 @@ def check_text(text: str, what: str) -> None:
     except UnicodeEncodeError as error:
         raise DataError(
             f"{what} is no Unicode text: character {error.start} is half of a surrogate pair ({text[error.start]!r})"
-        ) from None
+        ) from error
 
 
 def parse_compare(row: Any, where: str) -> Compare:

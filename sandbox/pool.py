@@ -139,7 +139,7 @@ class _Worker:
         try:
             receive(self.link)
         except (EOFError, OSError) as error:
-            raise SandboxError(f"a sandbox worker does not start: {error!r}") from None
+            raise SandboxError(f"a sandbox worker does not start: {error!r}") from error
 
     def hang_up(self) -> None:
         """The worker notices, even in the middle of a program, and ends."""

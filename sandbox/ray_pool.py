@@ -268,8 +268,8 @@ def _connect(address: str | None) -> tuple[Any, bool]:
     try:
         import ray
         import ray.util.scheduling_strategies
-    except ImportError:
-        raise SandboxError(f"sandbox.executor=ray needs Ray: pip install {RAY}") from None
+    except ImportError as error:
+        raise SandboxError(f"sandbox.executor=ray needs Ray: pip install {RAY}") from error
     if ray.is_initialized():
         return ray, False
     address = address or os.environ.get("RAY_ADDRESS") or "auto"
@@ -283,12 +283,12 @@ def _connect(address: str | None) -> tuple[Any, bool]:
             runtime_env={"py_modules": modules, "excludes": ["__pycache__"]},
             logging_level=logging.WARNING,
         )
-    except (OSError, ValueError):  # a ConnectionError is an OSError
+    except (OSError, ValueError) as error:  # a ConnectionError is an OSError
         where = "on this machine" if address == "auto" else f"at {address}"
         raise SandboxError(
             f"no Ray cluster answers {where}: start one with `ray start --head`, or set RAY_ADDRESS=HOST:PORT"
-        ) from None
+        ) from error
     except RuntimeError as error:  # other versions of Ray or Python there
         text = " ".join(str(error).split())
-        raise SandboxError(f"the Ray cluster at {address} cannot be joined: {text}") from None
+        raise SandboxError(f"the Ray cluster at {address} cannot be joined: {text}") from error
     return ray, True

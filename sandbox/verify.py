@@ -74,7 +74,7 @@ def parse_job(line: bytes, where: str, arguments: Arguments) -> Job:
     try:
         row = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{where}: not JSON ({error})") from None
+        raise DataError(f"{where}: not JSON ({error})") from error
     if not isinstance(row, dict):
         raise DataError(f"{where}: a job is a JSON object, not {type(row).__name__}")
     if unknown := sorted(set(row) - set(KEYS)):

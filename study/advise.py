@@ -13,13 +13,11 @@ import asyncio
 import json
 import random
 import re
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import hydra
 import yaml
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
@@ -27,8 +25,8 @@ from rich.console import Console
 from rich.table import Table
 
 import languages
-from base import kinds
-from base.errors import RunError, UserError
+from base import script
+from base.errors import RunError
 from base.files import write_text
 from chat import open_chat
 from chat.endpoint import model_name
@@ -41,7 +39,6 @@ from sandbox import answer, open_pool
 from sandbox.executor import Executor
 from sandbox.job import Job, Status, Verdict
 
-CONF = Path(__file__).parent.parent / "conf"
 MISTAKES = (Status.COMPILE_ERROR, Status.RUNTIME_ERROR)  # in the language; a wrong output may be one of thought
 LONGEST_PROGRAM, LONGEST_ERROR = 3000, 800  # characters, as the advisor sees them
 FEWEST, MOST = 10, 20  # sentences
@@ -84,7 +81,7 @@ async def attempts(
                 seed=config.seed,
             )
         except UnansweredError as error:
-            raise RunError(f"problem {problem.id!r} got no answer ({error}); the same command asks again") from None
+            raise RunError(f"problem {problem.id!r} got no answer ({error}); the same command asks again") from error
         programs = [answer.extract(sample.text, language) for sample in reply.answers]
         jobs = [Job(problem.id, language.name, program, problem.tests, problem.compare) for program in programs]
         verdicts = await asyncio.gather(*(asyncio.wrap_future(pool.submit(job)) for job in jobs))
@@ -129,7 +126,7 @@ async def advice(advisor: Chat, pairs: Sequence[tuple[str, str]], language: Lang
                 chat, temperature=config.advisor.temperature, max_tokens=config.advice_tokens, seed=config.seed
             )
         except UnansweredError as error:
-            raise RunError(f"advisor: no advice ({error}); the same command asks again") from None
+            raise RunError(f"advisor: no advice ({error}); the same command asks again") from error
         given = reply.answers[0].text.rpartition("</think>")[2].strip()
         count, fence = sentences(given), ", and a code block" if "```" in given else ""
         if reply.answers[0].finished and FEWEST <= count <= MOST and not fence:
@@ -220,7 +217,7 @@ def run(config: DictConfig) -> dict[str, Any]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RunError(f"cannot write into run_dir {folder} ({error.strerror})") from None
+        raise RunError(f"cannot write into run_dir {folder} ({error.strerror})") from error
     report = asyncio.run(advise(config, folder))
     write_text(folder / "report.json", json.dumps(report, indent=2))
     table = Table("", "", title=f"advice on {report['language']} for {report['model']}", show_header=False)
@@ -237,25 +234,15 @@ def run(config: DictConfig) -> dict[str, Any]:
 
 def register() -> None:
     """`advisor=` takes what `model=` takes; and the languages."""
-    for path in (CONF / "model").glob("*.yaml"):
+    for path in (script.CONF / "model").glob("*.yaml"):
         ConfigStore.instance().store(group="advisor", name=path.stem, node=OmegaConf.load(path))
     languages.register()
 
 
-register()
-
-
-@hydra.main(version_base="1.3", config_path=str(CONF), config_name="advise")
-def main(config: DictConfig) -> None:
-    try:
-        OmegaConf.resolve(config)
-        kinds.check(config)
-        run(config)
-    except UserError as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("error: interrupted; every answer is kept, and the same command goes on")
-
-
 if __name__ == "__main__":
-    main()
+    script.main(
+        run,
+        "advise",
+        before=register,
+        interrupted="interrupted; every answer is kept, and the same command goes on",
+    )

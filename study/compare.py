@@ -72,7 +72,7 @@ def read(name: str) -> dict[str, Any]:
         found = json.loads(path.read_text(encoding="utf-8"))
         found["dataset"], found["per_problem"], found["pass@1"]["value"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path} is not the scores.json of a finished evaluation ({error!r})") from None
+        raise DataError(f"{path} is not the scores.json of a finished evaluation ({error!r})") from error
     return dict(found)
 
 

@@ -154,7 +154,7 @@ def _bugs(paths: Sequence[Path]) -> list[str]:
             label = f"{name}, {found['programs']} programs, by {found['model'] or 'rules'}"
             shares[label] = {theme: row[who] / found["programs"] for theme, row in found["themes"].items()}
         except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError) as error:
-            raise DataError(f"{path} is not a bugs.json of `python -m study.bugs` ({error!r})") from None
+            raise DataError(f"{path} is not a bugs.json of `python -m study.bugs` ({error!r})") from error
     if not shares:
         return []
     return ["<h2>Bugs in failed programs</h2>", _images([("Share of failed programs by theme", figures.radar(shares))])]

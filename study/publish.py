@@ -55,14 +55,14 @@ def _upload(folder: Path, repo: str, kind: str, public: bool) -> str:
             folder_path=folder, repo_id=repo, repo_type=kind, ignore_patterns=list(NOT_UPLOADED),
             commit_message=f"{folder.name}, by Agnostics in the open",
         )  # fmt: skip
-    except LocalTokenNotFoundError:
-        raise ConfigError("the hub wants a token: run `hf auth login`, or set HF_TOKEN") from None
+    except LocalTokenNotFoundError as error:
+        raise ConfigError("the hub wants a token: run `hf auth login`, or set HF_TOKEN") from error
     except HFValidationError as error:
-        raise ConfigError(f"{repo!r} is no name on the hub ({' '.join(str(error).split())[:200]})") from None
+        raise ConfigError(f"{repo!r} is no name on the hub ({' '.join(str(error).split())[:200]})") from error
     except (HfHubHTTPError, OSError, httpx2.HTTPError, ValueError) as error:
         status = getattr(getattr(error, "response", None), "status_code", None)
         hint = "; it wants a token that may write: `hf auth login`, or HF_TOKEN" if status in (401, 403) else ""
-        raise DataError(f"{api.endpoint} did not take {repo} ({' '.join(str(error).split())[:200]}){hint}") from None
+        raise DataError(f"{api.endpoint} did not take {repo} ({' '.join(str(error).split())[:200]}){hint}") from error
     return str(done.commit_url)
 
 

@@ -34,14 +34,14 @@ class Run:
             lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
         except (OSError, ValueError, yaml.YAMLError) as error:
             reason = " ".join(str(error).split())[:200]
-            raise DataError(f"{folder} is no folder of a run: config.yaml and metrics.jsonl ({reason})") from None
+            raise DataError(f"{folder} is no folder of a run: config.yaml and metrics.jsonl ({reason})") from error
         for number, line in enumerate(lines, 1):
             try:
                 row = json.loads(line)
                 row["step"] + 0
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError) as error:
                 if number < len(lines):  # a kill may cut off the last one
-                    raise DataError(f"{folder}/metrics.jsonl, line {number}: not the metrics of a step") from None
+                    raise DataError(f"{folder}/metrics.jsonl, line {number}: not the metrics of a step") from error
             else:
                 metrics.append(row)
         if not metrics or not isinstance(config, dict):
@@ -94,5 +94,5 @@ def read_rows(path: Path) -> list[Row]:
     try:
         rows: list[Row] = pq.read_table(path).to_pylist()
     except (OSError, ValueError, pa.ArrowException) as error:
-        raise DataError(f"cannot read {path} ({' '.join(str(error).split())[:200]})") from None
+        raise DataError(f"cannot read {path} ({' '.join(str(error).split())[:200]})") from error
     return rows

@@ -40,7 +40,7 @@ def table(folder: Path) -> list[dict[str, Any]]:
 def whole(tmp_path_factory: pytest.TempPathFactory, few: str) -> Path:
     """An evaluation that nothing disturbed."""
     folder = tmp_path_factory.mktemp("whole")
-    evaluate.run(composed(*QUICK, few, f"results={folder}"))
+    evaluate.run(composed(*QUICK, few, f"run_dir={folder}"))
     return folder
 
 
@@ -64,10 +64,10 @@ def test_it_leaves_samples_scores_and_a_page(whole: Path) -> None:
 
 def test_the_papers_protocol_is_the_default() -> None:
     config = composed()
-    assert (config.samples, config.temperature, config.rollout.max_new_tokens) == (20, 0.2, 1024)
+    assert (config.samples, config.rollout.temperature, config.rollout.max_new_tokens) == (20, 0.2, 1024)
     assert (config.prefix, config.rollout.top_p) == (False, 1.0)
     config = composed("protocol=heldout", "model=tiny")
-    assert (config.samples, config.temperature, config.prefix) == (4, 0.2, True)
+    assert (config.samples, config.rollout.temperature, config.prefix) == (4, 0.2, True)
     assert config.rollout.max_new_tokens == config.model.max_new_tokens
 
 
@@ -81,14 +81,14 @@ def test_the_language_is_named_and_not_explained(few: str) -> None:
 def test_the_same_command_asks_the_model_nothing_again(whole: Path, few: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluate, "open_generator", lambda *_: pytest.fail("a model was opened"))
     before = (whole / "samples.parquet").read_bytes()
-    again = evaluate.run(composed(*QUICK, few, f"results={whole}"))
+    again = evaluate.run(composed(*QUICK, few, f"run_dir={whole}"))
     assert again["pass@1"] == json.loads((whole / "scores.json").read_text())["pass@1"]
     assert (whole / "samples.parquet").read_bytes() == before
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=lambda n: n.name)
 def test_a_stopped_evaluation_goes_on_exactly(number: signal.Signals, whole: Path, few: str, tmp_path: Path) -> None:
-    arguments = (*QUICK, few, f"results={tmp_path}")
+    arguments = (*QUICK, few, f"run_dir={tmp_path}")
     with subprocess.Popen(command(*arguments, script="evaluate.py"), stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 300
         while not list(tmp_path.glob("samples/part_*.parquet")):
@@ -110,7 +110,7 @@ def test_what_has_no_verdict_is_verified_and_not_drawn_again(
 ) -> None:
     rows = pq.read_table(whole / "samples.parquet").to_pylist()
     rows[0]["verdict"], rows[1]["verdict"] = None, "infrastructure_error"
-    config = composed(*QUICK, few, f"results={tmp_path}")
+    config = composed(*QUICK, few, f"run_dir={tmp_path}")
     evaluate.results_folder(config, None, load.task(config))
     samples = evaluate.Samples(tmp_path)
     for row in rows:
@@ -123,7 +123,7 @@ def test_what_has_no_verdict_is_verified_and_not_drawn_again(
 
 def test_other_settings_are_not_mixed_in(whole: Path, few: str) -> None:
     with pytest.raises(RunError, match=r"temperature \(0\.2 there, 0\.5 here\)"):
-        evaluate.run(composed(*QUICK, few, "temperature=0.5", f"results={whole}"))
+        evaluate.run(composed(*QUICK, few, "rollout.temperature=0.5", f"run_dir={whole}"))
 
 
 def test_equal_settings_and_data_have_one_folder(few: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,7 +150,7 @@ def test_a_language_may_hold_what_looks_like_an_interpolation(
 ) -> None:
     (tmp_path / "shell.yaml").write_text("prompt: 'Use ${x:-1}'\nfilename: a.sh\nexecute: 'sh a.sh ${x:-1}'\n")
     monkeypatch.setenv("AGNOSTICS_LANGUAGES", str(tmp_path))
-    config = composed(few, "language=shell", f"results={tmp_path}/out")
+    config = composed(few, "language=shell", f"run_dir={tmp_path}/out")
     task = load.task(config)
     assert task.language.execute == "sh a.sh ${x:-1}"
     for _ in range(2):
@@ -165,7 +165,7 @@ def test_multipl_e_from_the_command_line(tmp_path: Path) -> None:
         "stop_tokens": ["\nlocal", "\n\n"],
     }
     (tmp_path / "humaneval-lua.jsonl").write_text(json.dumps(row) + "\n")
-    found = evaluate.run(composed(*QUICK, "dataset=multipl_e", f"dataset.path={tmp_path}", f"results={tmp_path}/out"))
+    found = evaluate.run(composed(*QUICK, "dataset=multipl_e", f"dataset.path={tmp_path}", f"run_dir={tmp_path}/out"))
     assert (found["dataset"], found["problems"], found["samples"]) == ("multipl_e-humaneval", 1, SAMPLES)
     for drawn in table(tmp_path / "out"):
         assert drawn["prompt"] == row["prompt"].strip()
@@ -190,7 +190,7 @@ def test_a_model_behind_an_endpoint(tmp_path: Path, few: str) -> None:
     with serve(lua) as server:
         overrides = (
             "model=endpoint", f"model.base_url={server.url}", "model.name=scripted", "dataset=jsonl",
-            "dataset.train=x", f"dataset.heldout={path}", "samples=3", f"results={tmp_path}/out",
+            "dataset.train=x", f"dataset.heldout={path}", "samples=3", f"run_dir={tmp_path}/out",
         )  # fmt: skip
         found = evaluate.run(composed(*overrides))
         asked = len(server.requests)
@@ -208,7 +208,7 @@ def test_a_model_behind_an_endpoint(tmp_path: Path, few: str) -> None:
 
 def test_an_endpoint_that_is_down_is_one_sentence(tmp_path: Path, few: str) -> None:
     config = composed(
-        "model=endpoint", "model.base_url=http://127.0.0.1:9/v1", "model.name=m", few, f"results={tmp_path}"
+        "model=endpoint", "model.base_url=http://127.0.0.1:9/v1", "model.name=m", few, f"run_dir={tmp_path}"
     )
     with pytest.raises(UserError, match=r"model\.base_url: no server answers at http://127\.0\.0\.1:9/v1"):
         evaluate.run(config)
@@ -219,7 +219,7 @@ def test_an_endpoint_cannot_continue_a_bare_text(tmp_path: Path) -> None:
     (tmp_path / "humaneval-lua.jsonl").write_text(json.dumps(row) + "\n")
     config = composed(
         "model=endpoint", "model.base_url=http://127.0.0.1:9/v1", "model.name=m", "dataset=multipl_e",
-        f"dataset.path={tmp_path}", f"results={tmp_path}",
+        f"dataset.path={tmp_path}", f"run_dir={tmp_path}",
     )  # fmt: skip
     with pytest.raises(DataError, match=r"dataset\.style=chat"):
         evaluate.run(config)
@@ -238,7 +238,7 @@ def test_a_bad_row_is_named(line: bytes, words: tuple[str, ...], tmp_path: Path)
     path = tmp_path / "rows.jsonl"
     path.write_bytes(line + b"\n")
     with pytest.raises(DataError) as caught:
-        evaluate.run(composed("dataset=jsonl", "dataset.train=x", f"dataset.heldout={path}", f"results={tmp_path}"))
+        evaluate.run(composed("dataset=jsonl", "dataset.train=x", f"dataset.heldout={path}", f"run_dir={tmp_path}"))
     assert str(path) in str(caught.value)
     for word in words:
         assert word in str(caught.value)
@@ -254,7 +254,7 @@ def test_a_bad_row_is_named(line: bytes, words: tuple[str, ...], tmp_path: Path)
 )
 def test_a_bad_choice_is_answered(override: str, words: tuple[str, ...], few: str, tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
-        evaluate.run(composed(few, override, f"results={tmp_path}"))
+        evaluate.run(composed(few, override, f"run_dir={tmp_path}"))
     for word in words:
         assert word in str(caught.value)
 

@@ -191,7 +191,7 @@ def test_a_rerun_from_the_kept_answers_is_the_same(finished: Any) -> None:
 
 def test_what_never_comes_right_is_dropped_with_the_reason(tmp_path: Path) -> None:
     with serve(lambda request: changed(function_of(request), description="A tuple.")) as server:
-        assert run_here(*arguments(server, tmp_path / "run", "rows=2", "attempts=2")) is None
+        assert run_here(*arguments(server, tmp_path / "run", "limit=2", "attempts=2")) is None
         assert len(server.requests) == 4
     report = json.loads((tmp_path / "run/report.json").read_text())
     assert report["dropped_by_reason"] == {"python_terms": 2}
@@ -241,7 +241,7 @@ def test_a_dead_endpoint_is_one_sentence_and_nothing_is_lost(tmp_path: Path) -> 
         return fenced(GOOD["sum_squares"]) if function_of(request) == "sum_squares" else Raw(401, b"no")
 
     with serve(script) as server:
-        words = arguments(server, tmp_path / "run", "rows=2", "model.concurrency=1")
+        words = arguments(server, tmp_path / "run", "limit=2", "model.concurrency=1")
         said = run_here(*words)
         assert said is not None and said.startswith("model.key_env: ")
         report = json.loads((tmp_path / "run/report.json").read_text())
@@ -256,7 +256,7 @@ def test_questions_without_answers_stay_open(tmp_path: Path) -> None:
         return fenced(GOOD["sum_squares"]) if function_of(request) == "sum_squares" else Raw(400, b"too long")
 
     with serve(script) as server:
-        said = run_here(*arguments(server, tmp_path / "run", "rows=2"))
+        said = run_here(*arguments(server, tmp_path / "run", "limit=2"))
     assert "1 tasks are open" in str(said)
     assert json.loads((tmp_path / "run/report.json").read_text())["open"] == {"2": "HTTP 400: too long"}
     assert [problem.id for problem in read_jsonl(tmp_path / "run/problems.jsonl")] == ["mbpp/1"]

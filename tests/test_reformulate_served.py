@@ -61,7 +61,7 @@ def test_a_small_model_is_refused_for_good_reasons(server: str, tmp_path: Path) 
     data = rows.write(tmp_path / "mbpp.jsonl")
     words = [f"dataset.path={data}", f"model.base_url={server}", f"model.name={NAME}", f"run_dir={folder}"]
     words += ["model.request={seed: null}"]  # dies of it: CPU Generator does not use offset
-    words += ["model.concurrency=4", "max_new_tokens=600", "attempts=2", "model.temperature=0.2"]
+    words += ["model.concurrency=4", "rollout.max_new_tokens=600", "attempts=2", "rollout.temperature=0.2"]
     done = run(*words, script="reformulate.py")
     assert done.returncode == 0, done.stderr
     report = json.loads((folder / "report.json").read_text())

@@ -97,11 +97,11 @@ def collect(
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: with everything kept
     try:
         collect_answers(task, source, worker.pool, samples, n, sampling, derive_seed(seed, "teacher", ranks.rank))
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         raise RunError(
             f"interrupted: {len(samples.rows)} answers are kept in {own}; the same command with "
             f"run_dir={shlex.quote(str(folder))} resume=auto goes on"
-        ) from None
+        ) from error
     finally:
         signal.signal(signal.SIGTERM, before)
     if source is not None and source.trouble:
@@ -173,5 +173,5 @@ def _read(path: Path) -> list[dict[str, Any]]:
         rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     except (OSError, ValueError, pa.ArrowException) as error:
         reason = " ".join(str(error).split())[:200]
-        raise DataError(f"teacher.answers: cannot read {path} ({reason}); it is a folder, .parquet or .jsonl") from None
+        raise DataError(f"teacher.answers: cannot read {path} ({reason}); it is a folder, .parquet or .jsonl") from error
     return [row if isinstance(row, dict) else {} for row in rows]

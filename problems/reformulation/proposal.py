@@ -61,8 +61,8 @@ def parse(answer: str, finished: bool, with_code: bool) -> Proposal:
     for text in texts:
         try:
             text.encode()
-        except UnicodeEncodeError:
-            raise Refused("schema", "a string holds half a character (a lone surrogate)") from None
+        except UnicodeEncodeError as error:
+            raise Refused("schema", "a string holds half a character (a lone surrogate)") from error
         if len(text) > LARGEST_TEST:
             raise Refused("schema", f"a string has {len(text)} characters; the most is {LARGEST_TEST}")
     tests = tuple(Test(test["input"], test["output"]) for test in tests)

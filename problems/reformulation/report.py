@@ -43,7 +43,7 @@ class RowFile:
                 try:
                     row = Row(**json.loads(line))
                 except (ValueError, TypeError) as error:
-                    raise DataError(f"{path}, line {number}: no row of a reformulation ({error})") from None
+                    raise DataError(f"{path}, line {number}: no row of a reformulation ({error})") from error
                 self.rows[row.id] = row
             if lines[-1]:  # cut off
                 with open(path, "rb+") as file:

@@ -74,7 +74,7 @@ def _jsonl(path: Path) -> Iterator[tuple[str, Any]]:
                 try:
                     yield where, json.loads(line)
                 except (ValueError, RecursionError) as error:
-                    raise DataError(f"{where}: not JSON ({error})") from None
+                    raise DataError(f"{where}: not JSON ({error})") from error
 
 
 def _hub(config: DictConfig) -> Iterator[tuple[str, Any]]:
@@ -86,7 +86,7 @@ def _hub(config: DictConfig) -> Iterator[tuple[str, Any]]:
         reason = " ".join(str(error).split())[:300]
         raise DataError(
             f"dataset.hub: cannot load {config.hub!r} ({reason}); dataset.path=FILE.jsonl reads a file"
-        ) from None
+        ) from error
     for number, row in enumerate(found):
         yield f"{config.hub}, row {number}", row
 
@@ -135,8 +135,8 @@ def calls(task: Task) -> Calls:
     for number, line in enumerate(task.assertions, start=1):
         try:
             body = ast.parse(line).body
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            raise Refused("source", f"assertion {number} is not Python") from None
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            raise Refused("source", f"assertion {number} is not Python") from error
         if len(body) != 1 or not isinstance(body[0], ast.Assert):
             raise Refused("source", f"assertion {number} is no single assert statement")
         trees.append(body[0].test)
@@ -172,8 +172,8 @@ def _names(task: Task) -> tuple[set[str] | None, set[str]]:
     for code in (task.solution or "", task.setup):
         try:
             body = ast.parse(code).body
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            raise Refused("source", "the solution is not Python 3") from None
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            raise Refused("source", "the solution is not Python 3") from error
         for node in body:
             if isinstance(node, ast.FunctionDef):
                 defined.add(node.name)

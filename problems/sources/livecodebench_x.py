@@ -34,7 +34,7 @@ def problem(row: Row, where: str) -> Problem:
     try:
         tests = PackedTests(packed)
     except PackedError as error:
-        raise BadRow(str(error)) from None
+        raise BadRow(str(error)) from error
     statement = rows.text(row, "question_content")
     if not statement:
         raise BadRow("no question_content")

@@ -156,7 +156,7 @@ def _from_folder(folder: Path, name: str) -> Iterator[tuple[Any, str]]:
                 try:
                     yield json.loads(line), f"{path}, line {number}"
                 except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
-                    raise DataError(f"{path}, line {number}: not JSON ({error})") from None
+                    raise DataError(f"{path}, line {number}: not JSON ({error})") from error
 
 
 def _from_hub(name: str) -> Iterator[tuple[Any, str]]:
@@ -168,6 +168,6 @@ def _from_hub(name: str) -> Iterator[tuple[Any, str]]:
         reason = " ".join(str(error).split())[:200]
         raise DataError(
             f"cannot load {name} of {HUB} from the hub ({reason}); dataset.path=FOLDER reads {name}.jsonl from a folder"
-        ) from None
+        ) from error
     for number, row in enumerate(rows):
         yield row, f"{HUB}, {name}, row {number}"

@@ -62,13 +62,13 @@ def unpack(packed: str) -> tuple[Test, ...]:
     """The tests, at least one. Raises PackedError."""
     try:
         squeezed = base64.b64decode(packed, validate=True)
-    except (binascii.Error, ValueError):
-        raise PackedError("the packed tests are not base64") from None
+    except (binascii.Error, ValueError) as error:
+        raise PackedError("the packed tests are not base64") from error
     text = one_string(inflate(squeezed))
     try:
         rows = json.loads(text)
-    except (ValueError, RecursionError):
-        raise PackedError("the packed tests are not JSON") from None
+    except (ValueError, RecursionError) as error:
+        raise PackedError("the packed tests are not JSON") from error
     if not isinstance(rows, list) or not rows:
         raise PackedError("the packed tests are no list, or an empty one")
     return tuple(_test(row) for row in rows)
@@ -82,8 +82,8 @@ def _test(row: Any) -> Test:
     for text in (row["input"], row["output"]):
         try:
             text.encode()
-        except UnicodeEncodeError:
-            raise PackedError("a packed test holds text that UTF-8 cannot write") from None
+        except UnicodeEncodeError as error:
+            raise PackedError("a packed test holds text that UTF-8 cannot write") from error
     return Test(row["input"], row["output"])
 
 
@@ -92,8 +92,8 @@ def inflate(data: bytes, most: int = MAX_BYTES) -> bytes:
     stream = zlib.decompressobj()
     try:
         found = stream.decompress(data, most + 1)
-    except zlib.error:
-        raise PackedError("the packed tests are not a zlib stream") from None
+    except zlib.error as error:
+        raise PackedError("the packed tests are not a zlib stream") from error
     if len(found) > most:
         raise PackedError(f"the packed tests unpack to more than {most >> 20} MiB")
     if not stream.eof:
@@ -164,5 +164,5 @@ def _line(data: bytes, at: int) -> tuple[bytes, int]:
 def _decoded(raw: bytes, encoding: str) -> str:
     try:
         return raw.decode(encoding)
-    except UnicodeDecodeError:
-        raise PackedError("the packed tests are a pickle of text that is not UTF-8") from None
+    except UnicodeDecodeError as error:
+        raise PackedError("the packed tests are a pickle of text that is not UTF-8") from error

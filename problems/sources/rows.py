@@ -168,8 +168,8 @@ def text(row: Row, key: str) -> str:
         raise BadRow(f"key {key!r} must be a string, not {type(value).__name__}")
     try:
         value.encode()
-    except UnicodeEncodeError:
-        raise BadRow(f"key {key!r} holds text that UTF-8 cannot write") from None
+    except UnicodeEncodeError as error:
+        raise BadRow(f"key {key!r} holds text that UTF-8 cannot write") from error
     return value
 
 
@@ -182,8 +182,8 @@ def tests(row: Row, key: str) -> list[dict[str, Any]]:
     if isinstance(value, str):
         try:
             value = json.loads(value)
-        except (ValueError, RecursionError):
-            raise BadRow(f"key {key!r} is neither a list nor JSON") from None
+        except (ValueError, RecursionError) as error:
+            raise BadRow(f"key {key!r} is neither a list nor JSON") from error
     if isinstance(value, dict):  # columns: {"input": [...], "output": [...]}
         value = _from_columns(value, key)
     if not value:

@@ -78,7 +78,7 @@ def programs(language: languages.Language) -> dict[str, str]:
     try:
         row = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise languages.LanguageError(f"{file}: not YAML ({' '.join(str(error).split())})") from None
+        raise languages.LanguageError(f"{file}: not YAML ({' '.join(str(error).split())})") from error
     if not isinstance(row, dict):
         raise languages.LanguageError(f"{file}: must be a mapping of {', '.join(TESTS)} to programs")
     for name, text in row.items():

@@ -66,10 +66,10 @@ def driver() -> str:
             try:
                 for line in lines:
                     subprocess.run(["gcc", "-O2", *line], cwd=folder, check=True, capture_output=True, text=True)
-            except FileNotFoundError:
-                raise SandboxError("the sandbox's driver is compiled at its first use: install gcc") from None
+            except FileNotFoundError as error:
+                raise SandboxError("the sandbox's driver is compiled at its first use: install gcc") from error
             except subprocess.CalledProcessError as error:
-                raise SandboxError(f"gcc cannot compile the driver: {error.stderr.strip()}") from None
+                raise SandboxError(f"gcc cannot compile the driver: {error.stderr.strip()}") from error
             zygote.unlink()
             part.chmod(0o755)
             part.replace(binary)

@@ -84,7 +84,7 @@ def _in_place(language: languages.Language, path: Path) -> Rootfs:
             raise RootfsError(
                 f"{language.where}: the prebuilt root {path} lacks {missing}, which the jail mounts over, "
                 f"and they cannot be made ({error.strerror}): make them as empty folders and files"
-            ) from None
+            ) from error
     return Rootfs(path, dict(DEFAULT_ENV), str(path))
 
 
@@ -133,7 +133,7 @@ def _build_first(language: languages.Language, recipes: list[Recipe], missing: s
         ) as error:
             raise RootfsError(
                 f"{language.where}: the root of {language.name} ({recipe.source}) was not built: {error}"
-            ) from None
+            ) from error
     raise RootfsError(
         f"{language.where}: the root of {language.name} needs a container engine, because {missing}, and none answers "
         f"({silent}). Choose one: start docker or podman's service (DOCKER_HOST names its socket); write `install` as "

@@ -68,7 +68,7 @@ def parse_install(line: str | None) -> Packages:
     try:
         words = shlex.split(line)
     except ValueError as error:
-        raise ValueError(f"it is no shell line ({error})") from None
+        raise ValueError(f"it is no shell line ({error})") from error
     if words[:3] == ["apt-get", "update", "&&"]:
         words = words[3:]
     if words[:1] not in (["apt-get"], ["apt"]) or "install" not in words:
@@ -213,7 +213,7 @@ def _output(command: list[str], report: Callable[[str], None], scratch: Path) ->
         code = process.wait() if not process.stdout.read(1) else 0
         reader.join(5)
         if code != 0:
-            raise DebianError(_why(last)) from None
+            raise DebianError(_why(last)) from error
         raise
     else:
         code = process.wait()

@@ -69,7 +69,7 @@ def image_as_tar(recipe: str, tag: str, report: Callable[[str], None]) -> Iterat
         stream = io.BufferedReader(_Chunks(client.api.export(container)), 1 << 20)
         yield stream, dict(entry.split("=", 1) for entry in env if "=" in entry)
     except (docker.errors.DockerException, requests.RequestException) as error:
-        raise EngineError(f"the container engine failed: {_short(error)}") from None
+        raise EngineError(f"the container engine failed: {_short(error)}") from error
     finally:
         with contextlib.suppress(docker.errors.DockerException, requests.RequestException):
             if container is not None:

@@ -17,7 +17,6 @@ import asyncio
 import hashlib
 import json
 import random
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, as_completed
@@ -25,13 +24,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import hydra
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
 import languages
-from base import checks, kinds
-from base.errors import DataError, RunError, UserError
+from base import checks, script
+from base.errors import DataError, RunError
 from base.files import write_text
 from languages import Language
 from problems import load
@@ -47,7 +45,6 @@ from study.bugs.labels import Labels, label, summary
 from study.bugs.themes import TITLES, Failure, Theme, themes
 from study.run_data import Run, read_rows
 
-CONF = Path(__file__).parents[2] / "conf"
 NO_BUG = (Status.PASSED, Status.NO_PROGRAM, Status.INFRASTRUCTURE_ERROR, None)
 
 
@@ -91,7 +88,9 @@ def _task(folder: Path) -> Task:
     try:
         config = OmegaConf.load(folder / run_folder.CONFIG)
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise DataError(f"{folder}/{run_folder.CONFIG} cannot be read ({' '.join(str(error).split())[:200]})") from None
+        raise DataError(
+            f"{folder}/{run_folder.CONFIG} cannot be read ({' '.join(str(error).split())[:200]})"
+        ) from error
     return load.task(cast(DictConfig, config))
 
 
@@ -225,7 +224,7 @@ def run(config: DictConfig) -> dict[str, Any]:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RunError(f"cannot write into {out} ({error.strerror})") from None
+        raise RunError(f"cannot write into {out} ({error.strerror})") from error
     again = run_again(chosen, source, Kept(out / "failures.jsonl"), config.sandbox)
     failures = [failure for failure in again if failure is not None]
     rules = [themes(failure) for failure in failures]
@@ -259,16 +258,10 @@ def run(config: DictConfig) -> dict[str, Any]:
     return found
 
 
-languages.register()
-
-
-@hydra.main(version_base="1.3", config_path=str(CONF), config_name="bugs")
-def main(config: DictConfig) -> None:
-    try:
-        OmegaConf.resolve(config)
-        kinds.check(config)
-        print(page(run(config)), end="")
-    except UserError as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("error: interrupted; every answer is kept, and the same command goes on")
+def main() -> None:
+    script.main(
+        lambda config: print(page(run(config)), end=""),
+        "bugs",
+        before=languages.register,
+        interrupted="interrupted; every answer is kept, and the same command goes on",
+    )

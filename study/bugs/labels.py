@@ -75,7 +75,11 @@ async def ask(chat: Chat, failure: Failure, title: str, config: DictConfig) -> f
     parts = {key: fenced(getattr(failure, key)[:longest] or "(none)") for key, longest in LONGEST.items()}
     parts["statement"] = failure.statement[:LONGEST_STATEMENT]
     turns = [{"role": "user", "content": REQUEST.format(title=title, verdict=failure.verdict, **parts)}]
-    sampling = {"temperature": config.rollout.temperature, "max_tokens": config.max_new_tokens, "seed": config.seed}
+    sampling = {
+        "temperature": config.rollout.temperature,
+        "max_tokens": config.rollout.max_new_tokens,
+        "seed": config.seed,
+    }
     for _ in range(config.attempts):
         try:
             reply = await chat.ask(turns, **sampling)

@@ -44,7 +44,7 @@ def front_and_body(card: Path) -> tuple[dict[str, object], str]:
 def test_a_data_set_is_written_with_splits_prompts_and_card(tmp_path: Path) -> None:
     rows: list[Any] = [mbpp(1), mbpp(2, tests=[]), mbpp(11), b'{"half', mbpp(601)]
     source = write_lines(tmp_path / "source.jsonl", rows)
-    done = prepare(tmp_path, "dataset=mbpp_x", f"dataset.path={source}", "language=lua", "out=made")
+    done = prepare(tmp_path, "dataset=mbpp_x", f"dataset.path={source}", "language=lua", "run_dir=made")
     assert done.returncode == 0, done.stderr
     assert "made/train.jsonl: 2 problems, 6 tests\n  1 dropped: no tests (source.jsonl, line 2)\n" in done.stdout
     made = tmp_path / "made"
@@ -122,7 +122,7 @@ def test_a_source_that_cannot_be_read_is_one_sentence(words: list[str], message:
 def test_ctrl_c_leaves_nothing_half_written(tmp_path: Path) -> None:
     source, made = tmp_path / "source.jsonl", tmp_path / "made"
     write_lines(source, [mbpp(number) for number in range(601, 975)] * 500)  # seconds of work: the same ids are dropped
-    words = ["dataset=mbpp_x", f"dataset.path={source}", "language=lua", f"out={made}"]
+    words = ["dataset=mbpp_x", f"dataset.path={source}", "language=lua", f"run_dir={made}"]
     process = subprocess.Popen(
         [sys.executable, "-m", "problems.prepare", *words], stderr=subprocess.PIPE, text=True, cwd=ROOT
     )
@@ -138,7 +138,7 @@ def test_ctrl_c_leaves_nothing_half_written(tmp_path: Path) -> None:
 
 def test_nothing_is_left_of_a_split_that_failed(tmp_path: Path) -> None:
     source = write_lines(tmp_path / "source.jsonl", [mbpp(1, tests=[]), mbpp(11)])
-    done = prepare(tmp_path, "dataset=mbpp_x", f"dataset.path={source}", "language=lua", "out=made")
+    done = prepare(tmp_path, "dataset=mbpp_x", f"dataset.path={source}", "language=lua", "run_dir=made")
     assert done.returncode == 1
     assert "error: dataset.train=train holds no problem: 1 dropped: no tests (source.jsonl, line 1)" in done.stderr
     assert list((tmp_path / "made").iterdir()) == []

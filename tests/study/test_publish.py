@@ -94,7 +94,7 @@ def test_the_card_of_a_supervised_model_speaks_of_no_reward(trained: Path, metho
 
 
 def test_a_data_set_arrives(tmp_path: Path) -> None:
-    words = [sys.executable, "-m", "problems.prepare", "dataset=ladder", f"out={tmp_path}/ladder"]
+    words = [sys.executable, "-m", "problems.prepare", "dataset=ladder", f"run_dir={tmp_path}/ladder"]
     subprocess.run(words, check=True, capture_output=True, timeout=120, cwd=ROOT)
     with serve_hub(TOKEN) as hub:
         done = run(f"{tmp_path}/ladder", "me/ladder", "public=true", hub=hub, home=tmp_path)

@@ -39,7 +39,7 @@ def composed(name: str, *overrides: str) -> DictConfig:
 def scores(tmp_path_factory: pytest.TempPathFactory, few: str) -> Path:
     """What an evaluation leaves: six problems with three failed programs, one without any, and one that passed."""
     folder = tmp_path_factory.mktemp("scores")
-    config = composed("evaluate", few, f"results={folder}")
+    config = composed("evaluate", few, f"run_dir={folder}")
     task = load.task(config)
     assert isinstance(task, Stdio)
     evaluate.results_folder(config, None, task)
