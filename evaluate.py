@@ -34,7 +34,7 @@ from problems import load
 from problems.task import Task
 from rollout import heldout, score
 from rollout.collect import collect, missing
-from rollout.draw import EndpointGenerator, Generator, LocalGenerator
+from rollout.draw import AnswerSource, EndpointModel, LocalModel
 from rollout.samples import Samples
 from run import run_folder
 from sandbox import answer, open_pool
@@ -65,7 +65,7 @@ def run(config: DictConfig) -> dict[str, Any]:
     )
     seed = heldout.draw_seed(config.seed)
     asked = len(task.problems) * config.samples
-    generator: Generator | None = None
+    generator: AnswerSource | None = None
     with open_pool(load.pool_languages(task.problems, task.language), **config.sandbox) as pool:
         try:
             if missing(task, config.samples, samples):
@@ -168,21 +168,21 @@ def fingerprint(task: Task) -> str:
     return digest.hexdigest()[:16]
 
 
-_open: tuple[str, Generator] | None = None  # the jobs of a sweep over languages share one model
+_open: tuple[str, AnswerSource] | None = None  # the jobs of a sweep over languages share one model
 
 
-def open_generator(config: DictConfig, checkpoint: Path | None, folder: Path) -> Generator:
+def open_generator(config: DictConfig, checkpoint: Path | None, folder: Path) -> AnswerSource:
     """The model behind its endpoint, or opened here, or still open from the job before."""
     global _open
     if "base_url" in config.model:
         if checkpoint is not None:
             raise ConfigError("checkpoint goes with a model on this machine, not with model=endpoint")
-        return EndpointGenerator(config.model, folder)
+        return EndpointModel(config.model, folder)
     key = repr((OmegaConf.to_container(config.model), OmegaConf.to_container(config.rollout), checkpoint, config.seed))
     if _open is None or _open[0] != key:
         _open = None
         gc.collect()  # the memory of the model before it
-        _open = key, LocalGenerator.open(config.model, config.rollout, checkpoint, config.seed)
+        _open = key, LocalModel.open(config.model, config.rollout, checkpoint, config.seed)
     return _open[1]
 
 

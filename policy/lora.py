@@ -19,6 +19,7 @@ from transformers import PreTrainedModel
 
 from base.settings import Positive, Settings, Whole
 
+
 class LoraSettings(Settings):
     """The key `lora` of a training config."""
 
@@ -34,7 +35,8 @@ FILE = "adapter_config.json"  # what a folder of adapters has
 def attach(model: PreTrainedModel, config: LoraSettings) -> PreTrainedModel:
     """`model` with new adapters that change nothing yet. `config` is the key `lora`: rank, alpha, targets."""
     targets: Any = config.targets if isinstance(config.targets, str) else list(config.targets)
-    settings = LoraConfig(r=config.rank, lora_alpha=config.alpha, target_modules=targets, task_type="CAUSAL_LM")
+    alpha: Any = config.alpha  # peft says int and takes any number
+    settings = LoraConfig(r=config.rank, lora_alpha=alpha, target_modules=targets, task_type="CAUSAL_LM")
     with torch.random.fork_rng():
         torch.manual_seed(0)  # the same adapters in every run and on every rank
         return _uncast(get_peft_model(model, settings))

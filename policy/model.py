@@ -24,6 +24,7 @@ from languages import Language
 from policy import lora
 from policy.attention import hidden_states, sliding_window
 from policy.logprob import token_logprobs
+from policy.lora import LoraSettings
 from policy.ranks import full_tensor
 from problems.problem import Problem
 from problems.prompt import messages
@@ -70,7 +71,7 @@ class Policy:
         cls,
         config: DictConfig,
         checkpoint: Path | None = None,
-        adapters: DictConfig | None = None,
+        adapters: LoraSettings | None = None,
         weights: bool = True,
     ) -> Policy:
         """Loads `config` (the group `model`), with the weights of `checkpoint` instead of its own if there is one.
@@ -213,7 +214,11 @@ class Policy:
 
         Under FSDP2 every rank calls this, and only the one told to `write` does.
         """
-        state = {name: full_tensor(p.detach()).cpu() for name, p in self.model.state_dict().items()} if self.sharded else None
+        state = (
+            {name: full_tensor(p.detach()).cpu() for name, p in self.model.state_dict().items()}
+            if self.sharded
+            else None
+        )
         if write:
             options: Any = {"save_embedding_layers": False} if isinstance(self.model, PeftModel) else {}
             self.model.save_pretrained(path, state_dict=state, **options)

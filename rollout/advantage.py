@@ -7,8 +7,9 @@
     max_rl   (r - m) / m                         MaxRL (arXiv 2602.02710)
 
 With rewards of 0 and 1, `max_rl` makes the policy gradient estimate the gradient of a truncated expansion of the
-log-likelihood of success, log p = -sum over k of (1 - p)^k / k, up to k = the group's size, instead of that of p: a problem
-that is seldom solved weighs up to 1/p times as much. Where programs almost never pass, that is where the signal is.
+log-likelihood of success, log p = -sum over k of (1 - p)^k / k, up to k = group - 1, instead of that of p: a
+problem that is seldom solved weighs up to 1/p times as much. Where programs almost never pass, that is where the
+signal is.
 """
 
 from __future__ import annotations

@@ -37,7 +37,11 @@ class CurriculumSettings(Settings):
 
 class Curriculum:
     def __init__(
-        self, config: CurriculumSettings, problems: Sequence[Problem], steps: int, state: Mapping[str, Any] | None = None
+        self,
+        config: CurriculumSettings,
+        problems: Sequence[Problem],
+        steps: int,
+        state: Mapping[str, Any] | None = None,
     ) -> None:
         """`state`: that of a checkpoint, to go on with. Raises ConfigError where the problems have no tiers."""
         if config.order == "easy_to_hard" and len({problem.tier for problem in problems}) < 2:

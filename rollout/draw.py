@@ -165,10 +165,13 @@ def check_lengths(lengths: Iterable[tuple[Question, int]], most: int) -> None:
         raise DataError(f"{_named(long, most)}: raise it, or leave the problems out")
 
 
-def fitting(problems: Sequence[Problem], tasks: Iterable[Task], model: LocalModel, most: int, rule: str) -> list[Problem]:
+def fitting(
+    problems: Sequence[Problem], tasks: Iterable[Task], model: LocalModel, most: int, rule: str
+) -> list[Problem]:
     """The problems whose prompts have at most `most` tokens in every task, in order.
 
-    `rule`, the config key prompts_too_long: "drop" says on standard error which are left out, "refuse" raises DataError.
+    `rule`, the config key prompts_too_long: "drop" says on standard error which are left out, "refuse" raises
+    DataError.
     """
     checks.one_of("prompts_too_long", rule, ("drop", "refuse"))
     long: dict[str, int] = {}
@@ -189,7 +192,8 @@ def _named(long: dict[str, int], most: int) -> str:
     names = ", ".join(f"{name!r} ({length})" for name, length in list(long.items())[:SHOWN])
     more = f" and {len(long) - SHOWN} more" if len(long) > SHOWN else ""
     return (
-        f"{len(long)} problem{'s' * (len(long) > 1)} with a prompt longer than rollout.max_prompt_tokens={most} tokens: "
+        f"{len(long)} problem{'s' * (len(long) > 1)} with a prompt longer than rollout.max_prompt_tokens={most} "
+        f"tokens: "
         f"{names}{more}"
     )
 

@@ -53,7 +53,9 @@ def rank(train: Train, text: str, folder: str) -> None:
     """One rank of a run, from its resolved config as YAML."""
     config = cast(DictConfig, OmegaConf.create(text))
     ranks = Ranks.join(config.samplers)
-    stopped = f"stopped at once; with run_dir={shlex.quote(folder)} resume=auto it goes on from its last checkpoint, if any"
+    stopped = (
+        f"stopped at once; with run_dir={shlex.quote(folder)} resume=auto it goes on from its last checkpoint, if any"
+    )
     prefix = "error" if ranks.first else f"error on rank {ranks.rank}"
     try:
         with script.one_sentence(stopped, debug=bool(config.get("debug")), prefix=prefix, ends_sweep=False):
@@ -65,8 +67,8 @@ def rank(train: Train, text: str, folder: str) -> None:
 def launch(count: int, entry: Callable[..., None], *arguments: Any) -> None:
     """Runs `entry(*arguments)` in `count` new processes of this machine; exits with 1 if one of them fails.
 
-    A rank that fails says why, and torch's elastic agent ends the others; of a rank that was killed, this says so. SIGINT
-    and SIGTERM reach every rank, and each saves.
+    A rank that fails says why, and torch's elastic agent ends the others; of a rank that was killed, this says so.
+    SIGINT and SIGTERM reach every rank, and each saves.
     """
     # torch's own launcher, as torchrun uses it
     from torch.distributed.elastic.multiprocessing.api import SignalException

@@ -39,7 +39,8 @@ class Run:
         spent: Cost,
         pending: Callable[[], list[str]],
     ) -> None:
-        """`first`: the step of the checkpoint that the run goes on from; None for a new run. `spent`: before its first step.
+        """`first`: the step of the checkpoint that the run goes on from; None for a new run. `spent`: before its first
+        step.
 
         `pending`: the ids of the programs without a verdict, for the watchdog.
         """
@@ -50,7 +51,9 @@ class Run:
         self.journal.rewind(-1 if first is None else first)
         # what the first rank reads, after it has rewound the file
         self.score: float | None = ranks.agree(lambda: self.journal.last("heldout/pass@1"))
-        self.spent = replace(spent) if first is None else ranks.agree(lambda: Cost.of_row((self.journal.rows() or [{}])[-1]))
+        self.spent = (
+            replace(spent) if first is None else ranks.agree(lambda: Cost.of_row((self.journal.rows() or [{}])[-1]))
+        )
         self.evaluated = ranks.agree(lambda: bool(self.journal.last("heldout/seconds")))
         self._progress = RunProgress(steps, first or 0, self.score, shows=ranks.first)
         self._watchdog = Watchdog(float(config.stall_s), pending)
@@ -89,7 +92,9 @@ class Run:
     def farewell(self, step: int) -> RunError:
         """What the user of an interrupted run reads, and can type."""
         folder = shlex.quote(str(self.folder))
-        return RunError(f"interrupted: saved after step {step}; the same command with run_dir={folder} resume=auto goes on")
+        return RunError(
+            f"interrupted: saved after step {step}; the same command with run_dir={folder} resume=auto goes on"
+        )
 
     def heldout(self, step: int, rollouts: Sequence[Rollout], scores: Mapping[str, Any]) -> dict[str, Any]:
         """Keeps a held-out evaluation and shows its score; returns its metrics."""

@@ -12,8 +12,8 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
 import languages
-from rollout.reward import Reward
-from training.loss import LossConfig
+from rollout.reward import open_reward
+from training.settings import TrainSettings
 
 ROOT = Path(__file__).parent.parent
 CONF = ROOT / "conf"
@@ -26,9 +26,14 @@ OPTIONS = [
 
 
 def composed(*overrides: str, name: str = "train") -> DictConfig:
+    """Not resolved: some options want values that no test has."""
     languages.register()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         return compose(name, list(overrides))
+
+
+# what wants another group beside it
+INCOMPLETE = ("model=endpoint", "dataset=jsonl", "experiment=distillation")
 
 
 @pytest.mark.parametrize("option", OPTIONS)
@@ -40,11 +45,11 @@ def test_every_option_composes(option: str) -> None:
         "experiment=distillation": {"teacher.model.name", "teacher.model.base_url"},
     }.get(option, set())
     assert set(OmegaConf.missing_keys(config)) == missing
-    if not missing:
-        OmegaConf.resolve(config)
-    LossConfig(**config.loss)
-    Reward.from_config(config.reward)
     languages.from_config(config.language)
+    open_reward(config.reward)
+    if not missing and option not in INCOMPLETE:
+        OmegaConf.resolve(config)
+        TrainSettings.read(config)
 
 
 def test_models_of_one_kind_have_the_same_keys() -> None:

@@ -74,7 +74,8 @@ class TrainSettings(Settings):
             raise ValueError("rollout.temperature is 0; it must be more than 0: equal programs teach nothing")
         if self.loss.correction.startswith("sequence") and self.rollout.top_p < 1:
             raise ValueError(
-                f"loss.correction={self.loss.correction} needs rollout.top_p=1, not {self.rollout.top_p}: the sampler's "
+                f"loss.correction={self.loss.correction} needs rollout.top_p=1, not {self.rollout.top_p}: the "
+                f"sampler's "
                 "log-probs are those of the cut distribution, which shrinks a sequence's weight with its length; "
                 "use token_truncate or token_mask"
             )

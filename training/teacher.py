@@ -173,5 +173,7 @@ def _read(path: Path) -> list[dict[str, Any]]:
         rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     except (OSError, ValueError, pa.ArrowException) as error:
         reason = " ".join(str(error).split())[:200]
-        raise DataError(f"teacher.answers: cannot read {path} ({reason}); it is a folder, .parquet or .jsonl") from error
+        raise DataError(
+            f"teacher.answers: cannot read {path} ({reason}); it is a folder, .parquet or .jsonl"
+        ) from error
     return [row if isinstance(row, dict) else {} for row in rows]
