@@ -9,12 +9,9 @@ from __future__ import annotations
 import json
 import time
 from concurrent.futures import Future
-from functools import partial
-from types import TracebackType
+from queue import SimpleQueue
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-
+from base.progress import Progress
 from policy.samplers.sampler import Sampling
 from problems.problem import Problem
 from problems.task import Prompt, Task
@@ -46,21 +43,29 @@ def collect(
     Whatever ends it early (Ctrl-C included), the rows so far are on the disk.
     """
     problems = {problem.id: problem for problem in task.problems}
-    verifying: list[Future[Verdict]] = []
+    # A future is done before its callbacks have run, so what counts as verified is what has come through here.
+    verified: SimpleQueue[tuple[Row, Future[Verdict]]] = SimpleQueue()
+    verifying = 0
 
     def verify(row: Row) -> None:
+        nonlocal verifying
         problem = problems[row["problem"]]
         name = f"{problem.id}/{row['sample']}"
         future = pool.submit(Job(name, task.language.name, row["program"], problem.tests, problem.compare))
-        future.add_done_callback(partial(judge, row))
-        verifying.append(future)
+        verifying += 1
+        future.add_done_callback(lambda done: verified.put((row, done)))
 
-    def judge(row: Row, future: Future[Verdict]) -> None:  # in a thread of the pool
-        if future.cancelled():
-            return
-        verdict = future.result()
-        passed = sum(test.status is Status.PASSED for test in verdict.tests)
-        samples.add(row | {"verdict": verdict.status.value, "message": verdict.message, "tests_passed": passed})
+    def judge() -> None:
+        """Takes in the verdicts that have come."""
+        nonlocal verifying
+        while not verified.empty():
+            row, future = verified.get()
+            verifying -= 1
+            if future.cancelled():
+                continue
+            verdict = future.result()
+            passed = sum(test.status is Status.PASSED for test in verdict.tests)
+            samples.add(row | {"verdict": verdict.status.value, "message": verdict.message, "tests_passed": passed})
 
     prompts = [task.prompt(problem) for problem in task.problems]
 
@@ -69,10 +74,21 @@ def collect(
         row = new_row(problem, index % n, prompt, answer, task.program(problem, answer.text))
         samples.add(row)
         verify(row)
-        progress.show(samples)
+        judge()
+        shown()
+
+    def shown(last: bool = False) -> None:
+        written = samples.flush()
+        if not (written or last or progress.live):
+            return
+        rows = list(samples.rows.values())
+        known = [row for row in rows if judged(row)]
+        passed = sum(row["verdict"] == Status.PASSED for row in known)
+        share = f", {passed / len(known):.3f} passed" if known else ""
+        progress.show(len(rows), f"{len(known)} verified{share}", line=written or last)
 
     samples.start_clock()
-    with Shown(len(prompts) * n or len(samples.rows)) as progress:
+    with Progress("answers", len(prompts) * n or len(samples.rows)) as progress:
         try:
             for row in list(samples.rows.values()):
                 if not judged(row):
@@ -80,12 +96,14 @@ def collect(
             if wanted := set(missing(task, n, samples)):
                 assert generator is not None
                 generator.generate(prompts, n, sampling, seed, answered, wanted)
-            while not all(future.done() for future in verifying):
-                progress.show(samples)
+            while verifying:
+                judge()
+                shown()
                 time.sleep(0.05)
         finally:
+            judge()
             samples.flush(now=True)
-        progress.show(samples, last=True)
+        shown(last=True)
     samples.finish()
 
 
@@ -108,44 +126,3 @@ def new_row(problem: Problem, sample: int, prompt: Prompt, answer: Answer, progr
 
 def _clean(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
-
-
-class Shown:
-    """Progress: a bar on a terminal, else a line whenever rows are written. Writing them is done here too."""
-
-    def __init__(self, total: int) -> None:
-        self.console = Console(stderr=True)
-        self.total = total
-        self.started = time.monotonic()
-        self.bar: Progress | None = None
-        self.task: TaskID | None = None
-
-    def __enter__(self) -> Shown:
-        if self.console.is_terminal:
-            columns = (TextColumn("answers"), BarColumn(bar_width=24), MofNCompleteColumn())
-            self.bar = Progress(
-                *columns, TextColumn("{task.fields[figures]}"), TimeElapsedColumn(), console=self.console
-            )
-            self.task = self.bar.add_task("", total=self.total, figures="")
-            self.bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self.bar is not None:
-            self.bar.stop()
-
-    def show(self, samples: Samples, last: bool = False) -> None:
-        written = samples.flush()
-        if self.bar is None and not (written or last):
-            return
-        rows = list(samples.rows.values())
-        known = [row for row in rows if judged(row)]
-        passed = sum(row["verdict"] == Status.PASSED for row in known)
-        figures = f"{len(known)} verified, {passed / len(known):.3f} passed" if known else "0 verified"
-        if self.bar is not None and self.task is not None:
-            self.bar.update(self.task, completed=len(rows), figures=figures)
-        else:
-            seconds = time.monotonic() - self.started
-            self.console.print(f"{seconds:7.1f} s  {len(rows)} of {self.total} answers, {figures}", highlight=False)
