@@ -8,12 +8,12 @@ from urllib.parse import urlsplit
 from pydantic import Discriminator, Tag, field_validator, model_validator
 
 from base.settings import Count, NotNegative, Positive, Settings, Whole
-from policy.settings import LocalModel
+from policy.settings import ModelSettings
 
 MISSING = "???"  # OmegaConf's mark of a value that is not given
 
 
-class EndpointModel(Settings):
+class EndpointSettings(Settings):
     """conf/model/endpoint.yaml: a chat model behind any server that speaks OpenAI's chat completions."""
 
     name: str  # what the server calls it
@@ -49,9 +49,9 @@ class EndpointModel(Settings):
 
 
 def _kind(config: Any) -> str:
-    return "<endpoint>" if isinstance(config, EndpointModel) or "base_url" in config else "<local>"
+    return "<endpoint>" if isinstance(config, EndpointSettings) or "base_url" in config else "<local>"
 
 
 AnyModel = Annotated[
-    Annotated[EndpointModel, Tag("<endpoint>")] | Annotated[LocalModel, Tag("<local>")], Discriminator(_kind)
+    Annotated[EndpointSettings, Tag("<endpoint>")] | Annotated[ModelSettings, Tag("<local>")], Discriminator(_kind)
 ]

@@ -12,17 +12,26 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig
 from peft import LoraConfig, PeftModel, get_peft_model
 from peft.tuners.lora import LoraLayer
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from base.settings import Positive, Settings, Whole
+
+class LoraSettings(Settings):
+    """The key `lora` of a training config."""
+
+    rank: Whole  # 0: full fine-tuning
+    alpha: Positive
+    targets: str | list[str]  # all-linear, or names of modules
+
+
 ADAPTER = "default"  # peft's name for an only adapter
 FILE = "adapter_config.json"  # what a folder of adapters has
 
 
-def attach(model: PreTrainedModel, config: DictConfig) -> PreTrainedModel:
+def attach(model: PreTrainedModel, config: LoraSettings) -> PreTrainedModel:
     """`model` with new adapters that change nothing yet. `config` is the key `lora`: rank, alpha, targets."""
     targets: Any = config.targets if isinstance(config.targets, str) else list(config.targets)
     settings = LoraConfig(r=config.rank, lora_alpha=config.alpha, target_modules=targets, task_type="CAUSAL_LM")

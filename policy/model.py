@@ -24,7 +24,7 @@ from languages import Language
 from policy import lora
 from policy.attention import hidden_states, sliding_window
 from policy.logprob import token_logprobs
-from policy.ranks import whole
+from policy.ranks import full_tensor
 from problems.problem import Problem
 from problems.prompt import messages
 
@@ -203,17 +203,17 @@ class Policy:
         """
         dtype = getattr(torch, self.config.compute_dtype)
         for name, weight in lora.whole_weights(self.model):
-            yield name, whole(weight).to(dtype)
+            yield name, full_tensor(weight).to(dtype)
         if self.model.config.tie_word_embeddings:
             head: Any = self.model.get_output_embeddings()
-            yield "lm_head.weight", whole(head.weight.detach()).to(dtype)  # [vocabulary, width]
+            yield "lm_head.weight", full_tensor(head.weight.detach()).to(dtype)  # [vocabulary, width]
 
     def save(self, path: Path, write: bool = True) -> None:
         """Writes model and tokenizer as `from_pretrained` reads them, fp32; of LoRA, the adapters.
 
         Under FSDP2 every rank calls this, and only the one told to `write` does.
         """
-        state = {name: whole(p.detach()).cpu() for name, p in self.model.state_dict().items()} if self.sharded else None
+        state = {name: full_tensor(p.detach()).cpu() for name, p in self.model.state_dict().items()} if self.sharded else None
         if write:
             options: Any = {"save_embedding_layers": False} if isinstance(self.model, PeftModel) else {}
             self.model.save_pretrained(path, state_dict=state, **options)

@@ -30,7 +30,6 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.tensor import DTensor
 
-SAVE_S = 600  # how long ranks may take to save after a signal before they are killed, seconds
 SILENCE = timedelta(hours=2)  # one rank may wait for another's sampling and verification that long
 
 
@@ -144,36 +143,6 @@ def _gather(items: list[Any], world: int, group: Any) -> list[Any]:
     return [item for part in parts for item in part]
 
 
-def whole(tensor: Tensor) -> Tensor:
+def full_tensor(tensor: Tensor) -> Tensor:
     """A tensor that FSDP2 has spread over the ranks, gathered on each (they must all ask); any other as it is."""
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
-
-
-def launch(count: int, entry: Callable[..., None], *arguments: Any) -> None:
-    """Runs `entry(*arguments)` in `count` new processes of this machine; exits with 1 if one of them fails.
-
-    A failing rank has said why; torch's elastic agent ends the others. SIGINT and SIGTERM reach every rank, and each
-    saves.
-    """
-    # torch's own launcher, as torchrun uses it
-    from torch.distributed.elastic.multiprocessing.api import SignalException
-    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
-    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
-
-    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # the ranks speak for themselves
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, len(os.sched_getaffinity(0)) // count)))
-    config = LaunchConfig(
-        min_nodes=1,
-        max_nodes=1,
-        nproc_per_node=count,
-        run_id=str(os.getpid()),
-        rdzv_backend="c10d",
-        rdzv_endpoint="localhost:0",
-        max_restarts=0,
-        monitor_interval=0.2,
-        shutdown_timeout=SAVE_S,
-    )
-    try:
-        elastic_launch(config, entry)(*arguments)
-    except (ChildFailedError, SignalException):
-        sys.exit(1)

@@ -1,15 +1,15 @@
-"""The config groups `model` (a model of this machine) and `rollout` (the engine that samples from it), typed."""
+"""The config group `model` of a model of this machine, typed."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict
 
-from base.settings import Count, NotNegative, Positive, Settings, Share
+from base.settings import Count, NotNegative, Positive, Settings
 
 
-class LocalModel(Settings):
+class ModelSettings(Settings):
     """A model of this machine: conf/model/*.yaml but endpoint.yaml. An option may have keys of its own."""
 
     model_config = ConfigDict(extra="allow")
@@ -24,17 +24,3 @@ class LocalModel(Settings):
     chat_template_kwargs: dict[str, Any]
     compute_dtype: str
     gradient_checkpointing: bool
-
-
-class Engine(Settings):
-    """How completions are sampled: conf/rollout/*.yaml."""
-
-    engine: Literal["transformers", "vllm"]
-    batch_size: Count  # sequences decoded at once
-    temperature: NotNegative
-    top_p: Annotated[float, Field(gt=0, le=1)]
-    max_new_tokens: Count
-    max_prompt_tokens: Count  # a longer prompt is refused
-    max_sampler_gap: NotNegative  # nats
-    gpu_memory_utilization: Share | None = None  # vLLM's
-    cpu_kv_cache_gib: Positive | None = None  # vLLM's

@@ -72,20 +72,15 @@ def read(config: DictConfig, split: str, tally: Tally) -> Iterator[Problem]:
             yield problem
 
 
-def pool_languages(problems: Sequence[Problem], *spoken: Language) -> list[Language]:
+def pool_languages(problems: Sequence[Problem], *taught: Language) -> list[Language]:
     """What the sandbox must run: the languages, and those of the checkers of problems with several right outputs."""
     others = {problem.compare.checker.language for problem in problems if problem.compare.checker}
-    return [*spoken, *(languages.load(name) for name in sorted(others - {language.name for language in spoken}))]
+    return [*taught, *(languages.load(name) for name in sorted(others - {language.name for language in taught}))]
 
 
 def steps_per_epoch(problems: Sequence[Problem], prompts: int) -> int:
     """Whole batches in one pass over the data; at least 1."""
     return max(1, len(problems) // prompts)
-
-
-def spoken(languages: Sequence[Language], step: int, prompts: int) -> list[Language]:
-    """The language of each of a step's problems: they take turns, through the steps, a pure function of the step."""
-    return [languages[(step * prompts + number) % len(languages)] for number in range(prompts)]
 
 
 def batch(problems: Sequence[Problem], step: int, prompts: int, seed: int) -> list[Problem]:

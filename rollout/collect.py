@@ -9,17 +9,17 @@ from __future__ import annotations
 import json
 import time
 from concurrent.futures import Future
-from queue import SimpleQueue
+from functools import partial
 
 from base.progress import Progress
 from policy.samplers.sampler import Sampling
 from problems.problem import Problem
 from problems.task import Prompt, Task
-from rollout.draw import Answer, Generator
+from rollout.draw import Answer, AnswerSource, Question, draw
 from rollout.samples import Samples
 from rollout.score import Row, judged
 from sandbox.executor import Executor
-from sandbox.job import Job, Status, Verdict
+from sandbox.job import Status, Verdict
 
 
 def missing(task: Task, n: int, samples: Samples) -> list[int]:
@@ -30,51 +30,39 @@ def missing(task: Task, n: int, samples: Samples) -> list[int]:
 
 def collect(
     task: Task,
-    generator: Generator | None,
+    source: AnswerSource | None,
     pool: Executor,
     samples: Samples,
     n: int,
     sampling: Sampling,
     seed: int,
 ) -> None:
-    """Fills `samples` with `n` judged rows for each problem. `generator` may be None where no answer is missing; with
+    """Fills `samples` with `n` judged rows for each problem. `source` may be None where no answer is missing; with
     `n` = 0 the rows that are there are judged, and none is drawn.
 
     Whatever ends it early (Ctrl-C included), the rows so far are on the disk.
     """
-    problems = {problem.id: problem for problem in task.problems}
-    # A future is done before its callbacks have run, so what counts as verified is what has come through here.
-    verified: SimpleQueue[tuple[Row, Future[Verdict]]] = SimpleQueue()
-    verifying = 0
+    questions = [Question(task, problem) for problem in task.problems]
+    by_id = {question.problem.id: question for question in questions}
+    unjudged: set[int] = set()  # rows, by identity, whose verdict has not been noted yet
 
-    def verify(row: Row) -> None:
-        nonlocal verifying
-        problem = problems[row["problem"]]
-        name = f"{problem.id}/{row['sample']}"
-        future = pool.submit(Job(name, task.language.name, row["program"], problem.tests, problem.compare))
-        verifying += 1
-        future.add_done_callback(lambda done: verified.put((row, done)))
+    def judge(row: Row, verdict: Future[Verdict]) -> None:
+        """Notes the verdict once it is there. The row is in `samples` already, so that the verdict comes after it."""
+        unjudged.add(id(row))
+        verdict.add_done_callback(partial(note, row))
 
-    def judge() -> None:
-        """Takes in the verdicts that have come."""
-        nonlocal verifying
-        while not verified.empty():
-            row, future = verified.get()
-            verifying -= 1
-            if future.cancelled():
-                continue
+    def note(row: Row, future: Future[Verdict]) -> None:  # in a thread of the pool
+        if not future.cancelled():
             verdict = future.result()
             passed = sum(test.status is Status.PASSED for test in verdict.tests)
             samples.add(row | {"verdict": verdict.status.value, "message": verdict.message, "tests_passed": passed})
+        unjudged.discard(id(row))  # last: a future is done before its callbacks have run
 
-    prompts = [task.prompt(problem) for problem in task.problems]
-
-    def answered(index: int, answer: Answer) -> None:
-        problem, prompt = task.problems[index // n], prompts[index // n]
-        row = new_row(problem, index % n, prompt, answer, task.program(problem, answer.text))
+    def answered(index: int, answer: Answer, program: str | None, verdict: Future[Verdict]) -> None:
+        question = questions[index // n]
+        row = new_row(question.problem, index % n, question.prompt, answer, program)
         samples.add(row)
-        verify(row)
-        judge()
+        judge(row, verdict)
         shown()
 
     def shown(last: bool = False) -> None:
@@ -88,20 +76,18 @@ def collect(
         progress.show(len(rows), f"{len(known)} verified{share}", line=written or last)
 
     samples.start_clock()
-    with Progress("answers", len(prompts) * n or len(samples.rows)) as progress:
+    with Progress("answers", len(questions) * n or len(samples.rows)) as progress:
         try:
-            for row in list(samples.rows.values()):
-                if not judged(row):
-                    verify(row)
+            old = [row for row in samples.rows.values() if not judged(row)]
+            for row in old:
+                judge(row, pool.submit(by_id[row["problem"]].job(row["sample"], row["program"])))
             if wanted := set(missing(task, n, samples)):
-                assert generator is not None
-                generator.generate(prompts, n, sampling, seed, answered, wanted)
-            while verifying:
-                judge()
+                assert source is not None
+                draw(questions, n, source, pool, sampling, seed, answered, wanted)
+            while unjudged:
                 shown()
                 time.sleep(0.05)
         finally:
-            judge()
             samples.flush(now=True)
         shown(last=True)
     samples.finish()

@@ -11,27 +11,39 @@ state, it is saved in checkpoints, and a resumed run draws what it would have dr
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from random import Random
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from omegaconf import DictConfig
+from pydantic import Field
 
-from base import checks
 from base.errors import ConfigError
+from base.settings import Settings
 from problems import load
 from problems.problem import Problem
 
-ORDERS = ("shuffle", "easy_to_hard", "pass_rate")
+Part = Annotated[float, Field(gt=0, le=1)]
+
+
+class CurriculumSettings(Settings):
+    """The config group `curriculum`."""
+
+    order: Literal["shuffle", "easy_to_hard", "pass_rate"]
+    start: Part = 1.0  # easy_to_hard: share of the problems that the first step may draw
+    full: Part = 1.0  # easy_to_hard: share of the steps after which all are drawn alike
+    explore: Part = 1.0  # pass_rate: of a problem that always or never passes, against 1 at a rate of one half
+    memory: Part = 1.0  # pass_rate: what the counts before weigh when a problem is tried again
 
 
 class Curriculum:
-    def __init__(self, config: DictConfig, problems: Sequence[Problem], steps: int, state: Any = None) -> None:
-        """`state`: that of a checkpoint, to go on with. Raises ConfigError."""
-        checks.one_of("curriculum.order", config.order, ORDERS)
-        for key in ("start", "full", "explore", "memory"):
-            if key in config and not 0 < config[key] <= 1:
-                raise ConfigError(f"curriculum.{key} is {config[key]!r}; it must be above 0 and at most 1")
+    def __init__(
+        self,
+        config: CurriculumSettings,
+        problems: Sequence[Problem],
+        steps: int,
+        state: Mapping[str, Any] | None = None,
+    ) -> None:
+        """`state`: that of a checkpoint, to go on with. Raises ConfigError where the problems have no tiers."""
         if config.order == "easy_to_hard" and len({problem.tier for problem in problems}) < 2:
             raise ConfigError("curriculum=easy_to_hard needs problems of several tiers, which this data set has not")
         self.config, self.problems, self.steps = config, problems, steps

@@ -6,20 +6,17 @@ from collections.abc import Sequence
 
 from base.seeds import derive_seed
 from languages import Language
-from policy.model import Policy
-from policy.ranks import ALONE, Ranks
-from policy.samplers.sampler import Sampler, Sampling
+from policy.samplers.sampler import Sampling
 from problems.problem import Problem
-from rollout.rollout import Rollout, roll_out
+from rollout.rollout import Rollout, RolloutWorker
 from rollout.score import shares
-from sandbox.executor import Executor
 from sandbox.job import Status
 
 
-def pass_at_1(rollouts: Sequence[Rollout]) -> float:
-    """The share of rollouts that passed; infrastructure errors are left out. 0 when nothing is left."""
+def pass_at_1(rollouts: Sequence[Rollout]) -> float | None:
+    """The share of rollouts that passed; infrastructure errors are left out. None when nothing is left."""
     known = [r.verdict.passed for r in rollouts if r.verdict.status is not Status.INFRASTRUCTURE_ERROR]
-    return sum(known) / len(known) if known else 0.0
+    return sum(known) / len(known) if known else None
 
 
 def verdict_shares(rollouts: Sequence[Rollout], prefix: str) -> dict[str, float]:
@@ -27,7 +24,7 @@ def verdict_shares(rollouts: Sequence[Rollout], prefix: str) -> dict[str, float]
     return {f"{prefix}{key}": share for key, share in shares(r.verdict.status.value for r in rollouts).items()}
 
 
-def by_language(rollouts: Sequence[Rollout], prefix: str) -> dict[str, float]:
+def by_language(rollouts: Sequence[Rollout], prefix: str) -> dict[str, float | None]:
     """pass@1 of each language, keyed `<prefix><language>`; nothing where there is only one."""
     names = sorted({rollout.language for rollout in rollouts})
     if len(names) < 2:
@@ -41,25 +38,19 @@ def draw_seed(seed: int) -> int:
 
 
 def evaluate(
-    policy: Policy,
-    sampler: Sampler,
-    pool: Executor,
+    worker: RolloutWorker,
     problems: Sequence[Problem],
-    spoken: Language | Sequence[Language],
+    languages: Sequence[Language],
     samples: int,
     sampling: Sampling,
     seed: int,
-    rule: str,
-    ranks: Ranks = ALONE,
-) -> tuple[list[Rollout], dict[str, float]]:
+) -> tuple[list[Rollout], dict[str, float | None]]:
     """`samples` rollouts of each problem in each language, and their scores, for training.
 
     The same arguments give the same scores on a CPU, and `evaluate.py protocol=heldout` gives them too.
     """
-    spoken = [spoken] if isinstance(spoken, Language) else spoken
-    each = [language for language in spoken for _ in problems]
-    problems = [*problems] * len(spoken)
-    rollouts, phases = roll_out(policy, sampler, pool, problems, each, samples, sampling, draw_seed(seed), rule, ranks)
-    scores = {"heldout/pass@1": pass_at_1(rollouts), "heldout/seconds": phases.sample + phases.wait}
+    each = [language for language in languages for _ in problems]
+    rollouts, stats = worker.roll_out([*problems] * len(languages), each, samples, sampling, draw_seed(seed))
+    scores = {"heldout/pass@1": pass_at_1(rollouts), "heldout/seconds": stats.sample + stats.wait}
     scores |= by_language(rollouts, "heldout/pass@1/")
     return rollouts, scores | verdict_shares(rollouts, "heldout/verdict/")

@@ -1,4 +1,4 @@
-"""The verdicts of a group -> rewards: a number per verdict, and on top of it, if asked for, two finer signals.
+"""The rewards of a group: a number per verdict and, if asked for, two finer signals; or a function of the user's own.
 
 A reward config (conf/reward/*.yaml) maps verdicts to numbers; a verdict that is not named is worth 0. Beside them:
 
@@ -7,23 +7,63 @@ A reward config (conf/reward/*.yaml) maps verdicts to numbers; a verdict that is
     floor_s: 0.05     seconds added to both times, so that the noise of a few milliseconds is none of the reward
 
 With both at 0, the default, a reward is a function of the verdict alone.
+
+`reward.function=my_module:reward` puts a function of your own in its place. It is called with the rollouts of one group
+(the problem, each completion, its program and verdict) and returns one number for each, or None for "not known":
+
+    def reward(group: Sequence[Rollout]) -> list[float | None]:
+        return [float(rollout.verdict.passed) for rollout in group]
+
+    reward.all_tests = True  # optional: run every test of a program, also after one has failed
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from base.errors import ConfigError
+from base.functions import load_function
+from rollout.rollout import Rollout
 from sandbox.job import Status, Verdict
 
 TERMS = ("dense", "efficiency", "floor_s")
 
+RewardFunction = Callable[[Sequence[Rollout]], Sequence[float | None]]
+
+
+def open_reward(config: Mapping[Any, Any]) -> RewardFunction:
+    """The reward that the config group `reward` means. Raises ConfigError."""
+    terms = {key: value for key, value in config.items() if key != "function"}
+    if config.get("function") is None:
+        return Reward.from_config(terms)
+    return load_function("reward.function", str(config["function"]))
+
+
+def assign_rewards(groups: Sequence[Sequence[Rollout]], reward: RewardFunction) -> None:
+    """Fills in each rollout's reward, group by group.
+
+    An infrastructure error is the sandbox's failure and says nothing of a program: it has no reward, whatever the
+    function returns. Raises ConfigError where a function of the user's own returns something else than rewards.
+    """
+    for group in groups:
+        rewards = list(reward(group))
+        sound = [isinstance(r, int | float) and math.isfinite(r) for r in rewards if r is not None]
+        if len(rewards) != len(group) or not all(sound):
+            raise ConfigError(
+                f"reward.function must return a finite number or None for each of {len(group)} rollouts, "
+                f"not {str(rewards)[:80]}"
+            )
+        for rollout, earned in zip(group, rewards, strict=True):
+            broken = rollout.verdict.status is Status.INFRASTRUCTURE_ERROR
+            rollout.reward = None if earned is None or broken else float(earned)
+
 
 @dataclass(frozen=True)
 class Reward:
-    """The config group `reward`."""
+    """The config group `reward`, as a function of a group's rollouts."""
 
     statuses: Mapping[str, float] = field(default_factory=lambda: {"passed": 1.0})
     dense: float = 0.0
@@ -55,6 +95,9 @@ class Reward:
     def all_tests(self) -> bool:
         """Whether every test must be run, also after one failed."""
         return self.dense > 0
+
+    def __call__(self, group: Sequence[Rollout]) -> list[float | None]:
+        return self.of_group([rollout.verdict for rollout in group], len(group[0].problem.tests))
 
     def of_group(self, verdicts: Sequence[Verdict], tests: int) -> list[float | None]:
         """The rewards of programs for one problem of `tests` tests; None for an infrastructure error, which also counts

@@ -1,31 +1,25 @@
-"""Rollouts: problems -> prompts -> completions -> programs -> verdicts. `train.py` and `evaluate.py` share this road.
-
-A completion is handed to the sandbox the moment it is complete, so that verification hides behind generation.
-"""
+"""Rollouts: samples of a problem's programs with their verdicts, and the worker that makes them for training."""
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import astuple, dataclass
 
-from base import checks
-from base.errors import DataError
 from languages import Language
-from policy.model import Policy
 from policy.ranks import ALONE, Ranks
-from policy.samplers.sampler import Completion, Sampler, Sampling
+from policy.samplers.sampler import Completion, Sampling
 from problems.problem import Problem
-from sandbox import answer
+from problems.task import Stdio
+from rollout.draw import Answer, LocalModel, Question, draw
 from sandbox.executor import Executor
-from sandbox.job import Job, Verdict
+from sandbox.job import Verdict
 
 
 @dataclass
 class Rollout:
-    """One sample of one problem, and what became of it. `reward` and `advantage` are the trainer's to fill in."""
+    """One sample of one problem, and what became of it. Reward and advantage are filled in later."""
 
     problem: Problem
     prompt: str
@@ -40,8 +34,8 @@ class Rollout:
 
 
 @dataclass
-class Phases:
-    """Seconds spent: sampling (verification runs beside it) and waiting for verdicts after it."""
+class RolloutStats:
+    """What making rollouts took: seconds of sampling (verification runs beside it) and of waiting for verdicts."""
 
     sample: float = 0.0
     wait: float = 0.0
@@ -49,77 +43,73 @@ class Phases:
     programs: int = 0
     passed: int = 0  # of them
 
-    def __add__(self, other: Phases) -> Phases:
-        return Phases(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+    def __add__(self, other: RolloutStats) -> RolloutStats:
+        return RolloutStats(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+    @classmethod
+    def of(cls, rollouts: Sequence[Rollout]) -> RolloutStats:
+        """The counts of rollouts that are there; no time."""
+        tokens = sum(len(rollout.completion.tokens) for rollout in rollouts)
+        return cls(tokens=tokens, programs=len(rollouts), passed=sum(rollout.verdict.passed for rollout in rollouts))
 
 
-def derive_seed(*parts: object) -> int:
-    """A seed for one purpose of one step, a pure function of its parts: resuming needs no generator's state."""
-    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:7], "big")
+@dataclass(frozen=True)
+class RolloutWorker:
+    """Samples and verifies: each rank its share, and every rank gets all rollouts."""
 
+    model: LocalModel
+    pool: Executor
+    rule: str = "default"  # of sandbox/answer.py: how a program is found in a completion
+    ranks: Ranks = ALONE
 
-def roll_out(
-    policy: Policy,
-    sampler: Sampler,
-    pool: Executor,
-    problems: Sequence[Problem],
-    spoken: Language | Sequence[Language],
-    n: int,
-    sampling: Sampling,
-    seed: int,
-    rule: str = "default",
-    ranks: Ranks = ALONE,
-    all_tests: bool = False,
-) -> tuple[list[Rollout], Phases]:
-    """`n` rollouts of each problem, those of one problem together, in the problems' order.
+    def roll_out(
+        self,
+        problems: Sequence[Problem],
+        languages: Language | Sequence[Language],
+        n: int,
+        sampling: Sampling,
+        seed: int,
+        all_tests: bool = False,
+    ) -> tuple[list[Rollout], RolloutStats]:
+        """`n` rollouts of each problem, those of one problem together, in the problems' order.
 
-    `spoken` is the language of all problems, or of each. Each rank samples and verifies its share; all get all. `rule`
-    names the rule of `sandbox.answer` that finds the program; `all_tests` runs them all, also after one failed.
-    """
-    tongues = [spoken] * len(problems) if isinstance(spoken, Language) else spoken
-    prompts = [policy.chat(problem, language) for problem, language in zip(problems, tongues, strict=True)]
-    tokens = [policy.encode(prompt) for prompt in prompts]
-    checks.one_of("extract", rule, answer.RULES)
-    extract = answer.RULES[rule]
-    for problem, ids in zip(problems, tokens, strict=True):
-        if len(ids) > sampling.max_prompt_tokens:
-            raise DataError(
-                f"problem {problem.id!r} makes a prompt of {len(ids)} tokens; rollout.max_prompt_tokens is "
-                f"{sampling.max_prompt_tokens}: raise it, or leave the problem out"
+        `languages` is the language of all problems, or of each. A completion's seed depends on its place in the whole
+        batch, not on which rank draws it. `all_tests` runs every test of a program, also after one has failed.
+        """
+        each = [languages] * len(problems) if isinstance(languages, Language) else languages
+        questions = [
+            Question(Stdio([problem], language, self.rule), problem)
+            for problem, language in zip(problems, each, strict=True)
+        ]
+        pending: dict[int, tuple[Answer, str | None, Future[Verdict]]] = {}
+
+        def note(index: int, answer: Answer, program: str | None, verdict: Future[Verdict]) -> None:
+            pending[index] = answer, program, verdict
+
+        mine = self.ranks.share(len(problems) * n)
+        started = time.perf_counter()
+        draw(questions, n, self.model, self.pool, sampling, seed, note, mine, all_tests)
+        sampled = time.perf_counter()
+        texts = [self.model.text(question.prompt) for question in questions]
+        tokens = [self.model.encode(question.prompt) for question in questions]
+        rollouts = []
+        for index in mine:
+            answer, program, verdict = pending[index]
+            number = index // n
+            assert answer.completion is not None
+            rollouts.append(
+                Rollout(
+                    problems[number],
+                    texts[number],
+                    tokens[number],
+                    answer.completion,
+                    program,
+                    verdict.result(),
+                    language=each[number].name,
+                )
             )
-    pending: dict[int, tuple[Completion, str | None, Future[Verdict]]] = {}
-    mine = ranks.share(len(problems) * n)
-
-    def verify(place: int, completion: Completion) -> None:
-        index = mine[place]
-        problem, language = problems[index // n], tongues[index // n]
-        program = extract(completion.text, language)
-        name = f"{problem.id}/{index % n}"
-        job = Job(name, language.name, program, problem.tests, problem.compare, all_tests=all_tests)
-        pending[index] = completion, program, pool.submit(job)
-
-    started = time.perf_counter()
-    # A completion's seed depends on its place in the whole batch, not on which rank draws it.
-    sampler.sample([tokens[index // n] for index in mine], 1, sampling, seed + mine.start, verify)
-    sampled = time.perf_counter()
-    rollouts = []
-    for index in mine:
-        completion, program, future = pending[index]
-        number = index // n
-        rollouts.append(
-            Rollout(
-                problems[number],
-                prompts[number],
-                tokens[number],
-                completion,
-                program,
-                future.result(),
-                language=tongues[number].name,
-            )
-        )
-    phases = Phases(sampled - started, time.perf_counter() - sampled)
-    rollouts = ranks.gather(rollouts)
-    phases.programs = len(rollouts)
-    phases.passed = sum(rollout.verdict.passed for rollout in rollouts)
-    phases.tokens = sum(len(rollout.completion.tokens) for rollout in rollouts)
-    return rollouts, phases
+        waited = time.perf_counter()
+        rollouts = self.ranks.gather(rollouts)
+        stats = RolloutStats.of(rollouts)
+        stats.sample, stats.wait = sampled - started, waited - sampled
+        return rollouts, stats

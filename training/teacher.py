@@ -9,87 +9,109 @@ that is stopped here goes on with what it has, as an evaluation does.
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from base.errors import ConfigError, DataError, RunError
 from base.seeds import derive_seed
+from base.settings import Count, Settings
 from languages import Language
 from policy.model import Policy
-from policy.ranks import Ranks
-from policy.samplers.sampler import Sampler, Sampling
+from policy.samplers.sampler import Sampling
 from problems.problem import Problem
 from problems.task import Stdio
 from rollout.collect import collect as collect_answers
 from rollout.collect import new_row
-from rollout.draw import Answer, EndpointGenerator, Generator, LocalGenerator
+from rollout.draw import Answer, AnswerSource, EndpointModel
+from rollout.rollout import RolloutWorker
 from rollout.samples import Samples
 from rollout.score import Row
-from sandbox.executor import Executor
+
+
+class TeacherSettings(Settings):
+    """The key `teacher` of a training config."""
+
+    model: dict[str, Any] | None  # distillation: an endpoint (conf/model/endpoint.yaml) that is asked for programs
+    answers: str | None  # or answers that are there: a folder of evaluate.py, a .parquet or .jsonl file
+    n: Count  # answers drawn per problem
+    accept: Literal["passed", "answered"]  # learn from what passes every test, or from any program
+    batch: Count  # answers per optimizer step
+    epochs: Count
+
+    def check(self, method: str) -> None:
+        """Raises ConfigError where this says too little for `method`."""
+        if self.answers is not None or method == "rejection_sampling":
+            return
+        if self.model is None or "base_url" not in self.model:
+            raise ConfigError(
+                "method=distillation needs a teacher: teacher.answers=FOLDER of evaluate.py (of any model, with "
+                "split=train), or an endpoint, as experiment=distillation has it"
+            )
+        for key in ("base_url", "name"):
+            if self.model[key] == "???":
+                raise ConfigError(
+                    f"teacher.model.{key} is not given; experiment=distillation needs teacher.model.base_url="
+                    "http://localhost:8000/v1 and teacher.model.name=..., or teacher.answers=FOLDER"
+                )
 
 
 def collect(
-    config: DictConfig,
+    settings: TeacherSettings,
+    method: str,
     folder: Path,
-    policy: Policy,
-    sampler: Sampler,
-    pool: Executor,
+    worker: RolloutWorker,
+    sampling: Sampling,
     problems: Sequence[Problem],
     language: Language,
-    ranks: Ranks,
+    seed: int,
 ) -> list[Row]:
     """The verified answers to `problems`, in order, on every rank; `folder` is that of the run.
 
-    Each rank asks and verifies its share of the problems. Raises ConfigError, DataError, RunError when interrupted.
+    Each rank asks and verifies its share of the problems. Raises DataError, and RunError when interrupted.
     """
-    share = ranks.share(len(problems))
-    task = Stdio([problems[number] for number in share], language, config.extract)
+    ranks = worker.ranks
+    task = Stdio([problems[number] for number in ranks.share(len(problems))], language, worker.rule)
     own = folder / "teacher" if ranks.world == 1 else folder / "teacher" / f"rank_{ranks.rank}"
     own.mkdir(parents=True, exist_ok=True)
     samples = _samples(own, problems)
-    sampling = Sampling(
-        config.rollout.temperature,
-        config.rollout.max_new_tokens,
-        config.rollout.top_p,
-        config.rollout.max_prompt_tokens,
-    )
-    n = config.teacher.n
-    generator: Generator | None = None
-    if config.teacher.samples is not None:
+    n = settings.n
+    source: AnswerSource | None = None
+    if settings.answers is not None:
         n = 0
-        for row in from_file(Path(config.teacher.samples).expanduser(), task, problems, policy):
+        for row in from_file(Path(settings.answers).expanduser(), task, problems, worker.model.policy):
             if (row["problem"], row["sample"]) not in samples.rows:
                 samples.add(row)
-    elif config.method == "rejection_sampling":
-        generator = LocalGenerator(policy, sampler)
+    elif method == "rejection_sampling":
+        source = worker.model
     else:
-        model = config.teacher.model
-        generator = EndpointGenerator(model, own)
+        model = OmegaConf.create(settings.model)
+        source = EndpointModel(model, own)
         sampling = Sampling(model.temperature, model.max_new_tokens)
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: with everything kept
     try:
-        collect_answers(task, generator, pool, samples, n, sampling, derive_seed(config.seed, "teacher", ranks.rank))
+        collect_answers(task, source, worker.pool, samples, n, sampling, derive_seed(seed, "teacher", ranks.rank))
     except KeyboardInterrupt as error:
         raise RunError(
-            f"interrupted: {len(samples.rows)} answers are kept in {own}; the same command with run_dir={folder} "
-            "resume=auto goes on"
+            f"interrupted: {len(samples.rows)} answers are kept in {own}; the same command with "
+            f"run_dir={shlex.quote(str(folder))} resume=auto goes on"
         ) from error
     finally:
         signal.signal(signal.SIGTERM, before)
-    if generator is not None and generator.trouble:
-        print(f"{len(task.problems) * n - len(samples.rows)} answers of the teacher are missing: {generator.trouble}")
+    if source is not None and source.trouble:
+        print(f"{len(task.problems) * n - len(samples.rows)} answers of the teacher are missing: {source.trouble}")
     rows = ranks.gather(in_order(samples, task.problems))
     if ranks.world > 1 and ranks.first:
-        whole = Samples(folder / "teacher")
+        gathered = Samples(folder / "teacher")
         for row in rows:
-            whole.add(row)
-        whole.finish()
+            gathered.add(row)
+        gathered.finish()
     return rows
 
 
@@ -113,24 +135,6 @@ def in_order(samples: Samples, problems: Sequence[Problem]) -> list[Row]:
     return [samples.rows[key] for key in sorted(samples.rows, key=lambda key: (place[key[0]], key[1]))]
 
 
-def check(config: DictConfig) -> None:
-    """Raises ConfigError where the key `teacher` says too little, or what `method` cannot do."""
-    teacher = config.teacher
-    if teacher.samples is not None or config.method == "rejection_sampling":
-        return
-    if teacher.model is None or "base_url" not in teacher.model.keys():  # noqa: SIM118 (`in` is False for a ???)
-        raise ConfigError(
-            "method=distillation needs a teacher: teacher.samples=FOLDER of evaluate.py (of any model, with "
-            "split=train), or an endpoint, as experiment=distillation has it"
-        )
-    for key in ("base_url", "name"):
-        if OmegaConf.is_missing(teacher.model, key):
-            raise ConfigError(
-                f"teacher.model.{key} is not given; experiment=distillation needs teacher.model.base_url="
-                "http://localhost:8000/v1 and teacher.model.name=..., or teacher.samples=FOLDER"
-            )
-
-
 def from_file(path: Path, task: Stdio, problems: Sequence[Problem], policy: Policy) -> Iterable[Row]:
     """Rows without verdicts, of the task's problems, from a folder of evaluate.py, a parquet or a JSONL file.
 
@@ -143,7 +147,7 @@ def from_file(path: Path, task: Stdio, problems: Sequence[Problem], policy: Poli
     for number, row in enumerate(_read(path), start=1):
         problem, text = row.get("problem"), row.get("completion")
         if not isinstance(problem, str) or not isinstance(text, str):
-            raise DataError(f"teacher.samples={path}, row {number}: the keys problem and completion must be strings")
+            raise DataError(f"teacher.answers={path}, row {number}: the keys problem and completion must be strings")
         if problem not in known:
             strange = problem
             continue
@@ -156,7 +160,7 @@ def from_file(path: Path, task: Stdio, problems: Sequence[Problem], policy: Poli
             yield new_row(own[problem], sample, prompt, answer, task.program(own[problem], text))
     if not numbers:
         why = f"only to others, such as {strange!r}; was it made with split=train?" if strange else "it is empty"
-        raise DataError(f"teacher.samples={path} has no answer to a problem of dataset.train: {why}")
+        raise DataError(f"teacher.answers={path} has no answer to a problem of dataset.train: {why}")
 
 
 def _read(path: Path) -> list[dict[str, Any]]:
@@ -169,7 +173,5 @@ def _read(path: Path) -> list[dict[str, Any]]:
         rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     except (OSError, ValueError, pa.ArrowException) as error:
         reason = " ".join(str(error).split())[:200]
-        raise DataError(
-            f"teacher.samples: cannot read {path} ({reason}); it is a folder, .parquet or .jsonl"
-        ) from error
+        raise DataError(f"teacher.answers: cannot read {path} ({reason}); it is a folder, .parquet or .jsonl") from error
     return [row if isinstance(row, dict) else {} for row in rows]

@@ -5,21 +5,19 @@ from __future__ import annotations
 import math
 import sys
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from omegaconf import DictConfig
 from torch import Tensor
 
 from base.errors import SamplerGapError, UpdateError
 from policy.model import Policy
-from policy.ranks import ALONE, Ranks, whole
-from policy.samplers.sampler import Sampling
+from policy.ranks import ALONE, Ranks, full_tensor
 from rollout.rollout import Rollout
-from training.loss import BatchSize, LossConfig, policy_loss
+from training.loss import BatchSize, Loss, LossConfig
+from training.optimizer import OptimizerSettings
 
-SCHEDULES = ("cosine", "linear", "constant")
 
 
 @dataclass
@@ -101,131 +99,144 @@ def shares(micros: list[MicroBatch], ranks: Ranks, in_step: bool) -> list[MicroB
     return own
 
 
-def update(
-    policy: Policy,
-    optimizer: torch.optim.Optimizer,
-    rollouts: Sequence[Rollout],
-    loss_config: LossConfig,
-    sampling: Sampling,
-    config: DictConfig,
-    epochs: int,
-    max_sampler_gap: float,
-    ranks: Ranks = ALONE,
-) -> dict[str, float]:
-    """`epochs` optimizer steps on the batch; the metrics of `docs/metrics.md` that an update knows.
+@dataclass(frozen=True)
+class Objective:
+    """How a batch is trained on: the loss, and what it must know of how the batch was drawn."""
 
-    `rollouts` is the whole batch on every rank; `config` is the config group `optimizer`; `sampling` says how the
-    rollouts were drawn.
+    loss: Loss
+    config: LossConfig
+    temperature: float  # at which the tokens were drawn, and are scored
+    max_new_tokens: int
+    epochs: int = 1  # updates on one batch
+    max_sampler_gap: float = math.inf  # nats per token; beyond it sampler and trainer hold different policies
 
-    The old log-probs that ratios refer to are those of the first epoch, computed before any update of this batch.
-    An update whose gradient is not finite is skipped and counted in `skipped_updates`. Every batch was sampled after a
-    weight sync and its tokens are scored here again, so each batch is a probe of that sync: a mean difference of
-    log-probs above `max_sampler_gap` nats raises SamplerGapError before anything is updated. Where memory runs out, the
-    token budget is halved once, for the rest of the run; then UpdateError says what to set.
-    """
-    policy.model.train()
-    size = batch_size(rollouts, sampling.max_new_tokens)
-    parameters = policy.trainable()
-    # Left out: infrastructure errors and, unless there is a KL term, zero-variance groups.
-    trained = [rollout for rollout in rollouts if trains(rollout, bool(loss_config.kl))]
-    old: dict[int, Tensor] = {}  # micro-batch number -> [rows, tokens]
-    totals: dict[str, float] = defaultdict(float)
 
-    def accumulate() -> dict[str, float]:
-        """One epoch's gradient, this rank's part of it, and sums over its loss tokens."""
+class Learner:
+    """Updates the policy, one batch after the other."""
+
+    def __init__(
+        self, policy: Policy, optimizer: torch.optim.Optimizer, settings: OptimizerSettings, ranks: Ranks = ALONE
+    ) -> None:
+        self.policy, self.optimizer, self.settings, self.ranks = policy, optimizer, settings, ranks
+        self.token_budget = settings.token_budget  # halved once, where memory runs out
+        self.skipped = 0  # updates without a finite gradient, one after the other
+
+    def update(self, rollouts: Sequence[Rollout], objective: Objective) -> dict[str, float]:
+        """`objective.epochs` optimizer steps on the batch; the metrics of `docs/reference/metrics.md` that it knows.
+
+        `rollouts` is the whole batch on every rank. The old log-probs that ratios refer to are those of the first epoch,
+        computed before any update of this batch. An update whose gradient is not finite is skipped and counted in
+        `skipped_updates`. Every batch was sampled after a weight sync and its tokens are scored here again, so each batch
+        is a probe of that sync: a mean difference of log-probs above `max_sampler_gap` raises SamplerGapError before
+        anything is updated. Where memory runs out, the token budget is halved once, for the rest of the run; then
+        UpdateError says what to set.
+        """
+        policy, optimizer, ranks = self.policy, self.optimizer, self.ranks
+        policy.model.train()
+        parameters = policy.trainable()
+        # Left out: infrastructure errors and, unless there is a KL term, zero-variance groups.
+        trained = [rollout for rollout in rollouts if trains(rollout, bool(objective.config.kl))]
+        size = batch_size(rollouts, objective.max_new_tokens)
+        old: dict[int, Tensor] = {}  # micro-batch number -> [rows, tokens]
+        totals: dict[str, float] = defaultdict(float)
+        for epoch in range(objective.epochs):
+            sums = self._try(trained, size, objective, old)
+            # All ranks cut the batch alike, so all do it again. Not in later epochs, which need the micro-batches of
+            # the first, nor under FSDP2, where a rank that failed has left the others waiting.
+            if epoch == 0 and not policy.sharded and ranks.sum({"failed": sums is None})["failed"]:
+                self.token_budget //= 2
+                print(f"out of memory: optimizer.token_budget is {self.token_budget} from now on", file=sys.stderr)
+                old.clear()
+                if torch.cuda.is_available():
+                    torch.cuda.empty_cache()
+                sums = self._try(trained, size, objective, old)
+            if sums is None:
+                raise UpdateError(
+                    f"out of memory in the update, with optimizer.token_budget={self.token_budget}; set it lower, or "
+                    "model.gradient_checkpointing=true, lora.rank=32, more gpus= with shard=true, or a smaller "
+                    "rollout.gpu_memory_utilization"
+                )
+            for name, value in ranks.sum(sums).items():
+                totals[name] += value
+            tokens = totals["tokens"]
+            if (gap := totals["sampler_gap"] / max(tokens, 1)) > objective.max_sampler_gap:
+                raise SamplerGapError(
+                    f"sampler and trainer disagree on the tokens just sampled: mean |difference of log-probs| {gap:.3f}, "
+                    f"rollout.max_sampler_gap is {objective.max_sampler_gap}; look at the weight sync, at "
+                    "model.compute_dtype and at rollout.temperature"
+                )
+            if not policy.sharded:
+                ranks.sum_gradients(parameters)
+            norm = float(full_tensor(torch.nn.utils.clip_grad_norm_(parameters, self.settings.grad_clip or math.inf)))
+            totals["grad_norm"] += norm / objective.epochs
+            if not math.isfinite(norm):
+                totals["skipped_updates"] += 1
+            elif tokens:
+                optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        sums: dict[str, float] = defaultdict(float)
-        micros = list(micro_batches(trained, policy, config.token_budget, ranks.trainers))
-        for number, micro in enumerate(shares(micros, ranks, in_step=policy.sharded)):
-            where = (micro.prompt, micro.tokens, micro.mask, sampling.temperature)
-            logp, entropy = policy.logprobs(*where)  # [rows, tokens], [rows, tokens]
-            before = old.setdefault(number, logp.detach())  # [rows, tokens]
-            reference = policy.reference_logprobs(*where) if loss_config.kl else None  # [rows, tokens]
-            loss, parts = policy_loss(
-                logp, before, micro.sampled, micro.advantages, micro.mask, size, loss_config, reference
-            )
-            # FSDP2 averages over the ranks where a sum is due
-            scale = (ranks.trainers if policy.sharded else 1) * micro.counts
-            (loss * scale).backward()
-            if micro.counts:
-                sums["loss"] += float(loss.detach()) / epochs
-                sums["entropy"] += float(entropy.sum())
-                sums["tokens"] += int(micro.mask.sum())
-                sums["passed_tokens"] += len(micro.prompt) + int(micro.mask.sum())
-                for name, value in parts.items():
-                    sums[name] += float(value)
-        return sums
+        per_batch = ("loss", "grad_norm", "skipped_updates", "tokens", "forward_tokens")
+        return {
+            "loss": totals["loss"],
+            "grad_norm": totals["grad_norm"],
+            "skipped_updates": totals["skipped_updates"],
+            **{name: totals[name] / max(totals["tokens"], 1) for name in totals if name not in per_batch},
+            "trained_tokens": totals["tokens"],
+            "forward_tokens": totals["forward_tokens"],
+        }
 
-    def attempt() -> dict[str, float] | None:
+    def count_skipped(self, figures: Mapping[str, float]) -> None:
+        """Raises UpdateError after `max_skipped` updates in a row that were skipped. Every rank calls it."""
+        self.skipped = self.skipped + 1 if figures["skipped_updates"] else 0
+        if self.skipped == self.settings.max_skipped:
+            raise UpdateError(
+                f"{self.skipped} updates one after the other had a gradient that is not finite; the weights before them are "
+                "saved; try a lower optimizer.learning_rate or model.compute_dtype=float32"
+            )
+
+    def _try(
+        self, trained: Sequence[Rollout], size: BatchSize, objective: Objective, old: dict[int, Tensor]
+    ) -> dict[str, float] | None:
         """None: out of memory. What the failed attempt held is free once this has returned."""
         try:
-            return accumulate()
+            return self._accumulate(trained, size, objective, old)
         except RuntimeError as error:  # torch.OutOfMemoryError is one, on a CPU it is only a message
             if not _out_of_memory(error):
                 raise
             return None
 
-    for epoch in range(epochs):
-        sums = attempt()
-        # All ranks cut the batch alike, so all do it again. Not in later epochs, which need the micro-batches of the
-        # first, nor under FSDP2, where a rank that failed has left the others waiting.
-        if epoch == 0 and not policy.sharded and ranks.sum({"failed": sums is None})["failed"]:
-            config.token_budget //= 2
-            print(f"out of memory: optimizer.token_budget is {config.token_budget} from now on", file=sys.stderr)
-            old.clear()
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
-            sums = attempt()
-        if sums is None:
-            raise UpdateError(
-                f"out of memory in the update, with optimizer.token_budget={config.token_budget}; set it lower, or "
-                "model.gradient_checkpointing=true, lora.rank=32, more gpus= with shard=true, or a smaller "
-                "rollout.gpu_memory_utilization"
-            )
-        for name, value in ranks.sum(sums).items():
-            totals[name] += value
-        tokens = totals["tokens"]
-        if (gap := totals["sampler_gap"] / max(tokens, 1)) > max_sampler_gap:
-            raise SamplerGapError(
-                f"sampler and trainer disagree on the tokens just sampled: mean |difference of log-probs| {gap:.3f}, "
-                f"rollout.max_sampler_gap is {max_sampler_gap}; look at the weight sync, at model.compute_dtype "
-                "and at rollout.temperature"
-            )
-        if not policy.sharded:
-            ranks.sum_gradients(parameters)
-        norm = float(whole(torch.nn.utils.clip_grad_norm_(parameters, config.grad_clip or math.inf)))
-        totals["grad_norm"] += norm / epochs
-        if not math.isfinite(norm):
-            totals["skipped_updates"] += 1
-        elif tokens:
-            optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
-    per_batch = ("loss", "grad_norm", "skipped_updates", "tokens", "passed_tokens")
-    metrics = {name: totals[name] / max(totals["tokens"], 1) for name in totals if name not in per_batch}
-    return {
-        "loss": totals["loss"],
-        "grad_norm": totals["grad_norm"],
-        "skipped_updates": totals["skipped_updates"],
-        **metrics,
-        "trained_tokens": totals["tokens"],
-        "passed_tokens": totals["passed_tokens"],
-    }
+    def _accumulate(
+        self, trained: Sequence[Rollout], size: BatchSize, objective: Objective, old: dict[int, Tensor]
+    ) -> dict[str, float]:
+        """One epoch's gradient, this rank's part of it, and sums over its loss tokens."""
+        policy, ranks, config = self.policy, self.ranks, objective.config
+        self.optimizer.zero_grad(set_to_none=True)
+        sums: dict[str, float] = defaultdict(float)
+        micros = list(micro_batches(trained, policy, self.token_budget, ranks.trainers))
+        for number, micro in enumerate(shares(micros, ranks, in_step=policy.sharded)):
+            where = (micro.prompt, micro.tokens, micro.mask, objective.temperature)
+            logp, entropy = policy.logprobs(*where)  # [rows, tokens], [rows, tokens]
+            before = old.setdefault(number, logp.detach())  # [rows, tokens]
+            reference = policy.reference_logprobs(*where) if config.kl else None  # [rows, tokens]
+            loss, parts = objective.loss(
+                logp, before, micro.sampled, micro.advantages, micro.mask, size, config, reference
+            )  # []
+            # FSDP2 averages over the ranks where a sum is due
+            scale = (ranks.trainers if policy.sharded else 1) * micro.counts
+            (loss * scale).backward()
+            if micro.counts:
+                gap = ((before - micro.sampled) * micro.mask).float()  # [rows, tokens]
+                sums["loss"] += float(loss.detach()) / objective.epochs
+                sums["entropy"] += float(entropy.sum())
+                sums["tokens"] += int(micro.mask.sum())
+                sums["forward_tokens"] += len(micro.prompt) + int(micro.mask.sum())
+                sums["sampler_gap"] += float(gap.abs().sum())
+                sums["sampler_ratio"] += float((gap.exp() * micro.mask).sum())
+                for name, value in parts.items():
+                    sums[name] += float(value)
+        return sums
 
 
 def _out_of_memory(error: RuntimeError) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(
         error
     )  # the CPU allocator's words
-
-
-def learning_rate(config: DictConfig, step: int, steps: int) -> float:
-    """The rate of `step` (from 0) out of `steps`: linear warm-up over the share `config.warmup`, then the schedule.
-
-    "cosine" (the paper's) and "linear" fall to 0, "constant" stays. A pure function, so resuming is exact.
-    """
-    rise = config.warmup * steps
-    if step < rise:
-        return float(config.learning_rate * (step + 1) / (rise + 1))
-    progress = (step - rise) / max(steps - rise, 1)  # 0 to 1
-    shapes = {"constant": 1.0, "linear": 1 - progress, "cosine": 0.5 * (1 + math.cos(math.pi * progress))}
-    return float(config.learning_rate * shapes[config.schedule])

@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 import languages
 from policy.samplers.sampler import Sampling
 from problems.problem import Problem
-from problems.task import Prompt, Stdio
+from problems.task import Stdio
 from rollout.collect import collect
-from rollout.draw import Answer
+from rollout.draw import Answer, Question
 from rollout.samples import Samples
 from sandbox.executor import Executor
 from sandbox.job import Job, Status, Test, Verdict
@@ -29,14 +29,14 @@ class Scripted:
 
     def generate(
         self,
-        prompts: Sequence[Prompt],
+        questions: Sequence[Question],
         n: int,
         sampling: Sampling,
         seed: int,
         done: Callable[[int, Answer], None],
         wanted: Container[int],
     ) -> None:
-        for index in range(len(prompts) * n):
+        for index in range(len(questions) * n):
             if index in wanted:
                 done(index, Answer("```lua\nprint(1)\n```", 3, True))
 

@@ -1,0 +1,74 @@
+"""Advantages: how much better a program did than the others of its group. Add another scale here.
+
+    scale    advantage of reward r in a group with mean m and unbiased standard deviation s
+    group    (r - m) / (s + 1e-4)                GRPO, the paper's (TRL: scale_rewards="group")
+    batch    (r - m) / (std of the batch + 1e-4) (TRL: scale_rewards="batch")
+    none     r - m                               Dr. GRPO (TRL: scale_rewards="none")
+    max_rl   (r - m) / m                         MaxRL (arXiv 2602.02710)
+
+With rewards of 0 and 1, `max_rl` makes the policy gradient estimate the gradient of a truncated expansion of the
+log-likelihood of success, log p = -sum over k of (1 - p)^k / k, up to k = the group's size, instead of that of p: a problem
+that is seldom solved weighs up to 1/p times as much. Where programs almost never pass, that is where the signal is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from base import checks
+from rollout.rollout import Rollout
+
+SCALES = ("group", "batch", "none", "max_rl")
+STD_EPS = 1e-4  # TRL's; keeps a group of nearly equal rewards from exploding
+
+
+def group_advantages(rewards: Tensor, valid: Tensor, scale: str = "group") -> Tensor:
+    """Rewards -> advantages, both [prompts, group]. `valid` [prompts, group] is False for infrastructure errors.
+
+    Invalid rollouts get 0. So does every rollout of a group without signal: one with fewer than two valid rollouts, or
+    whose valid rewards are all equal. It is exactly 0: the float32 mean of equal rewards may differ from them in the
+    last bit, which the division by a tiny deviation would blow up.
+    """
+    checks.one_of("advantage", scale, SCALES)
+    mask = valid.to(rewards.dtype)  # [prompts, group]
+    count = mask.sum(1, keepdim=True)  # [prompts, 1]
+    mean = (rewards * mask).sum(1, keepdim=True) / count.clamp(min=1)  # [prompts, 1]
+    centred = (rewards - mean) * mask  # [prompts, group]
+    if scale == "group":
+        variance = centred.square().sum(1, keepdim=True) / (count - 1).clamp(min=1)  # [prompts, 1]
+        centred = centred / (variance.sqrt() + STD_EPS)  # [prompts, group]
+    elif scale == "batch":
+        kept = rewards[valid]  # [valid rollouts]
+        std = kept.std() if kept.numel() > 1 else kept.new_zeros(())  # []
+        centred = centred / (std + STD_EPS)  # [prompts, group]
+    elif scale == "max_rl":
+        centred = centred / mean.abs().clamp(min=torch.finfo(rewards.dtype).tiny)  # [prompts, group]
+    lowest = rewards.masked_fill(~valid, torch.inf).amin(1, keepdim=True)  # [prompts, 1]
+    highest = rewards.masked_fill(~valid, -torch.inf).amax(1, keepdim=True)  # [prompts, 1]
+    return torch.where(lowest < highest, centred, torch.zeros_like(centred))  # [prompts, group]
+
+
+def groups_of(rollouts: Sequence[Rollout], size: int) -> list[list[Rollout]]:
+    """Rollouts by problem: each `size` that follow each other are of one."""
+    return [list(rollouts[start : start + size]) for start in range(0, len(rollouts), size)]
+
+
+def is_flat(group: Sequence[Rollout]) -> bool:
+    """Whether all known rewards are equal: such a group has no advantage and trains nothing."""
+    return len({rollout.reward for rollout in group if rollout.reward is not None}) < 2
+
+
+def flat_groups(rollouts: Sequence[Rollout], size: int) -> int:
+    return sum(map(is_flat, groups_of(rollouts, size)))
+
+
+def assign_advantages(rollouts: Sequence[Rollout], size: int, scale: str) -> None:
+    """Fills in each rollout's advantage from the rewards, group by group; one without a reward gets 0."""
+    values = torch.tensor([rollout.reward or 0.0 for rollout in rollouts])  # [prompts * group]
+    valid = torch.tensor([rollout.reward is not None for rollout in rollouts])  # [prompts * group]
+    advantages = group_advantages(values.view(-1, size), valid.view(-1, size), scale)  # [prompts, group]
+    for rollout, advantage in zip(rollouts, advantages.flatten().tolist(), strict=True):
+        rollout.advantage = advantage

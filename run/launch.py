@@ -1,0 +1,100 @@
+"""From a resolved config to running ranks: the run's folder, its processes, and how they end."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from hydra.errors import CompactHydraException
+from omegaconf import DictConfig, OmegaConf
+
+from base import script
+from base.errors import ConfigError
+from policy.ranks import Ranks
+from run import run_folder, sweeps
+
+SAVE_S = 600  # how long ranks may take to save after a signal before they are killed, seconds
+
+Train = Callable[[DictConfig, Path, Ranks], Any]
+
+
+def start(train: Train, config: DictConfig) -> None:
+    """Runs `train` in the folder that `config` means, on `gpus` ranks of this machine, or as one that torchrun started.
+
+    The parent never touches a GPU: ranks read the resolved config. A run that has finished already is not run again.
+    """
+    if (count := torch.cuda.device_count()) and config.gpus > count:
+        raise ConfigError(f"gpus is {config.gpus}; this machine has {count}")
+    with sweeps.job(config.gpus) as swept:
+        started = Ranks.started()  # by torchrun
+        folder = Ranks.join().agree(lambda: str(run_folder.create(config)))
+        if run_folder.finished(Path(folder)):
+            print(f"finished already: {folder}")
+            return
+        try:
+            # The jobs of a sweep follow each other in one process, where CUDA's state would leak from one to the next.
+            if started or (config.gpus == 1 and not (swept and torch.cuda.device_count())):
+                rank(train, OmegaConf.to_yaml(config), folder)
+            else:
+                launch(config.gpus, rank, train, OmegaConf.to_yaml(config), folder)
+        except (SystemExit, CompactHydraException) as error:
+            if not isinstance(error.__cause__, KeyboardInterrupt):  # stopped by hand, it may go on
+                run_folder.discard(Path(folder))
+            raise
+
+
+def rank(train: Train, text: str, folder: str) -> None:
+    """One rank of a run, from its resolved config as YAML."""
+    config = cast(DictConfig, OmegaConf.create(text))
+    ranks = Ranks.join(config.samplers)
+    stopped = f"stopped at once; with run_dir={shlex.quote(folder)} resume=auto it goes on from its last checkpoint, if any"
+    prefix = "error" if ranks.first else f"error on rank {ranks.rank}"
+    try:
+        with script.one_sentence(stopped, debug=bool(config.get("debug")), prefix=prefix, ends_sweep=False):
+            train(config, Path(folder), ranks)
+    finally:
+        ranks.leave()
+
+
+def launch(count: int, entry: Callable[..., None], *arguments: Any) -> None:
+    """Runs `entry(*arguments)` in `count` new processes of this machine; exits with 1 if one of them fails.
+
+    A rank that fails says why, and torch's elastic agent ends the others; of a rank that was killed, this says so. SIGINT
+    and SIGTERM reach every rank, and each saves.
+    """
+    # torch's own launcher, as torchrun uses it
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # the ranks speak for themselves
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, len(os.sched_getaffinity(0)) // count)))
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=count,
+        run_id=str(os.getpid()),
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        max_restarts=0,
+        monitor_interval=0.2,
+        shutdown_timeout=SAVE_S,
+    )
+    try:
+        elastic_launch(config, entry)(*arguments)
+    except ChildFailedError as error:
+        _, failure = error.get_first_failure()
+        if failure.exitcode < 0:
+            sys.exit(
+                f"error: rank {failure.local_rank} was killed by signal {-failure.exitcode} ({failure.signal_name()}); "
+                "signal 9 is often the kernel, out of host memory"
+            )
+        sys.exit(1)
+    except SignalException:
+        raise SystemExit(1) from KeyboardInterrupt()

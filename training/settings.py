@@ -1,0 +1,106 @@
+"""The config of train.py with types and ranges: conf/train.yaml has the defaults and says what each key means."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from base.settings import Count, NotNegative, Positive, Settings, Whole
+from policy.lora import LoraSettings
+from policy.samplers.sampler import RolloutSettings
+from rollout.curriculum import CurriculumSettings
+from training.loss import LossConfig
+from training.optimizer import OptimizerSettings
+from training.teacher import TeacherSettings
+
+
+class HeldoutSettings(Settings):
+    every: Whole
+    samples: Count
+    temperature: NotNegative
+
+
+class CheckpointSettings(Settings):
+    every: Whole
+    keep: Whole
+
+
+class TrainSettings(Settings):
+    """Groups whose keys differ by option (model, language, dataset, reward, sandbox) are read by their own rooms."""
+
+    method: Literal["grpo", "distillation", "rejection_sampling"]
+    model: dict[str, Any]
+    language: dict[str, Any]
+    language_mix: list[str] | None
+    dataset: dict[str, Any]
+    reward: dict[str, Any]
+    sandbox: dict[str, Any]
+    optimizer: OptimizerSettings
+    rollout: RolloutSettings
+    curriculum: CurriculumSettings
+    loss: LossConfig
+    teacher: TeacherSettings
+    lora: LoraSettings
+    heldout: HeldoutSettings
+    checkpoint: CheckpointSettings
+    steps: Count | None
+    prompts: Count
+    group: Count
+    seed: int
+    epochs_per_batch: Count
+    advantage: Literal["group", "batch", "none", "max_rl"]
+    extract: Literal["default", "paper"]
+    resample: Whole
+    overlong: Literal["keep", "mask"]
+    prompts_too_long: Literal["drop", "refuse"]
+    gpus: Count
+    samplers: Whole
+    shard: bool
+    stall_s: Positive
+    run_dir: str | None
+    runs: Annotated[str, Field(min_length=1)]
+    resume: Literal["auto"] | None
+    wandb: Literal["disabled", "offline", "online"]
+    debug: bool
+
+    @model_validator(mode="after")
+    def _grpo_can_learn(self) -> TrainSettings:
+        if self.method != "grpo":
+            return self
+        if self.group < 2:
+            raise ValueError("group is 1; it must be at least 2: a program is compared with the others of its group")
+        if self.rollout.temperature == 0:
+            raise ValueError("rollout.temperature is 0; it must be more than 0: equal programs teach nothing")
+        if self.loss.correction.startswith("sequence") and self.rollout.top_p < 1:
+            raise ValueError(
+                f"loss.correction={self.loss.correction} needs rollout.top_p=1, not {self.rollout.top_p}: the sampler's "
+                "log-probs are those of the cut distribution, which shrinks a sequence's weight with its length; "
+                "use token_truncate or token_mask"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _supervised_is_simple(self) -> TrainSettings:
+        if self.method == "grpo":
+            return self
+        if self.language_mix is not None and len(self.language_mix) > 1:
+            raise ValueError(f"method={self.method} learns one language at a time; leave language_mix out")
+        if self.samplers:
+            raise ValueError(f"samplers= goes with method=grpo; with method={self.method} all gpus train")
+        self.teacher.check(self.method)
+        return self
+
+    @model_validator(mode="after")
+    def _ranks_can_be(self) -> TrainSettings:
+        if self.shard and (self.gpus == 1 or self.rollout.engine == "transformers"):
+            raise ValueError(
+                "shard=true needs gpus= above 1 and rollout=vllm: transformers' generate wants all weights"
+            )
+        if self.samplers >= self.gpus:
+            raise ValueError(f"samplers is {self.samplers}; of gpus={self.gpus} at least one must train")
+        if self.samplers and (self.shard or self.rollout.engine == "vllm"):
+            raise ValueError(  # vLLM's engine wants every rank in its groups, and sleeps while others update
+                "samplers= goes with rollout=transformers and with whole weights on every rank (shard=false)"
+            )
+        return self
