@@ -13,10 +13,11 @@ ConfigError that names the whole key, the value and what would be valid.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, get_args
 
 from omegaconf import DictConfig, OmegaConf
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
 
 from base.errors import ConfigError
 
@@ -69,50 +70,70 @@ class Settings(BaseModel):
             raise ConfigError(sentence(error, key, cls)) from error
 
 
+class ScriptSettings(Settings):
+    """What every primary config holds (conf/script.yaml)."""
+
+    debug: bool
+
+
 def sentence(error: ValidationError, key: str, settings: type[BaseModel]) -> str:
-    """The first of pydantic's errors in the words of this project."""
+    """The first of pydantic's errors in the words of this project.
+
+    A validator of the settings themselves raises ValueError with a whole sentence; `{key}` in it is the key's place.
+    """
     first = error.errors()[0]
-    place = [str(part) for part in first["loc"] if not str(part).startswith(("function-", "literal["))]
+    place = [str(part) for part in first["loc"] if not str(part).startswith(("function-", "literal[", "<"))]
     name = ".".join([*([key] if key else []), *place])
     kind, context = first["type"], first.get("ctx", {})
+    if kind == "value_error":
+        return str(context["error"]).replace("{key}", name)
     if kind == "missing":
         return f"{name} is missing"
     if kind == "extra_forbidden" and name in RENAMED:
         return f"{name} is called {RENAMED[name]} now"
     if kind == "extra_forbidden":
-        return f"{name} is unknown; the keys are {', '.join(_fields(settings, place[:-1]))}"
+        return f"{name} is unknown; the keys are {', '.join(_fields(settings, place))}"
     if kind == "literal_error":
         return f"{name} is {first['input']!r}; the choices are {context['expected'].replace(' or ', ', ')}"
-    if kind == "value_error":  # raised by a validator of the settings themselves: a whole sentence
-        return str(context["error"])
+    field = _fields(settings, place).get(place[-1])
+    bounds = {
+        bound: getattr(constraint, bound)
+        for constraint in _constraints(field)
+        for bound in BOUNDS
+        if hasattr(constraint, bound)
+    }
     if BOUNDS.keys() & context.keys():
-        bounds = {**_bounds(settings, place), **context}
+        bounds |= context
         wanted = " and ".join(words.format(bounds[bound]) for bound, words in BOUNDS.items() if bound in bounds)
     else:
         wanted = KINDS.get(kind, first["msg"])
     return f"{name} is {first['input']!r}; it must be {wanted}"
 
 
-def _bounds(settings: type[BaseModel], place: list[str]) -> dict[str, float]:
-    """The whole range of the number at a place inside `settings`, of which pydantic tells only the bound it breaks."""
-    found: dict[str, float] = {}
-    holder = _holder(settings, place[:-1])
-    if holder is not None and place[-1] in holder.model_fields:
-        for constraint in holder.model_fields[place[-1]].metadata:
-            found |= {bound: getattr(constraint, bound) for bound in BOUNDS if hasattr(constraint, bound)}
+def _fields(settings: type[BaseModel], place: list[str]) -> dict[str, FieldInfo]:
+    """The fields beside the one at `place`, itself included."""
+    for part in place[:-1]:
+        field = settings.model_fields.get(part)
+        models = _models(field.annotation) if field else []
+        if not models:
+            return {}
+        settings = next((model for model in models if place[-1] in model.model_fields), models[0])
+    return settings.model_fields
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    """The settings that an annotation names, those in a union too."""
+    if isinstance(annotation, type):
+        return [annotation] if issubclass(annotation, BaseModel) else []
+    return [model for argument in get_args(annotation) for model in _models(argument)]
+
+
+def _constraints(field: FieldInfo | None) -> list[Any]:
+    """The bounds of a number, also where it may be null."""
+    if field is None:
+        return []
+    inner = [part for argument in get_args(field.annotation) for part in getattr(argument, "__metadata__", ())]
+    found = []
+    for part in [*field.metadata, *inner]:
+        found += part.metadata if isinstance(part, FieldInfo) else [part]
     return found
-
-
-def _fields(settings: type[BaseModel], place: list[str]) -> list[str]:
-    """The keys at a place inside `settings`."""
-    holder = _holder(settings, place)
-    return list(holder.model_fields) if holder is not None else []
-
-
-def _holder(settings: type[BaseModel], place: list[str]) -> type[BaseModel] | None:
-    for part in place:
-        annotation = settings.model_fields[part].annotation if part in settings.model_fields else None
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            return None
-        settings = annotation
-    return settings

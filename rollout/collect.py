@@ -10,11 +10,8 @@ import json
 import time
 from concurrent.futures import Future
 from functools import partial
-from types import TracebackType
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-
+from base.progress import Progress
 from policy.samplers.sampler import Sampling
 from problems.problem import Problem
 from problems.task import Prompt, Task
@@ -66,10 +63,20 @@ def collect(
         row = new_row(question.problem, index % n, question.prompt, answer, program)
         samples.add(row)
         judge(row, verdict)
-        progress.show(samples)
+        shown()
+
+    def shown(last: bool = False) -> None:
+        written = samples.flush()
+        if not (written or last or progress.live):
+            return
+        rows = list(samples.rows.values())
+        known = [row for row in rows if judged(row)]
+        passed = sum(row["verdict"] == Status.PASSED for row in known)
+        share = f", {passed / len(known):.3f} passed" if known else ""
+        progress.show(len(rows), f"{len(known)} verified{share}", line=written or last)
 
     samples.start_clock()
-    with Shown(len(questions) * n or len(samples.rows)) as progress:
+    with Progress("answers", len(questions) * n or len(samples.rows)) as progress:
         try:
             old = [row for row in samples.rows.values() if not judged(row)]
             for row in old:
@@ -78,11 +85,11 @@ def collect(
                 assert source is not None
                 draw(questions, n, source, pool, sampling, seed, answered, wanted)
             while unjudged:
-                progress.show(samples)
+                shown()
                 time.sleep(0.05)
         finally:
             samples.flush(now=True)
-        progress.show(samples, last=True)
+        shown(last=True)
     samples.finish()
 
 
@@ -105,44 +112,3 @@ def new_row(problem: Problem, sample: int, prompt: Prompt, answer: Answer, progr
 
 def _clean(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
-
-
-class Shown:
-    """Progress: a bar on a terminal, else a line whenever rows are written. Writing them is done here too."""
-
-    def __init__(self, total: int) -> None:
-        self.console = Console(stderr=True)
-        self.total = total
-        self.started = time.monotonic()
-        self.bar: Progress | None = None
-        self.task: TaskID | None = None
-
-    def __enter__(self) -> Shown:
-        if self.console.is_terminal:
-            columns = (TextColumn("answers"), BarColumn(bar_width=24), MofNCompleteColumn())
-            self.bar = Progress(
-                *columns, TextColumn("{task.fields[figures]}"), TimeElapsedColumn(), console=self.console
-            )
-            self.task = self.bar.add_task("", total=self.total, figures="")
-            self.bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self.bar is not None:
-            self.bar.stop()
-
-    def show(self, samples: Samples, last: bool = False) -> None:
-        written = samples.flush()
-        if self.bar is None and not (written or last):
-            return
-        rows = list(samples.rows.values())
-        known = [row for row in rows if judged(row)]
-        passed = sum(row["verdict"] == Status.PASSED for row in known)
-        figures = f"{len(known)} verified, {passed / len(known):.3f} passed" if known else "0 verified"
-        if self.bar is not None and self.task is not None:
-            self.bar.update(self.task, completed=len(rows), figures=figures)
-        else:
-            seconds = time.monotonic() - self.started
-            self.console.print(f"{seconds:7.1f} s  {len(rows)} of {self.total} answers, {figures}", highlight=False)

@@ -8,7 +8,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from base.errors import ConfigError
-from base.settings import Count, NotNegative, Settings, Share
+from base.settings import RENAMED, Count, NotNegative, Settings, Share
 
 
 class Inner(Settings):
@@ -47,6 +47,7 @@ def test_a_good_config_becomes_typed() -> None:
         ({"group": "many"}, "x.group is 'many'; it must be a whole number"),
         ({"group": True}, "x.group is True; it must be a whole number"),
         ({"group": 0}, "x.group is 0; it must be at least 1"),
+        ({"steps": "ten"}, "x.steps is 'ten'; it must be a whole number"),
         ({"steps": 0}, "x.steps is 0; it must be at least 1"),
         ({"rate": float("inf")}, "x.rate is inf; it must be a finite number"),
         ({"shard": 1}, "x.shard is 1; it must be true or false"),
@@ -66,3 +67,9 @@ def test_a_wrong_value_is_one_sentence(change: dict[str, Any], words: str) -> No
 def test_a_missing_key_is_named() -> None:
     with pytest.raises(ConfigError, match=r"^x\.shard is missing$"):
         Outer.read({key: value for key, value in GOOD.items() if key != "shard"}, "x")
+
+
+@pytest.mark.parametrize("key", ["results", "temperature"])
+def test_a_renamed_key_is_told_its_new_name(key: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^{key} is called {RENAMED[key]} now$"):
+        Outer.read(GOOD | {key: 1})
