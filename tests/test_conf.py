@@ -74,7 +74,7 @@ def test_paper() -> None:
         "correction": config.loss.correction,
         "reasoning": config.model.chat_template_kwargs.enable_thinking,
         "steps": config.steps,
-        "reward": dict(config.reward),
+        "reward": {key: value for key, value in config.reward.items() if value is not None},
     }
     assert seen == {
         "rate": 5e-6,
