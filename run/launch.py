@@ -7,6 +7,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from base import script
 from base.errors import ConfigError
+from base.lock import locked
 from policy.ranks import Ranks
 from run import run_folder, sweeps
 
@@ -37,16 +39,26 @@ def start(train: Train, config: DictConfig) -> None:
         if run_folder.finished(Path(folder)):
             print(f"finished already: {folder}")
             return
-        try:
-            # The jobs of a sweep follow each other in one process, where CUDA's state would leak from one to the next.
-            if started or (config.gpus == 1 and not (swept and torch.cuda.device_count())):
+        # The jobs of a sweep follow each other in one process, where CUDA's state would leak from one to the next.
+        apart = swept and bool(torch.cuda.device_count())
+        begin(train, config, folder, here=started or (config.gpus == 1 and not apart))
+
+
+def begin(train: Train, config: DictConfig, folder: str, here: bool) -> None:
+    """Runs the ranks, `here` in this process or in new ones, and holds the folder against other processes meanwhile.
+
+    A run that fails before its first evaluation leaves no folder behind.
+    """
+    try:
+        with locked(Path(folder)) if int(os.environ.get("RANK", "0")) == 0 else nullcontext():
+            if here:
                 rank(train, OmegaConf.to_yaml(config), folder)
             else:
                 launch(config.gpus, rank, train, OmegaConf.to_yaml(config), folder)
-        except (SystemExit, CompactHydraException) as error:
-            if not isinstance(error.__cause__, KeyboardInterrupt):  # stopped by hand, it may go on
-                run_folder.discard(Path(folder))
-            raise
+    except (SystemExit, CompactHydraException) as error:
+        if not isinstance(error.__cause__, KeyboardInterrupt):  # stopped by hand, it may go on
+            run_folder.discard(Path(folder))
+        raise
 
 
 def rank(train: Train, text: str, folder: str) -> None:
