@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -124,7 +125,7 @@ def _wandb(config: DictConfig, folder: Path) -> Any:
     names = [resolved["model"]["name"], resolved["dataset"]["name"]]
     identity = folder / WANDB_ID
     if not identity.exists():
-        write_text(identity, wandb.util.generate_id())
+        write_text(identity, secrets.token_hex(4))
     run = wandb.init(
         id=identity.read_text(encoding="utf-8").strip(),  # a run that goes on is the same run there
         project="agnostics",

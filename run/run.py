@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from omegaconf import DictConfig
 
-from base.errors import RunError
+from base.errors import Interrupted
 from policy.model import Policy
 from policy.ranks import Ranks
 from rollout.rollout import Rollout, RolloutStats
@@ -89,10 +89,10 @@ class Run:
         """Whether any rank was asked to stop. All ranks call it in the same place."""
         return self.ranks.any(self._interruption.asked)
 
-    def farewell(self, step: int) -> RunError:
+    def farewell(self, step: int) -> Interrupted:
         """What the user of an interrupted run reads, and can type."""
         folder = shlex.quote(str(self.folder))
-        return RunError(
+        return Interrupted(
             f"interrupted: saved after step {step}; the same command with run_dir={folder} resume=auto goes on"
         )
 
