@@ -127,3 +127,11 @@ def test_a_request_may_hold_any_key(request_: str) -> None:
     """As docs/reformulation.md says it; a mapping of the config would take only the keys that it has."""
     config = composed(f"model.request={request_}", name="reformulate")
     assert config.model.request == yaml.safe_load(request_)
+
+
+def test_a_method_is_more_than_its_loss() -> None:
+    """What belongs to Dr. GRPO (arXiv 2503.20783) and DAPO (arXiv 2503.14476) beside the variant of the loss."""
+    dr_grpo, dapo = composed("experiment=dr_grpo"), composed("experiment=dapo")
+    assert (dr_grpo.loss.variant, dr_grpo.advantage, dr_grpo.loss.kl) == ("dr_grpo", "none", 0.0)
+    assert (dapo.loss.variant, dapo.loss.clip_low, dapo.loss.clip_high) == ("dapo", 0.2, 0.28)
+    assert dapo.resample > 0 and dapo.overlong == "mask" and dapo.loss.kl == 0.0
