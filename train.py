@@ -290,7 +290,7 @@ def keep_informative(old: Sequence[Rollout], new: Sequence[Rollout], prompts: in
 
 
 def summary(rollouts: Sequence[Rollout], group: int) -> dict[str, Any]:
-    """What a batch of rollouts looks like: reward, verdicts, lengths. `docs/metrics.md` defines each."""
+    """What a batch of rollouts looks like: reward, verdicts, lengths. `docs/reference/metrics.md` defines each."""
     known = [rollout.reward for rollout in rollouts if rollout.reward is not None]
     lengths = [len(rollout.completion.tokens) for rollout in rollouts]
     return {

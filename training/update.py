@@ -112,7 +112,7 @@ def update(
     max_sampler_gap: float,
     ranks: Ranks = ALONE,
 ) -> dict[str, float]:
-    """`epochs` optimizer steps on the batch; the metrics of `docs/metrics.md` that an update knows.
+    """`epochs` optimizer steps on the batch; the metrics of `docs/reference/metrics.md` that an update knows.
 
     `rollouts` is the whole batch on every rank; `config` is the config group `optimizer`; `sampling` says how the
     rollouts were drawn.
