@@ -34,3 +34,13 @@ def test_pages_that_code_and_configs_mention_are_there() -> None:
         if name.endswith((".py", ".yaml", ".c", ".toml", "Makefile", ".md")) and (ROOT / name).is_file():
             for page in re.findall(r"\bdocs/[\w/.-]+\.(?:md|png|svg)\b", (ROOT / name).read_text()):
                 assert (ROOT / page).is_file(), f"{name} mentions {page}"
+
+
+def test_the_reference_of_config_keys_is_what_the_config_files_say() -> None:
+    page = subprocess.run([sys.executable, "docs/reference/config.py"], cwd=ROOT, capture_output=True, text=True)
+    assert page.returncode == 0, page.stderr
+    written = (ROOT / "docs/reference/config.md").read_text()
+    assert page.stdout == written, "run: python docs/reference/config.py > docs/reference/config.md"
+    for path in (ROOT / "conf").rglob("*.yaml"):  # none is forgotten
+        if "hydra" not in path.parts:
+            assert path.read_text().splitlines()[-1] in written or "hydra:" in path.read_text(), path
