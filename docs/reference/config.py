@@ -1,6 +1,6 @@
 """Writes docs/reference/config.md: every file of conf/ with its comments, so that the page cannot drift from the keys.
 
-    python docs/reference/config.py > docs/reference/config.md
+python docs/reference/config.py > docs/reference/config.md
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ HEAD = """# Config keys
 Written by `python docs/reference/config.py > docs/reference/config.md` from the files in `conf/`. To change this page,
 change the comments there.
 
-Every key can be set on the command line, nested ones with dots: `python train.py steps=50 optimizer.learning_rate=1e-5`.
-`GROUP=OPTION` takes a whole file of `conf/GROUP/`: `python train.py model=smollm2_135m`. A script's `defaults` name its
-groups and the option that each begins with. `--help` prints all keys of a script with the values that the command line
-gives them; `--cfg job --resolve` prints the resolved configuration alone. The keys of `language=`, a file of
-`languages/`, are in [add-a-language.md](../tutorials/add-a-language.md).
+Every key can be set on the command line, nested ones with dots: `python train.py steps=50 loss.kl=0.01`. `GROUP=OPTION`
+takes a whole file of `conf/GROUP/`: `python train.py model=smollm2_135m`. A script's `defaults` name its groups and the
+option that each begins with. `--help` prints all keys of a script with the values that the command line gives them;
+`--cfg job --resolve` prints the resolved configuration alone. The keys of `language=`, a file of `languages/`, are in
+[add-a-language.md](../tutorials/add-a-language.md).
 """
 
 
