@@ -124,7 +124,7 @@ def test_cfg_job_shows_the_whole_config() -> None:
 
 @pytest.mark.parametrize("request_", ["{seed: null}", "{chat_template_kwargs: {enable_thinking: false}}"])
 def test_a_request_may_hold_any_key(request_: str) -> None:
-    """As docs/reformulation.md says it; a mapping of the config would take only the keys that it has."""
+    """As docs/how-to/reformulate.md says it; a mapping of the config would take only the keys that it has."""
     config = composed(f"model.request={request_}", name="reformulate")
     assert config.model.request == yaml.safe_load(request_)
 

@@ -200,7 +200,7 @@ def test_the_command_line(roots: dict[str, rootfs.Rootfs]) -> None:
 
 @pytest.mark.slow
 def test_the_page_on_adding_a_language_followed_to_the_letter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    page = (REPOSITORY / "docs/adding-a-language.md").read_text(encoding="utf-8")
+    page = (REPOSITORY / "docs/tutorials/add-a-language.md").read_text(encoding="utf-8")
     file, _, proofs = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
     (tmp_path / "proofs").mkdir()
     (tmp_path / "rexx.yaml").write_text(file)
