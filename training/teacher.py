@@ -8,7 +8,6 @@ that is stopped here goes on with what it has, as an evaluation does.
 
 from __future__ import annotations
 
-import json
 import signal
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from omegaconf import DictConfig, OmegaConf
 
+from base import jsonl
 from base.errors import ConfigError, DataError, RunError
 from base.seeds import derive_seed
 from languages import Language
@@ -166,7 +166,9 @@ def _read(path: Path) -> list[dict[str, Any]]:
     try:
         if path.suffix == ".parquet":
             return pq.read_table(path).to_pylist()
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        rows = [row for _, row in jsonl.read(path)]
+    except DataError as error:
+        raise DataError(f"teacher.samples: {error}; it is a folder, .parquet or .jsonl") from None
     except (OSError, ValueError, pa.ArrowException) as error:
         reason = " ".join(str(error).split())[:200]
         raise DataError(f"teacher.samples: cannot read {path} ({reason}); it is a folder, .parquet or .jsonl") from None

@@ -15,7 +15,6 @@ files, or from the hub.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from base import jsonl
 from base.errors import DataError
 from languages import Language
 from problems.problem import Problem
@@ -150,13 +150,8 @@ def _from_folder(folder: Path, name: str) -> Iterator[tuple[Any, str]]:
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in folder.glob("*-*.jsonl"))) or "none"
         raise DataError(f"dataset.path: there is no file {path}; the data sets there are: {known}")
-    with open(path, "rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            if line.strip():
-                try:
-                    yield json.loads(line), f"{path}, line {number}"
-                except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
-                    raise DataError(f"{path}, line {number}: not JSON ({error})") from None
+    for where, row in jsonl.read(path):
+        yield row, where
 
 
 def _from_hub(name: str) -> Iterator[tuple[Any, str]]:
