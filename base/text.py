@@ -26,6 +26,11 @@ def plain(text: str) -> str:
     return LINE_END.sub("\n", text) if "\r\n" in text else text
 
 
+def plain_bytes(output: bytes) -> bytes:
+    """`plain` for what a program printed, which need not be text."""
+    return re.sub(rb"\r+\n", b"\n", output.removeprefix(MARK.encode()))
+
+
 def program_input(text: str) -> str:
     """A test's input as a program reads it: plain, its last line ended. Idempotent."""
     return plain(text if not text or text.endswith("\n") else text + "\n")
