@@ -11,7 +11,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from base import jsonl
+from base import hub, jsonl
 from base.errors import DataError
 from problems.reformulation import Refused
 
@@ -71,12 +71,13 @@ def _jsonl(path: Path) -> Iterator[tuple[str, Any]]:
 
 
 def _hub(config: DictConfig) -> Iterator[tuple[str, Any]]:
+    offline = hub.settle()
     import datasets  # slow to import, and a file needs none of it
 
     try:
         found = datasets.load_dataset(config.hub, config.subset, split=config.split)
     except Exception as error:  # the library raises what its many back ends raise
-        reason = " ".join(str(error).split())[:300]
+        reason = offline or " ".join(str(error).split())[:300]
         raise DataError(
             f"dataset.hub: cannot load {config.hub!r} ({reason}); dataset.path=FILE.jsonl reads a file"
         ) from None

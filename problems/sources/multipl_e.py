@@ -22,7 +22,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from base import jsonl
+from base import hub, jsonl
 from base.errors import DataError
 from languages import Language
 from problems.problem import Problem
@@ -155,12 +155,13 @@ def _from_folder(folder: Path, name: str) -> Iterator[tuple[Any, str]]:
 
 
 def _from_hub(name: str) -> Iterator[tuple[Any, str]]:
+    offline = hub.settle()
     from datasets import load_dataset  # slow to import
 
     try:
         rows = load_dataset(HUB, name, split="test")
     except Exception as error:  # whatever the hub, the network or the cache may say
-        reason = " ".join(str(error).split())[:200]
+        reason = offline or " ".join(str(error).split())[:200]
         raise DataError(
             f"cannot load {name} of {HUB} from the hub ({reason}); dataset.path=FOLDER reads {name}.jsonl from a folder"
         ) from None

@@ -13,7 +13,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from base import jsonl
+from base import hub, jsonl
 from base.errors import DataError
 from problems.problem import Problem
 from sandbox.job_rows import test_rows
@@ -138,14 +138,15 @@ def _lines(file: Path) -> Iterator[tuple[str, Row | BadRow]]:
 
 
 def _datasets(source: str, arguments: dict[str, Any], streaming: bool) -> Iterator[tuple[str, Row | BadRow]]:
-    import datasets  # seconds to import
+    offline = "" if Path(source).exists() else hub.settle()
+    import datasets  # seconds to import; it reads then whether it is offline
 
     number = -1
     try:
         for number, row in enumerate(datasets.load_dataset(**arguments, streaming=streaming)):
             yield f"{Path(source).name}, row {number}", row
     except Exception as error:  # the library's errors, of the network, the hub, arrow, files, have no base of their own
-        why = " ".join(str(error).split())[:300] or type(error).__name__
+        why = offline or " ".join(str(error).split())[:300] or type(error).__name__
         at = f" after row {number}" if number >= 0 else ""
         raise DataError(f"{source} cannot be read{at} ({why}); dataset.path=FOLDER reads a local copy") from error
 
