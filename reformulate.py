@@ -117,7 +117,7 @@ async def reformulate_all(tasks: Sequence[Task], folder: Path, pool: Executor, c
                     for _ in range(at_once):
                         group.create_task(work(left))
     except ExceptionGroup as group:  # one task's error has ended the others
-        raise group.exceptions[0] from None
+        raise group.exceptions[0] from group
     finally:
         done = [rows.rows[task.id] for task in tasks if task.id in rows.rows]
         undecided |= {task.id: "not reached" for task in tasks if task.id not in {*rows.rows, *undecided}}

@@ -24,12 +24,13 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import IO, Any
 
 import languages
+from base import jsonl
 from base.errors import DataError
 from base.limits import Limits
 from languages import Language, LanguageError
 from sandbox.answer import extract
 from sandbox.job import Job, SandboxError, TestResult, Verdict
-from sandbox.job_rows import check_text, parse_compare, parse_tests
+from sandbox.job_rows import check_output, check_text, parse_compare, parse_tests
 from sandbox.pool import Pool
 from sandbox.rootfs import RootfsError
 
@@ -71,10 +72,9 @@ def parse_arguments(words: list[str]) -> Arguments:
 
 def parse_job(line: bytes, where: str, arguments: Arguments) -> Job:
     """Raises DataError; `where` names the line in its message."""
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{where}: not JSON ({error})") from error
+    row = jsonl.decoded(line)
+    if isinstance(row, jsonl.BadLine):
+        raise DataError(f"{where}: {row.reason} ({row.detail})")
     if not isinstance(row, dict):
         raise DataError(f"{where}: a job is a JSON object, not {type(row).__name__}")
     if unknown := sorted(set(row) - set(KEYS)):
@@ -101,6 +101,7 @@ def parse_job(line: bytes, where: str, arguments: Arguments) -> Job:
     check_text(row["id"], f"{where}: key 'id'")
     tests, compare = parse_tests(row["tests"], where), parse_compare(row.get("compare", {}), where)
     limits = _limits(row["limits"], chosen[name].limits, where) if row.get("limits") else None
+    check_output(row["id"], compare, tests, limits or chosen[name].limits, where)
     all_tests = row.get("all_tests", arguments.all_tests)
     return Job(row["id"], name, program, tests, compare, limits, all_tests)
 
@@ -142,7 +143,7 @@ def verify(lines: IO[bytes], pool: Pool, arguments: Arguments, workers: int) -> 
     def read() -> None:
         try:
             for number, line in enumerate(lines, start=1):
-                if not line.strip():
+                if not jsonl.without_mark(line).strip():
                     continue
                 try:
                     pending.put(pool.submit(parse_job(line, f"line {number}", arguments)))

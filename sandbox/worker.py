@@ -17,6 +17,7 @@ import sys
 from dataclasses import dataclass, replace
 from typing import Any
 
+from base.text import plain_bytes
 from sandbox.bare import Bare
 from sandbox.cgroup import Cgroup
 from sandbox.compare import matches
@@ -135,7 +136,7 @@ class Worker:
             assert job.compare.checker is not None
             return replace(
                 _result(Status.PASSED, run, output),
-                **self._checked(job.compare.checker, given, run.stdout, expected),
+                **self._checked(job.compare.checker, given, plain_bytes(run.stdout), expected),
             )
         if status is None:
             status = Status.PASSED if matches(job.compare, output, expected) else Status.WRONG_OUTPUT

@@ -8,7 +8,6 @@ that is stopped here goes on with what it has, as an evaluation does.
 
 from __future__ import annotations
 
-import json
 import shlex
 import signal
 from collections.abc import Iterable, Sequence
@@ -19,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from omegaconf import OmegaConf
 
+from base import jsonl
 from base.errors import ConfigError, DataError, RunError
 from base.seeds import derive_seed
 from base.settings import Count, Settings
@@ -170,7 +170,9 @@ def _read(path: Path) -> list[dict[str, Any]]:
     try:
         if path.suffix == ".parquet":
             return pq.read_table(path).to_pylist()
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        rows = [row for _, row in jsonl.read(path)]
+    except DataError as error:
+        raise DataError(f"teacher.answers: {error}; it is a folder, .parquet or .jsonl") from error
     except (OSError, ValueError, pa.ArrowException) as error:
         reason = " ".join(str(error).split())[:200]
         raise DataError(

@@ -28,7 +28,7 @@ def parse(**row: Any) -> Job:
 
 
 def test_a_job_with_its_defaults() -> None:
-    assert parse() == Job("a", "lua", "p", (Test("1", "2"),))
+    assert parse() == Job("a", "lua", "p", (Test("1\n", "2"),))
 
 
 def test_a_job_with_everything() -> None:
@@ -50,7 +50,7 @@ def test_a_completions_code_block_is_the_program() -> None:
     ("row", "words"),
     [
         ({"tests": []}, "line 7: key 'tests' is missing or empty"),
-        ({"tests": [{"input": "1"}]}, "line 7: test 0 must be an object with the keys input, output"),
+        ({"tests": [{"input": "1"}]}, "line 7, test 0: a test must be an object with the keys input, output"),
         ({"id": 3}, "line 7: key 'id' must be a string"),
         ({"program": 3}, "line 7: key 'program' must be a string, not int"),
         ({"completion": "x"}, "line 7: a job has one of the keys program and completion"),
