@@ -6,6 +6,7 @@ driver's own deadlines. Only the standard library is imported, so that a worker 
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import select
@@ -16,10 +17,10 @@ import tempfile
 import time
 from collections.abc import Generator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO
 
-from base.limits import Limits
+from base.limits import PATIENCE, Limits
 from sandbox.cgroup import Cgroup
 from sandbox.driver.binaries import Binaries
 from sandbox.job import SandboxError, Status
@@ -28,7 +29,7 @@ MAGIC = 0x4A414752
 JOB, TEST, LAST_TEST, STOP = 1, 2, 3, 4
 EXITED, SIGNALED, TIMEOUT, OUTPUT_LIMIT, EXEC_FAILED = range(5)
 HEAD = struct.Struct("<II")
-LIMITS = struct.Struct("<11I")
+LIMITS = struct.Struct("<12I")
 CPU, WALL, PROGRAM = 1, 2, 3  # the code of a TIMEOUT: which deadline was met
 RESULT = struct.Struct("<IIiIIIQQ")
 
@@ -198,8 +199,8 @@ class Jail:
                 raise JailBroken(f"the memory cgroup refuses a limit of {memory_mb} MiB: {error}") from None
         self._oom_kills = self.cgroup.oom_kills() if self.cgroup else 0
         compiling = compiles = self.toolchain.compile is not None
-        # For each answer: the caller may take its time between two. Compiling comes first, with the same patience.
-        patience = max(limits.test_wall_s, limits.compile_wall_s if compiles else 0) + GRACE_S
+        # For each answer: the caller may take its time between two.
+        patience = replace(limits, program_s=None).longest_s(1) + GRACE_S
         blobs = [
             self.toolchain.filename.encode(),
             program.encode(errors="replace"),
@@ -212,7 +213,7 @@ class Jail:
         blobs.append(b"".join(len(stdin).to_bytes(4, "little") + stdin for stdin in given) if ahead else b"")
         for name, content in (files or {}).items():
             blobs += [name.encode(), content]
-        payload = [self._limits(limits, len(inputs))]
+        payload = [self._limits(limits)]
         for blob in blobs:
             payload += [len(blob).to_bytes(4, "little"), blob]
         job = b"".join(payload)
@@ -261,7 +262,7 @@ class Jail:
         except (OSError, JailBroken):
             self._process.kill()
 
-    def _limits(self, limits: Limits, tests: int) -> bytes:
+    def _limits(self, limits: Limits) -> bytes:
         disk_mb = limits.disk_mb
         if self.cgroup:  # files on a tmpfs are memory that killing no process gives back: leave room for the program
             disk_mb = limits.room_mb
@@ -270,7 +271,8 @@ class Jail:
             _ms(limits.compile_wall_s),
             _ms(limits.test_s),
             _ms(limits.test_wall_s),
-            _ms(limits.total_s(tests)),
+            PATIENCE,
+            _ms(limits.program_s or math.inf),
             0 if self.cgroup else limits.memory_mb,
             limits.processes,
             limits.file_mb,
@@ -348,7 +350,7 @@ class Jail:
 
 
 def _ms(seconds: float) -> int:
-    return min(max(1, round(seconds * 1000)), 0xFFFFFFFF)
+    return max(1, round(min(seconds * 1000, 0xFFFFFFFF)))
 
 
 def _held_mb(inputs: list[str]) -> int:
