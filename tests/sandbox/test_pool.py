@@ -50,7 +50,7 @@ def name_of(pid: int) -> str:
 
 
 def test_every_status(pool: Pool) -> None:
-    quick = Limits(test_s=0.3, program_s=3, memory_mb=64, output_mb=1)
+    quick = Limits(test_s=0.3, wall_s=0.3, program_s=3, memory_mb=64, output_mb=1)
     expected = {
         Status.PASSED: sh("cat", ("a\n", "a"), ("b", "b\n")),
         Status.WRONG_OUTPUT: sh("echo 1", ("", "2")),

@@ -64,8 +64,8 @@ def test_a_completions_code_block_is_the_program() -> None:
             {"compare": {"rule": "float", "tolerance": 10**400}},
             "line 7: compare.tolerance must be a finite number of 0 or more, not 1000",
         ),
-        ({"limits": {"speed": 1}}, "line 7: key 'limits' must be an object with keys of compile_s"),
-        ({"limits": {"memory_mb": 1.5}}, "line 7: limits.memory_mb must be a whole number"),
+        ({"limits": {"speed": 1}}, "line 7: unknown key 'limits.speed'; the keys are compile_s"),
+        ({"limits": {"memory_mb": 1.5}}, "line 7: key 'limits.memory_mb' must be a whole number"),
         ({"all_tests": "yes"}, "line 7: key 'all_tests' must be true or false"),
         ({"test": []}, "line 7: unknown key 'test'; the keys are id, program"),
     ],
@@ -166,7 +166,11 @@ def test_verdicts_and_errors_keep_the_order_of_the_lines(pool: Pool) -> None:
 def test_a_limit_out_of_range_is_the_lines_fault(pool: Pool) -> None:
     line = {"id": "a", "program": "", "tests": TESTS, "limits": {"test_s": -1}}
     (answer,) = verify(io.BytesIO(json.dumps(line).encode()), pool, Arguments((LUA,)), 1)
-    assert isinstance(answer, str) and answer.startswith("line 1: ") and "limit test_s is -1" in answer
+    assert (
+        isinstance(answer, str)
+        and answer.startswith("line 1: ")
+        and "'limits.test_s' must be a number above 0" in answer
+    )
 
 
 def test_whatever_ends_the_reading_ends_the_command(pool: Pool) -> None:
