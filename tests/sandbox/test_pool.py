@@ -164,11 +164,18 @@ def test_what_does_not_fit_into_the_jail_is_said(pool: Pool) -> None:
     limits = Limits(memory_mb=64)
     (verdict,) = pool.verify([sh("#" * (50 << 20), ("", ""), limits=limits)])
     assert verdict.status is Status.MEMORY_LIMIT and "50 MiB" in verdict.message
-    with pytest.raises(JobError, match=r"the input of test 0 is 33 MiB, more than half of limits.memory_mb=64"):
-        pool.submit(sh("true", ("x" * (33 << 20), ""), limits=limits))
-    room = Limits(memory_mb=512)
-    (large,) = pool.verify([sh("wc -c", ("x" * (100 << 20), f"{100 << 20}"), limits=room)])
-    assert large.passed, large
+    # what waits for the program to read it is not the program's memory
+    large, hog = pool.verify(
+        sh(program, ("x" * (100 << 20), f"{100 << 20}"), limits=limits) for program in ("wc -c", "tail -n 1 | wc -c")
+    )
+    assert large.passed and hog.status is Status.MEMORY_LIMIT, (large, hog)
+
+
+def test_an_input_that_no_jail_takes_is_refused_by_name(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sandbox.executor.INPUT_MB", 2)
+    assert pool.verify([sh("wc -c", ("x" * (2 << 20), f"{2 << 20}"))])[0].passed
+    with pytest.raises(JobError, match=r"job 'big': the input of test 1 is 3 MiB, and the sandbox takes no more than 2"):
+        pool.submit(sh("true", ("", ""), ("é" * (3 << 19), ""), job_id="big"))
 
 
 def test_a_checker_in_a_compiled_language(pool: Pool) -> None:
