@@ -11,6 +11,7 @@ and in plain words what is wrong with the language file. Exit code 0: all is wel
 from __future__ import annotations
 
 import re
+import resource
 import shlex
 import statistics
 import sys
@@ -257,6 +258,21 @@ def show(language: languages.Language, report: Report, console: Console) -> None
         console.print(f"{language.title} does not work here yet: see {language.where}", markup=False, soft_wrap=True)
 
 
+def may_exceed_hard_limits() -> bool:
+    """Whether this process holds CAP_SYS_RESOURCE, which root in a container may lack."""
+    match = re.search(r"^CapEff:\s*(\w+)", Path("/proc/self/status").read_text(), re.MULTILINE)
+    return bool(match and int(match[1], 16) >> 24 & 1)
+
+
+def low_limits() -> list[str]:
+    """What bounds programs here beside their own limits: the hard limits of whoever started this (`ulimit -H`)."""
+    if may_exceed_hard_limits():
+        return []
+    kinds = ("STACK", "AS", "DATA", "CPU", "FSIZE")
+    hard = {kind: resource.getrlimit(getattr(resource, f"RLIMIT_{kind}"))[1] for kind in kinds}
+    return [f"RLIMIT_{kind} is {value}" for kind, value in hard.items() if value != resource.RLIM_INFINITY]
+
+
 def show_machine(console: Console) -> None:
     """Prints what guards this machine, and what makes timings lie on it."""
     guards = Table("protection", "in force", "how", title="This machine")
@@ -264,6 +280,9 @@ def show_machine(console: Console) -> None:
         state = "[green]yes[/]" if protection.in_force else "[red]no[/]" if protection.required else "[yellow]no[/]"
         guards.add_row(protection.name, state, escape(protection.how))
     console.print(guards)
+    for low in low_limits():
+        text = f"- Right programs may fail here: the hard limit {low}, set by whoever started this (ulimit -H)."
+        console.print(text, markup=False, soft_wrap=True)
     for found in disturbances():
         console.print(
             f"- Timings may lie here: {found.name} ({found.seen}): {found.harm}. What helps: {found.advice}.",

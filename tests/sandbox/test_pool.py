@@ -174,7 +174,7 @@ def test_what_does_not_fit_into_the_jail_is_said(pool: Pool) -> None:
 def test_an_input_that_no_jail_takes_is_refused_by_name(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sandbox.executor.INPUT_MB", 2)
     assert pool.verify([sh("wc -c", ("x" * (2 << 20), f"{2 << 20}"))])[0].passed
-    with pytest.raises(JobError, match=r"job 'big': the input of test 1 is 3 MiB, and the sandbox takes no more than 2"):
+    with pytest.raises(JobError, match=r"job 'big': the input of test 1 is 3 MiB, and .* no more than 2"):
         pool.submit(sh("true", ("", ""), ("é" * (3 << 19), ""), job_id="big"))
 
 
