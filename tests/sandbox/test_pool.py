@@ -384,3 +384,13 @@ def test_no_jail_no_pool_unless_told_by_name(
             "timeout",
             "memory_limit",
         ]
+
+
+def test_a_fault_of_our_own_is_told_with_its_traceback(shell: Toolchain, capfd: pytest.CaptureFixture[str]) -> None:
+    broken = Job("broken", "sh", "true", (Test("", None),))  # type: ignore[arg-type]
+    with Pool([shell], workers=1) as pool:
+        (verdict,) = pool.verify([broken])
+        assert pool.verify([sh("echo 1", ("", "1"))])[0].passed
+    assert verdict.status is Status.INFRASTRUCTURE_ERROR and "the worker failed" in verdict.message
+    said = capfd.readouterr().err
+    assert "Traceback (most recent call last)" in said and "sandbox/compare.py" in said

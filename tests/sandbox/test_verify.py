@@ -212,3 +212,29 @@ def test_unknown_arguments_end_the_command_with_a_sentence() -> None:
         "sandbox.verify: unknown argument 'langauge=lua'; "
         "write key=value with the keys language, workers, all_tests, unprotected\n"
     )
+
+
+LARGE = """
+import json, resource, sys
+from sandbox.verify import main
+print(main(["language=lua", "workers=1"]), file=sys.stderr)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10, file=sys.stderr)
+"""
+
+
+def test_large_jobs_are_not_read_far_ahead() -> None:
+    """Sixteen jobs of 32 MB, half of what would be read by their number alone: memory holds a few, not all."""
+    with subprocess.Popen(
+        [sys.executable, "-c", LARGE],
+        cwd=Path(__file__).parents[2], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as verifier:  # fmt: skip
+        assert verifier.stdin
+        text = "1" * (32 << 20)
+        for number in range(16):
+            tests = [{"input": f"{number} {text}", "output": "1"}]
+            line = {"id": str(number), "program": "print(1)", "tests": tests}
+            verifier.stdin.write(json.dumps(line).encode() + b"\n")
+        said, errors = verifier.communicate()
+    status, peak_mb = map(int, errors.split())
+    assert status == 0 and [json.loads(line)["status"] for line in said.splitlines()] == ["passed"] * 16
+    assert peak_mb < 350, f"{peak_mb} MiB"
