@@ -20,13 +20,14 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Future
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass
+from functools import partial
 from typing import IO, Any
 
 import languages
 from base import jsonl
 from base.errors import DataError
-from base.limits import Limits
+from base.limits import Limits, parse_limits
 from languages import Language, LanguageError
 from sandbox.answer import extract
 from sandbox.job import Job, SandboxError, TestResult, Verdict
@@ -36,6 +37,7 @@ from sandbox.rootfs import RootfsError
 
 KEYS = ("id", "program", "completion", "tests", "compare", "limits", "all_tests", "language")
 AHEAD = 32  # jobs read ahead for each worker: memory stays bounded
+AHEAD_BYTES = 32 << 20  # the same of their lines, which may be long; beyond it, none is read until others are judged
 
 
 @dataclass(frozen=True)
@@ -107,14 +109,10 @@ def parse_job(line: bytes, where: str, arguments: Arguments) -> Job:
 
 
 def _limits(row: Any, default: Limits, where: str) -> Limits:
-    kinds = {field.name: type(field.default) for field in fields(Limits)}
-    if not isinstance(row, dict) or not set(row) <= set(kinds):
-        raise DataError(f"{where}: key 'limits' must be an object with keys of {', '.join(kinds)}")
-    for key, value in row.items():
-        if isinstance(value, bool) or not isinstance(value, int if kinds[key] is int else int | float):
-            kind = "a whole number" if kinds[key] is int else "a number"
-            raise DataError(f"{where}: limits.{key} must be {kind}, not {value!r}")
-    return replace(default, **row)
+    try:
+        return parse_limits(row, default)
+    except ValueError as error:
+        raise DataError(f"{where}: {error}") from None
 
 
 def to_row(verdict: Verdict) -> dict[str, Any]:
@@ -139,14 +137,33 @@ def verify(lines: IO[bytes], pool: Pool, arguments: Arguments, workers: int) -> 
     A thread reads ahead, so that a verdict never waits for the next line.
     """
     pending: queue.Queue[Future[Verdict] | str | Exception | None] = queue.Queue(AHEAD * workers)
+    held = 0  # bytes of the lines whose jobs have no verdict yet
+    judged = threading.Condition()
+
+    def release(count: int, _: object) -> None:
+        nonlocal held
+        with judged:
+            held -= count
+            judged.notify()
+
+    def has_room() -> bool:
+        return held < AHEAD_BYTES * workers
 
     def read() -> None:
+        nonlocal held
         try:
             for number, line in enumerate(lines, start=1):
                 if not jsonl.without_mark(line).strip():
                     continue
                 try:
-                    pending.put(pool.submit(parse_job(line, f"line {number}", arguments)))
+                    future = pool.submit(parse_job(line, f"line {number}", arguments))
+                    with judged:
+                        held += len(line)
+                    future.add_done_callback(partial(release, len(line)))
+                    pending.put(future)
+                    del line, future
+                    with judged:
+                        judged.wait_for(has_room)
                 except (DataError, ValueError) as error:
                     text = str(error)
                     pending.put(text if text.startswith("line ") else f"line {number}: {text}")
