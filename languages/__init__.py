@@ -145,7 +145,7 @@ def _limits(row: Any, where: str) -> Limits:
     try:
         return parse_limits(row)
     except ValueError as error:
-        raise LanguageError(f"{where}: {error}") from None
+        raise LanguageError(f"{where}: {error}") from error
 
 
 def folders() -> list[Path]:

@@ -15,6 +15,7 @@ signal is.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -22,7 +23,8 @@ from torch import Tensor
 from base import checks
 from rollout.rollout import Rollout
 
-SCALES = ("group", "batch", "none", "max_rl")
+Scale = Literal["group", "batch", "none", "max_rl"]
+SCALES = get_args(Scale)
 STD_EPS = 1e-4  # TRL's; keeps a group of nearly equal rewards from exploding
 
 

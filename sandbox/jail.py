@@ -196,7 +196,7 @@ class Jail:
             try:
                 self.cgroup.limit(memory_mb)
             except OSError as error:
-                raise JailBroken(f"the memory cgroup refuses a limit of {memory_mb} MiB: {error}") from None
+                raise JailBroken(f"the memory cgroup refuses a limit of {memory_mb} MiB: {error}") from error
         self._oom_kills = self.cgroup.oom_kills() if self.cgroup else 0
         compiling = compiles = self.toolchain.compile is not None
         # For each answer: the caller may take its time between two.

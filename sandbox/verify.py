@@ -112,7 +112,7 @@ def _limits(row: Any, default: Limits, where: str) -> Limits:
     try:
         return parse_limits(row, default)
     except ValueError as error:
-        raise DataError(f"{where}: {error}") from None
+        raise DataError(f"{where}: {error}") from error
 
 
 def to_row(verdict: Verdict) -> dict[str, Any]:

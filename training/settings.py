@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from base.settings import Count, NotNegative, Positive, Settings, Whole
 from policy.lora import LoraSettings
 from policy.samplers.sampler import RolloutSettings
+from rollout.advantage import Scale
 from rollout.curriculum import CurriculumSettings
 from training.loss import LossConfig
 from training.optimizer import OptimizerSettings
@@ -49,7 +50,7 @@ class TrainSettings(Settings):
     group: Count
     seed: int
     epochs_per_batch: Count
-    advantage: Literal["group", "batch", "none", "max_rl"]
+    advantage: Scale
     extract: Literal["default", "paper"]
     resample: Whole
     overlong: Literal["keep", "mask"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Protocol
 
 from pydantic import Field
 
@@ -14,7 +14,7 @@ from base.settings import Count, NotNegative, Positive, Settings
 class RolloutSettings(Settings):
     """The config group `rollout`: the engine that samples, and how."""
 
-    engine: Literal["transformers", "vllm"]
+    engine: str  # policy/samplers/__init__.py has the choices
     batch_size: Count  # sequences decoded at once
     temperature: NotNegative
     top_p: Annotated[float, Field(gt=0, le=1)]

@@ -132,7 +132,7 @@ def config(text: str) -> Any:
 
 
 def test_the_files_say_what_goes_wrong_and_are_read() -> None:
-    found = {path.stem: open_reward(config(path.read_text())) for path in CONF.glob("*.yaml")}
+    found: dict[str, Any] = {path.stem: open_reward(config(path.read_text())) for path in CONF.glob("*.yaml")}
     assert all("Known to go wrong:" in path.read_text() for path in CONF.glob("*.yaml"))
     assert found["binary"] == Reward()
     assert found["partial"].statuses == {"passed": 1.0, "wrong_output": 0.2}
