@@ -17,7 +17,7 @@ import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
@@ -25,11 +25,14 @@ from rich.console import Console
 from rich.table import Table
 
 import languages
-from base import checks, script
+from base import script
 from base.errors import ConfigError, Interrupted, RunError
 from base.files import write_text
+from base.lock import locked
+from base.settings import Count, ScriptSettings
+from chat.settings import AnyModel, EndpointSettings
 from policy import lora
-from policy.samplers.sampler import Sampling
+from policy.samplers.sampler import RolloutSettings
 from problems import load
 from problems.task import Task
 from rollout import heldout, score
@@ -37,9 +40,11 @@ from rollout.collect import collect, missing
 from rollout.draw import AnswerSource, EndpointModel, LocalModel
 from rollout.samples import Samples
 from run import run_folder
-from sandbox import answer, open_pool
+from sandbox import open_pool
+from sandbox.settings import SandboxSettings
 from study import report
 
+WEIGHTS = {".safetensors", ".bin", ".pt", ".gguf"}
 NOT_IN_HASH = (
     "run_dir",
     "debug",
@@ -49,114 +54,149 @@ NOT_IN_HASH = (
 NOT_IN_GROUPS = (*run_folder.ENDPOINT, "gpu_memory_utilization", "cpu_kv_cache_gib")
 
 
+class Evaluation(ScriptSettings):
+    """conf/evaluate.yaml has the defaults and says what each key means."""
+
+    model: AnyModel
+    language: dict[str, Any]
+    dataset: dict[str, Any]  # its keys differ by option: problems/load.py reads them
+    rollout: RolloutSettings
+    sandbox: SandboxSettings
+    checkpoint: str | None
+    split: Literal["heldout", "train"]
+    limit: Count | None
+    samples: Count
+    prefix: bool
+    seed: int
+    extract: Literal["default", "paper"]
+    k: list[Count]
+    run_dir: str | None
+
+    def task(self) -> Task:
+        """The benchmark in the language. Raises DataError, LanguageError."""
+        language, dataset = languages.from_config(self.language), OmegaConf.create(self.dataset)
+        return load.task(dataset, language, self.split, self.limit, self.extract, self.prefix)
+
+    def dataset_name(self) -> str:
+        """The benchmark as a name: with its part, and what of it was taken."""
+        parts = [str(self.dataset["name"])]
+        if self.dataset["name"] == "multipl_e":
+            parts += [self.dataset["root"], *(["chat"] if self.dataset["style"] == "chat" else [])]
+        elif self.split != "heldout":
+            parts.append(self.split)
+        return "-".join([*parts, *([f"first{self.limit}"] if self.limit else [])])
+
+
 def run(config: DictConfig) -> dict[str, Any]:
     """One model, benchmark and language. Returns the scores (rollout/score.py)."""
-    checks.one_of("extract", config.extract, answer.RULES)
-    task = load.task(config)
-    checkpoint = checkpoint_folder(config)
-    folder = results_folder(config, checkpoint, task)
+    evaluation = Evaluation.read(config)
+    task = evaluation.task()
+    checkpoint = checkpoint_folder(evaluation)
+    folder, settings = results_folder(evaluation, checkpoint, task)
+    with locked(folder):
+        begin(folder, settings)
+        found, trouble = score_of(evaluation, task, checkpoint, folder)
+        write_text(folder / "scores.json", json.dumps(found, indent=2))
+        write_text(folder / "scores.md", report.page(found))
+    show(found, folder)
+    if trouble:
+        print(f"{found['unanswered']} answers are missing, and the same command asks again: {trouble}")
+    return found
+
+
+def score_of(evaluation: Evaluation, task: Task, checkpoint: Path | None, folder: Path) -> tuple[dict[str, Any], str]:
+    """The scores, once every answer that `folder` lacks is drawn and verified; and why some are missing still."""
     samples = Samples(folder)
-    sampling = Sampling(
-        config.rollout.temperature,
-        config.rollout.max_new_tokens,
-        config.rollout.top_p,
-        config.rollout.max_prompt_tokens,
-        task.stop,
-    )
-    seed = heldout.draw_seed(config.seed)
-    asked = len(task.problems) * config.samples
-    generator: AnswerSource | None = None
-    with open_pool(load.pool_languages(task.problems, task.language), **config.sandbox) as pool:
+    sampling = replace(evaluation.rollout.sampling(), stop=task.stop)
+    asked = len(task.problems) * evaluation.samples
+    source: AnswerSource | None = None
+    with open_pool(load.pool_languages(task.problems, task.language), **evaluation.sandbox.options()) as pool:
         try:
-            if missing(task, config.samples, samples):
-                generator = open_generator(config, checkpoint, folder)
-            collect(task, generator, pool, samples, config.samples, sampling, seed)
+            if missing(task, evaluation.samples, samples):
+                source = open_source(evaluation, checkpoint, folder)
+            collect(task, source, pool, samples, evaluation.samples, sampling, heldout.draw_seed(evaluation.seed))
         except KeyboardInterrupt as error:
             raise Interrupted(
                 f"interrupted: {len(samples.rows)} of {asked} answers are kept in {folder}; the same command goes on"
             ) from error
+    trouble = source.trouble if source else ""
     if not samples.rows:
-        raise RunError(f"the model answered nothing ({generator.trouble if generator else 'nothing was asked'})")
-    found = {
-        "model": str(config.model.name) if checkpoint is None else str(checkpoint),
-        "dataset": dataset_name(config),
+        raise RunError(f"the model answered nothing ({trouble or 'nothing was asked'})")
+    return {
+        "model": evaluation.model.name if checkpoint is None else str(checkpoint),
+        "dataset": evaluation.dataset_name(),
         "language": task.language.name,
         "protocol": {
-            "samples": config.samples,
-            "temperature": config.rollout.temperature,
-            "max_new_tokens": config.rollout.max_new_tokens,
-            "prefix": config.prefix,
-            "extract": config.extract,
+            "samples": evaluation.samples,
+            "temperature": evaluation.rollout.temperature,
+            "max_new_tokens": evaluation.rollout.max_new_tokens,
+            "prefix": evaluation.prefix,
+            "extract": evaluation.extract,
         },
         "seconds": samples.seconds,
         "unanswered": asked - len(samples.rows),
-        **score.scores((samples.rows[key] for key in sorted(samples.rows)), config.k),
-    }
-    write_text(folder / "scores.json", json.dumps(found, indent=2))
-    write_text(folder / "scores.md", report.page(found))
-    show(found, folder)
-    if generator is not None and generator.trouble:
-        print(f"{found['unanswered']} answers are missing, and the same command asks again: {generator.trouble}")
-    return found
+        **score.scores((samples.rows[key] for key in sorted(samples.rows)), evaluation.k),
+    }, trouble
 
 
-def dataset_name(config: DictConfig) -> str:
-    """The benchmark as a name: with its part, and what of it was taken."""
-    parts = [config.dataset.name]
-    if config.dataset.name == "multipl_e":
-        parts += [config.dataset.root, *(["chat"] if config.dataset.style == "chat" else [])]
-    elif config.split != "heldout":
-        parts.append(config.split)
-    return "-".join([*parts, *([f"first{config.limit}"] if config.limit else [])])
-
-
-def checkpoint_folder(config: DictConfig) -> Path | None:
+def checkpoint_folder(evaluation: Evaluation) -> Path | None:
     """The checkpoint that the key `checkpoint` means: itself, or the newest of a run folder.
 
     Raises ConfigError where its run trained another model than the config names: it would be asked by another's rules.
     """
-    if config.checkpoint is None:
+    if evaluation.checkpoint is None:
         return None
-    folder = Path(config.checkpoint).expanduser()
+    folder = Path(evaluation.checkpoint).expanduser()
     found = (
         folder
         if any((folder / name).is_file() for name in ("config.json", lora.FILE))
         else run_folder.last_checkpoint(folder)
     )
     if found is None:
-        raise RunError(f"checkpoint={config.checkpoint} is neither a checkpoint nor a run folder that holds one")
+        raise RunError(f"checkpoint={evaluation.checkpoint} is neither a checkpoint nor a run folder that holds one")
     trained = run_folder.model_of(found)
-    if trained not in (None, config.model.name):
-        raise ConfigError(f"checkpoint={config.checkpoint} is of model {trained!r}: add model={trained}")
+    if trained not in (None, evaluation.model.name):
+        raise ConfigError(f"checkpoint={evaluation.checkpoint} is of model {trained!r}: add model={trained}")
     return found
 
 
-def results_folder(config: DictConfig, checkpoint: Path | None, task: Task) -> Path:
-    """The folder of this evaluation, made if it is new. The same settings on the same data have the same folder.
+def results_folder(evaluation: Evaluation, checkpoint: Path | None, task: Task) -> tuple[Path, dict[str, Any]]:
+    """The folder of this evaluation, and what tells it from others: equal settings on equal data and weights have one.
 
-    Raises RunError when `run_dir` names the folder of an evaluation with other settings.
+    Scores belong to weights and not to the path where they lie: new weights in an old folder are a new evaluation.
     """
-    plain: Any = OmegaConf.to_container(config, resolve=True)
-    settings = {key: value for key, value in plain.items() if key not in NOT_IN_HASH}
+    settings = evaluation.model_dump(exclude={*NOT_IN_HASH})
     for group in ("model", "rollout"):
         settings[group] = {key: value for key, value in settings[group].items() if key not in NOT_IN_GROUPS}
     settings["checkpoint"] = str(checkpoint.resolve()) if checkpoint else None
+    place = checkpoint or getattr(evaluation.model, "path", None)
+    settings["weights"] = weights(Path(place).expanduser()) if place else {}
     settings["data"] = fingerprint(task)
-    text = yaml.safe_dump(settings, sort_keys=False)
-    name = f"{dataset_name(config)}-{config.language.name}-{config.model.name}"
-    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-    folder = Path(config.run_dir).expanduser() if config.run_dir else Path("scores") / f"{name}-{digest}"
+    if evaluation.run_dir:
+        return Path(evaluation.run_dir).expanduser(), settings
+    name = f"{evaluation.dataset_name()}-{task.language.name}-{evaluation.model.name.replace('/', '-')}"
+    digest = hashlib.sha256(yaml.safe_dump(settings, sort_keys=False).encode()).hexdigest()[:8]
+    return Path("scores") / f"{name}-{digest}", settings
+
+
+def begin(folder: Path, settings: dict[str, Any]) -> None:
+    """Writes the settings into a new folder. Raises RunError when it is the folder of another evaluation."""
     path = folder / run_folder.CONFIG
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             write_text(folder / "versions.json", json.dumps(run_folder.versions(), indent=2))
-            write_text(path, text)
+            write_text(path, yaml.safe_dump(settings, sort_keys=False))
     except OSError as error:
         raise RunError(f"cannot write into run_dir {folder} ({error.strerror})") from error
     if different := run_folder.difference(settings, folder):
         raise RunError(f"run_dir {folder} belongs to another {different}; name another folder")
-    return folder
+
+
+def weights(folder: Path) -> dict[str, str]:
+    """Size and time of each weight file of a local model; nothing for a hub id, which the hub's cache keeps apart."""
+    files = sorted(path for path in folder.glob("*") if path.suffix in WEIGHTS) if folder.is_dir() else []
+    return {path.name: f"{path.stat().st_size} bytes, {path.stat().st_mtime_ns} ns" for path in files}
 
 
 def fingerprint(task: Task) -> str:
@@ -171,18 +211,19 @@ def fingerprint(task: Task) -> str:
 _open: tuple[str, AnswerSource] | None = None  # the jobs of a sweep over languages share one model
 
 
-def open_generator(config: DictConfig, checkpoint: Path | None, folder: Path) -> AnswerSource:
+def open_source(evaluation: Evaluation, checkpoint: Path | None, folder: Path) -> AnswerSource:
     """The model behind its endpoint, or opened here, or still open from the job before."""
     global _open
-    if "base_url" in config.model:
+    model = evaluation.model
+    if isinstance(model, EndpointSettings):
         if checkpoint is not None:
             raise ConfigError("checkpoint goes with a model on this machine, not with model=endpoint")
-        return EndpointModel(config.model, folder)
-    key = repr((OmegaConf.to_container(config.model), OmegaConf.to_container(config.rollout), checkpoint, config.seed))
+        return EndpointModel(model, folder)
+    key = repr((model, evaluation.rollout, checkpoint, weights(checkpoint) if checkpoint else {}, evaluation.seed))
     if _open is None or _open[0] != key:
         _open = None
         gc.collect()  # the memory of the model before it
-        _open = key, LocalModel.open(config.model, config.rollout, checkpoint, config.seed)
+        _open = key, LocalModel.open(model, evaluation.rollout, checkpoint, evaluation.seed)
     return _open[1]
 
 

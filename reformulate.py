@@ -13,23 +13,24 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-import sys
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 import languages
 from base import script
 from base.errors import Interrupted, RunError
 from base.files import write_text
+from base.lock import locked
+from base.progress import Progress
+from base.settings import Count, ScriptSettings
 from chat import open_chat
-from chat.endpoint import model_name
 from chat.reply import Chat, UnansweredError
+from chat.settings import AnyModel, EndpointSettings
+from policy.samplers.sampler import RolloutSettings
 from problems.problem import write_jsonl
 from problems.reformulation import Refused, derived, prompt, proposal, report, source
 from problems.reformulation.report import Row, RowFile
@@ -38,13 +39,28 @@ from run import run_folder
 from sandbox import open_pool
 from sandbox.executor import Executor
 from sandbox.job import Job, Status, Verdict
+from sandbox.settings import SandboxSettings
+
+
+class Reformulation(ScriptSettings):
+    """conf/reformulate.yaml has the defaults and says what each key means."""
+
+    model: AnyModel
+    dataset: dict[str, Any]  # its keys differ by option: problems/reformulation/source.py reads them
+    rollout: RolloutSettings
+    sandbox: SandboxSettings
+    limit: Count | None
+    attempts: Count
+    seed: int
+    run_dir: str | None
+    resume: Literal["auto"] | None
 
 
 class Open(Exception):
     """A task that could not be decided, and is not recorded: the next run takes it up again."""
 
 
-async def reformulate(task: Task, name: str, chat: Chat, pool: Executor, config: DictConfig) -> Row:
+async def reformulate(task: Task, name: str, chat: Chat, pool: Executor, settings: Reformulation) -> Row:
     """What becomes of one task. `name` is the id its problem gets. Raises Open, EndpointError."""
     row = Row(task.id, kept=False)
     try:
@@ -55,15 +71,15 @@ async def reformulate(task: Task, name: str, chat: Chat, pool: Executor, config:
         row.refusals.append({"reason": refused.reason, "detail": str(refused)})
         return row
 
-    messages = [{"role": "system", "content": config.model.system}] if config.model.system else []
+    messages = [{"role": "system", "content": settings.model.system}] if settings.model.system else []
     messages.append({"role": "user", "content": prompt.request(task, calls.function)})
-    for _ in range(config.attempts):
+    for _ in range(settings.attempts):
         try:
             reply = await chat.ask(
                 messages,
-                temperature=config.rollout.temperature,
-                max_tokens=config.rollout.max_new_tokens,
-                seed=config.seed,
+                temperature=settings.rollout.temperature,
+                max_tokens=settings.rollout.max_new_tokens,
+                seed=settings.seed,
             )
         except UnansweredError as error:
             raise Open(str(error)) from error
@@ -93,41 +109,49 @@ async def verify(job: Job, pool: Executor) -> Verdict:
     return verdict
 
 
-async def reformulate_all(tasks: Sequence[Task], folder: Path, pool: Executor, config: DictConfig) -> dict[str, str]:
+async def reformulate_all(
+    tasks: Sequence[Task], folder: Path, pool: Executor, settings: Reformulation
+) -> dict[str, str]:
     """Every task that is not in rows.jsonl yet. Returns why those that are still open are. Raises EndpointError."""
     rows = RowFile(folder / "rows.jsonl")
     left = iter([task for task in tasks if task.id not in rows.rows])
     undecided: dict[str, str] = {}
     try:
-        async with open_chat(config.model, folder / "chat.jsonl", config.rollout, config.seed) as chat:
-            with Shown(len(tasks), rows, chat) as shown:
+        async with open_chat(settings.model, folder / "chat.jsonl", settings.rollout, settings.seed) as chat:
+            with Progress("tasks", len(tasks)) as progress:
+
+                def shown() -> None:
+                    kept = sum(row.kept for row in rows.rows.values())
+                    progress.show(len(rows.rows), f"{kept} kept, {len(rows.rows) - kept} dropped, {chat.counts}")
 
                 async def work(left: Iterator[Task]) -> None:
                     for task in left:
-                        name = f"{config.dataset.name}/{task.id}"
+                        name = f"{settings.dataset['name']}/{task.id}"
                         try:
-                            rows.add(await reformulate(task, name, chat, pool, config))
+                            rows.add(await reformulate(task, name, chat, pool, settings))
                         except Open as error:
                             undecided[task.id] = str(error)
-                        shown.update()
+                        shown()
 
+                shown()
                 # Twice as many tasks as questions: some are in the jail while others wait for the model.
-                at_once = 2 * (config.model.concurrency if "concurrency" in config.model else config.rollout.batch_size)
+                model = settings.model
+                asked = model.concurrency if isinstance(model, EndpointSettings) else settings.rollout.batch_size
                 async with asyncio.TaskGroup() as group:
-                    for _ in range(at_once):
+                    for _ in range(2 * asked):
                         group.create_task(work(left))
     except ExceptionGroup as group:  # one task's error has ended the others
         raise group.exceptions[0] from group
     finally:
         done = [rows.rows[task.id] for task in tasks if task.id in rows.rows]
         undecided |= {task.id: "not reached" for task in tasks if task.id not in {*rows.rows, *undecided}}
-        write(folder, done, undecided, config)
+        write(folder, done, undecided, settings)
     return undecided
 
 
-def write(folder: Path, rows: Sequence[Row], undecided: dict[str, str], config: DictConfig) -> None:
+def write(folder: Path, rows: Sequence[Row], undecided: dict[str, str], settings: Reformulation) -> None:
     """problems.jsonl, report.json and report.md, in the order of the tasks."""
-    about = {"dataset": config.dataset.name, "model": config.model.name, "attempts": config.attempts}
+    about = {"dataset": settings.dataset["name"], "model": settings.model.name, "attempts": settings.attempts}
     summary = report.summary(rows, undecided, about)
     write_jsonl(folder / "problems.jsonl", report.problems(rows))
     write_text(folder / "report.json", json.dumps(summary, indent=2))
@@ -135,52 +159,20 @@ def write(folder: Path, rows: Sequence[Row], undecided: dict[str, str], config: 
     Console().print(report.table(summary))
 
 
-class Shown:
-    """Progress: a live line on a terminal, now and then a plain one elsewhere."""
-
-    def __init__(self, total: int, rows: RowFile, chat: Chat) -> None:
-        self.rows, self.chat, self.total = rows, chat, total
-        self.started = self.said = time.perf_counter()
-        self.console = Console()
-        columns = (TextColumn("{task.completed}/{task.total}"), BarColumn(24), TextColumn("{task.description}"))
-        self.bar = Progress(
-            *columns, TimeElapsedColumn(), TimeRemainingColumn(), console=self.console, disable=not sys.stdout.isatty()
-        )
-
-    def __enter__(self) -> Shown:
-        self.bar.start()
-        self.task = self.bar.add_task("", total=self.total)
-        self.update()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.bar.stop()
-
-    def update(self) -> None:
-        rows = self.rows.rows.values()
-        kept = sum(row.kept for row in rows)
-        text = f"{kept} kept, {len(rows) - kept} dropped, {self.chat.counts}"
-        self.bar.update(self.task, completed=len(rows), description=escape(text))
-        now = time.perf_counter()
-        if self.bar.disable and (now - self.said > 10 or len(rows) == self.total):
-            self.said = now
-            self.console.print(
-                f"{now - self.started:7.1f} s  {len(rows)}/{self.total}  {text}", markup=False, soft_wrap=True
-            )
+def open_folder(config: DictConfig, settings: Reformulation) -> Path:
+    """The run's folder. Raises RunError where it holds a run with other settings."""
+    name = settings.model.name.replace("/", "-")
+    config.run_dir = config.run_dir or f"runs/reformulate-{settings.dataset['name']}-{name}"
+    return run_folder.find(config)
 
 
-def open_folder(config: DictConfig) -> Path:
-    """The run's folder with its config.yaml. Raises RunError where it holds a run with other settings."""
-    name = config.model.name.replace("/", "-")
-    config.run_dir = config.run_dir or f"runs/reformulate-{config.dataset.name}-{name}"
-    folder = run_folder.find(config)
+def begin(folder: Path, config: DictConfig) -> None:
+    """Notes what the run is done with."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         write_text(folder / run_folder.CONFIG, OmegaConf.to_yaml(config, resolve=True))
         write_text(folder / "versions.json", json.dumps(run_folder.versions(), indent=2))
     except OSError as error:
         raise RunError(f"cannot write into run_dir {folder} ({error.strerror})") from error
-    return folder
 
 
 async def interruptible(work: asyncio.Task[dict[str, str]]) -> dict[str, str] | None:
@@ -193,15 +185,17 @@ async def interruptible(work: asyncio.Task[dict[str, str]]) -> dict[str, str] | 
 
 
 def run(config: DictConfig) -> None:
-    model_name(config.model)
-    tasks = source.load(config.dataset)[: config.limit]
-    folder = open_folder(config)
+    settings = Reformulation.read(config)
+    tasks = source.load(OmegaConf.create(settings.dataset))[: settings.limit]
+    folder = open_folder(config, settings)
 
     async def main() -> dict[str, str] | None:
-        with open_pool([languages.load(derived.LANGUAGE)], **config.sandbox) as pool:
-            return await interruptible(asyncio.create_task(reformulate_all(tasks, folder, pool, config)))
+        with open_pool([languages.load(derived.LANGUAGE)], **settings.sandbox.options()) as pool:
+            return await interruptible(asyncio.create_task(reformulate_all(tasks, folder, pool, settings)))
 
-    undecided = asyncio.run(main())
+    with locked(folder):
+        begin(folder, config)
+        undecided = asyncio.run(main())
     if undecided is None:
         raise Interrupted(f"interrupted; what is done is in {folder}, and the same command goes on")
     if undecided:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from base.errors import RunError
+
 
 class RowLog:
     """An append-only JSONL file. Several processes may share it: a row is one line, appended by one write.
@@ -16,10 +18,13 @@ class RowLog:
     """
 
     def __init__(self, path: Path) -> None:
-        """Opens the file, made with its folder if it is new. Raises OSError."""
+        """Opens the file, made with its folder if it is new. Raises RunError."""
         self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise self._unwritable(error.strerror) from error
 
     def rows(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """(offset of the line in bytes, row) of every whole row."""
@@ -42,18 +47,24 @@ class RowLog:
             return row
 
     def add(self, row: dict[str, Any]) -> int:
-        """Appends a row and returns its line's offset. Raises OSError."""
+        """Appends a row and returns its line's offset. Raises RunError."""
         line = json.dumps(row).encode() + b"\n"  # ASCII: half a character can be kept too
         if self._half():
             line = b"\n" + line
-        if os.write(self._file, line) < len(line):
-            raise OSError(28, "No space left on device", str(self.path))
+        try:
+            if os.write(self._file, line) < len(line):
+                raise self._unwritable("the disk is full")
+        except OSError as error:
+            raise self._unwritable(error.strerror) from error
         return os.lseek(self._file, 0, os.SEEK_CUR) - len(line.lstrip(b"\n"))
 
     def _half(self) -> bool:
         """Whether the file ends in the middle of a line."""
         size = os.fstat(self._file).st_size
         return size > 0 and os.pread(self._file, 1, size - 1) != b"\n"
+
+    def _unwritable(self, why: str | None) -> RunError:
+        return RunError(f"cannot write {self.path} ({why})")
 
     def close(self) -> None:
         os.close(self._file)

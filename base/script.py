@@ -27,7 +27,6 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from base import kinds
 from base.errors import Interrupted, UserError
 from base.settings import refuse_renamed
 
@@ -53,7 +52,6 @@ def main(
             signal.signal(signal.SIGTERM, signal.default_int_handler)
         with one_sentence(interrupted, debug=bool(config.get("debug")), ends_sweep=False):
             OmegaConf.resolve(config)
-            kinds.check(config)
             run(config)
 
     with one_sentence(interrupted):

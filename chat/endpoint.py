@@ -1,12 +1,16 @@
 """A chat model behind an OpenAI-compatible endpoint: vLLM's server, llama.cpp, Ollama, OpenAI, OpenRouter and others.
 
-    async with Endpoint(config.model, folder / "chat.jsonl") as endpoint:       # conf/model/endpoint.yaml
+    async with Endpoint(model, folder / "chat.jsonl") as endpoint:       # conf/model/endpoint.yaml
         reply = await endpoint.ask(messages, temperature=0.2, max_tokens=1024, n=20, seed=7)
 
-The interface is chat.py's `Chat`. What goes wrong in passing is asked again, after a pause that doubles from
+The interface is `chat.reply.Chat`. What goes wrong in passing is asked again, after a pause that doubles from
 one second and is jittered, or for as long as Retry-After says: time-outs, 408, 409, 425, 429, 5xx, a connection that
 breaks, an answer that is no chat completion or half of one. What would go wrong for every question (no such host, key
 or model) raises EndpointError, with one sentence; what concerns one question only raises UnansweredError.
+
+Why not the `openai` package: its retries see statuses and connections only. An answer that dribbles past the time-out,
+has no end, or is half a JSON under status 200 is not asked again, a Retry-After above a minute is ignored, and an
+account without credit is asked to the last retry. With its retries off, what is left of it is the one POST below.
 """
 
 from __future__ import annotations
@@ -25,11 +29,10 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 import httpx2 as httpx
-from omegaconf import DictConfig, OmegaConf
 
-from base.errors import ConfigError
 from chat.kept import ChatFile
 from chat.reply import AnswerError, Counts, EndpointError, Message, Reply, UnansweredError
+from chat.settings import EndpointSettings
 
 PASSING = {408, 409, 425, 429, *range(500, 600)}  # statuses that another try may not get
 LONGEST_PAUSE_S = 60.0  # of our own; a server may ask for more
@@ -38,17 +41,6 @@ LARGEST_BODY = 64 * 2**20  # bytes
 CONNECT_S = 10.0
 
 logging.getLogger("httpx2").setLevel(logging.WARNING)  # it tells of every request, over the progress
-
-
-def model_name(config: DictConfig, group: str = "model") -> str:
-    """What a config group's model is called. Raises ConfigError where an endpoint's name or address is not given."""
-    for key in ("name", "base_url"):
-        if OmegaConf.is_missing(config, key):
-            raise ConfigError(
-                f"{group}.{key} is not given; {group}=endpoint needs {group}.base_url=http://localhost:8000/v1 "
-                f"{group}.name=..."
-            )
-    return str(config.name)
 
 
 class _Passing(Exception):
@@ -62,26 +54,14 @@ class _Passing(Exception):
 class Endpoint:
     """Questions to one model. Open it with `async with`, in the event loop that asks."""
 
-    def __init__(self, config: DictConfig, kept: Path, group: str = "model") -> None:
-        """`config` is the config group `group`; `kept` the file of requests and answers. Raises ConfigError."""
-        self.group = group
-        self.name = model_name(config, group)
-        self.url = str(config.base_url).rstrip("/")
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ConfigError(f"{self.group}.base_url is {self.url!r}; it looks like http://localhost:8000/v1")
-        for key, least in (("concurrency", 1), ("retries", 0), ("timeout_s", 0.001)):
-            if config[key] < least:
-                raise ConfigError(f"{self.group}.{key} is {config[key]}; it must be at least {least:g}")
-        self.key_env = str(config.key_env)
-        self.extra: Any = OmegaConf.to_container(config.request, resolve=True) if config.request else {}
-        self.timeout_s = float(config.timeout_s)
-        self.retries = int(config.retries)
-        self.slots = asyncio.Semaphore(config.concurrency)
-        self.most_failures = int(config.concurrency)
+    def __init__(self, model: EndpointSettings, kept: Path, group: str = "model") -> None:
+        """`model` is the config group `group`; `kept` the file of requests and answers."""
+        self.group, self.model = group, model
+        self.name, self.url, self.key_env = model.name, model.base_url, model.key_env
+        self.slots = asyncio.Semaphore(model.concurrency)
         self.file = ChatFile(kept)
         self.counts = Counts()
-        self.most_at_once = 2**31  # answers a request; 1 once the server has refused more
+        self.most_at_once = 2**31  # answers per request; 1 once the server has refused more
         self.resume_at = 0.0  # monotonic clock: nothing is sent before it, a server has asked for a pause
         self.failures = 0  # questions unanswered since the last answer
         self.reached = False  # whether the server has ever said anything
@@ -90,8 +70,8 @@ class Endpoint:
         self.client = httpx.AsyncClient(
             headers={"Authorization": f"Bearer {secret}"} if secret else {},
             timeout=httpx.Timeout(None, connect=CONNECT_S),
-            limits=httpx.Limits(max_connections=config.concurrency + 1),
-            trust_env=not _is_loopback(parts.hostname),
+            limits=httpx.Limits(max_connections=model.concurrency + 1),
+            trust_env=not _is_loopback(str(urlsplit(self.url).hostname)),
         )
 
     async def __aenter__(self) -> Self:
@@ -122,7 +102,7 @@ class Endpoint:
             "top_p": top_p,
             "stop": list(stop),
             "seed": seed,
-            "extra": self.extra,
+            "extra": self.model.request or {},
         }
         replies: list[Reply] = []
         while (first := sum(len(reply.answers) for reply in replies)) < n:
@@ -139,7 +119,7 @@ class Endpoint:
         # A question that waits for its next try keeps its slot: a server in trouble gets less to do, not more.
         async with self.slots:
             failed, why = 0, ""
-            while failed <= self.retries:
+            while failed <= self.model.retries:
                 await asyncio.sleep(self.resume_at - time.monotonic())
                 try:
                     body = await self._send(self._request(question))
@@ -147,7 +127,7 @@ class Endpoint:
                     why = self.counts.trouble = str(error)
                     self.file.add(key, question, error=why)
                     failed += 1
-                    if failed <= self.retries:
+                    if failed <= self.model.retries:
                         self.counts.retries += 1
                         await self._pause(failed, error.retry_after)
                 except EndpointError as error:
@@ -163,7 +143,7 @@ class Endpoint:
                     return body
         self.failures += 1
         why = f"{why}, after {failed} tries"
-        if self.failures > self.most_failures:
+        if self.failures > self.model.concurrency:
             raise EndpointError(
                 f"{self.group}.base_url: the last {self.failures} questions to {self.url} got no answer ({why})"
             )
@@ -195,10 +175,10 @@ class Endpoint:
     async def _send(self, request: Mapping[str, Any]) -> Any:
         """One try. Returns a body that is a chat completion."""
         try:
-            async with asyncio.timeout(self.timeout_s):
+            async with asyncio.timeout(self.model.timeout_s):
                 status, headers, content = await self._http("POST", "/chat/completions", request)
         except TimeoutError as error:
-            raise _Passing(f"no answer in {self.timeout_s:g} s ({self.group}.timeout_s)") from error
+            raise _Passing(f"no answer in {self.model.timeout_s:g} s ({self.group}.timeout_s)") from error
         except httpx.TransportError as error:
             why = _one_line(error) or type(error).__name__
             if not self.reached and isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):

@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from omegaconf import DictConfig, OmegaConf
-
 from base.seeds import derive_seed
 from chat.kept import ChatFile
 from chat.reply import Answer, Counts, Message, Reply, UnansweredError
 from policy.model import Policy
 from policy.samplers import open_sampler
-from policy.samplers.sampler import Completion, Sampling
+from policy.samplers.sampler import Completion, RolloutSettings, Sampling
+from policy.settings import ModelSettings
 
 
 @dataclass(frozen=True)
@@ -34,12 +33,12 @@ class _Waiting:
 class LocalChat:
     """Questions to one model. Open it with `async with`, in the event loop that asks."""
 
-    def __init__(self, config: DictConfig, rollout: DictConfig, kept: Path, seed: int) -> None:
-        """`config` and `rollout` are the groups of these names. Raises ModelError."""
-        self.policy = Policy.load(config)
+    def __init__(self, model: ModelSettings, rollout: RolloutSettings, kept: Path, seed: int) -> None:
+        """`model` and `rollout` are the config groups of these names. Raises ModelError."""
+        self.policy = Policy.load(model)
         self.sampler = open_sampler(self.policy, rollout, seed)
-        self.max_prompt_tokens = int(rollout.max_prompt_tokens)
-        self.batch_size = int(rollout.batch_size)
+        self.max_prompt_tokens = rollout.max_prompt_tokens
+        self.batch_size = rollout.batch_size
         self.file = ChatFile(kept)
         self.counts = Counts()
         self.waiting: list[_Waiting] = []
@@ -79,11 +78,7 @@ class LocalChat:
         return await self.file.reply(question, self.counts, self._ask)
 
     async def _ask(self, key: str, question: Mapping[str, Any]) -> Any:
-        kwargs: Any = OmegaConf.to_container(self.policy.config.chat_template_kwargs)
-        prompt = self.policy.tokenizer.apply_chat_template(
-            question["messages"], tokenize=False, add_generation_prompt=True, **kwargs
-        )
-        tokens = self.policy.encode(prompt)
+        tokens = self.policy.encode(self.policy.template(question["messages"]))
         if len(tokens) > self.max_prompt_tokens:
             why = f"a prompt of {len(tokens)} tokens; rollout.max_prompt_tokens is {self.max_prompt_tokens}"
             self.file.add(key, question, error=why)

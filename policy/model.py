@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from peft import PeftModel
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
@@ -26,11 +26,12 @@ from policy.attention import hidden_states, sliding_window
 from policy.logprob import token_logprobs
 from policy.lora import LoraSettings
 from policy.ranks import full_tensor
+from policy.settings import ModelSettings
 from problems.problem import Problem
 from problems.prompt import messages
 
 
-def folder(config: DictConfig) -> str:
+def folder(config: ModelSettings | DictConfig) -> str:
     """Where the weights are: `model.path` (a folder or a hub id), or the folder that `model.build` makes.
 
     `model.build` names a module of ours whose `ensure()` builds the model if needed (one of policy/builtin).
@@ -39,7 +40,7 @@ def folder(config: DictConfig) -> str:
         raise ModelError("model=endpoint has no weights here; evaluate.py and reformulate.py can ask it, no other can")
     if config.path:
         return str(config.path)
-    return str(importlib.import_module(config.build).ensure())
+    return str(importlib.import_module(str(config.build)).ensure())
 
 
 def _outline(source: str) -> PreTrainedModel:
@@ -57,7 +58,7 @@ class Policy:
 
     model: PreTrainedModel
     tokenizer: Any
-    config: DictConfig  # the config group `model`
+    config: ModelSettings | DictConfig  # the config group `model`
     source: str  # folder or hub id of the weights without adapters
     outline: bool = False  # the model is its configuration only, without weights
     sharded: bool = False  # over the ranks, by FSDP2
@@ -69,7 +70,7 @@ class Policy:
     @classmethod
     def load(
         cls,
-        config: DictConfig,
+        config: ModelSettings | DictConfig,
         checkpoint: Path | None = None,
         adapters: LoraSettings | None = None,
         weights: bool = True,
@@ -154,7 +155,7 @@ class Policy:
 
     def template(self, chat: list[dict[str, str]]) -> str:
         """A chat as text, by the model's template and its switches, ready for the model's turn."""
-        kwargs: Any = OmegaConf.to_container(self.config.chat_template_kwargs)
+        kwargs: dict[str, Any] = dict(self.config.chat_template_kwargs)
         text = self.tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True, **kwargs)
         return str(text)
 

@@ -97,11 +97,13 @@ def batch(problems: Sequence[Problem], step: int, prompts: int, seed: int) -> li
     return chosen
 
 
-def task(config: DictConfig) -> Task:
-    """The benchmark of the config group `dataset`, in the language."""
-    language = languages.from_config(config.language)
-    if config.dataset.name == "multipl_e":
-        whole = MultiplE.load(config.dataset, language)
-        return MultiplE(whole.problems[: config.limit], whole.language, whole.style)
-    problems = load(config.dataset, config.split)[: config.limit]
-    return Stdio(problems, language, config.extract, config.prefix)
+def task(dataset: DictConfig, language: Language, split: str, limit: int | None, extract: str, prefix: bool) -> Task:
+    """The first `limit` problems (None: all) of the benchmark of the config group `dataset`, in a language.
+
+    `extract`: how a program is found in an answer; `prefix`: whether the prompt holds what the language file says. Both
+    are for programs that read and print. Raises DataError.
+    """
+    if dataset.name == "multipl_e":
+        whole = MultiplE.load(dataset, language)
+        return MultiplE(whole.problems[:limit], whole.language, whole.style)
+    return Stdio(load(dataset, split)[:limit], language, extract, prefix)

@@ -16,16 +16,17 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import yaml
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 import languages
 from base import script
 from base.errors import DataError, RunError
 from base.files import replacing, write_text
+from base.settings import ScriptSettings
 from languages import Language
 from problems import load
 from problems.checkers import sound
@@ -47,19 +48,27 @@ class Split:
     sample: str = ""  # the first problem's prompt
 
 
+class PrepareSettings(ScriptSettings):
+    """conf/prepare.yaml has the defaults and says what each key means."""
+
+    dataset: dict[str, Any]  # its keys differ by option: problems/load.py reads them
+    language: dict[str, Any] | None = None
+    run_dir: str | None
+
+
 def run(config: DictConfig) -> Path:
     """Writes the folder and returns it. Raises DataError, LanguageError, SandboxError, RootfsError, RunError."""
-    folder = Path(config.run_dir or f"data/{config.dataset.name}").expanduser()
+    settings = PrepareSettings.read(config)
+    language = languages.from_config(settings.language) if settings.language else None
+    folder = Path(settings.run_dir or f"data/{settings.dataset['name']}").expanduser()
     try:
-        return prepare(config, folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        return prepare(OmegaConf.create(settings.dataset), language, folder)
     except OSError as error:
         raise RunError(f"cannot write the data set into run_dir {folder} ({error})") from error
 
 
-def prepare(config: DictConfig, folder: Path) -> Path:
-    dataset = config.dataset
-    language = languages.from_config(config.language) if config.get("language") else None
-    folder.mkdir(parents=True, exist_ok=True)
+def prepare(dataset: DictConfig, language: Language | None, folder: Path) -> Path:
     names = [name for name in SPLITS if dataset.get(name) is not None]
     if not names:
         raise DataError(f"dataset={dataset.name} names no split: set dataset.train or dataset.heldout")

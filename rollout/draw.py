@@ -16,15 +16,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from omegaconf import DictConfig
-
 from base import checks
 from base.errors import DataError
 from chat import open_chat
 from chat.reply import Chat, UnansweredError
+from chat.settings import EndpointSettings
 from policy.model import Policy
 from policy.samplers import open_sampler
-from policy.samplers.sampler import Completion, Sampler, Sampling
+from policy.samplers.sampler import Completion, RolloutSettings, Sampler, Sampling
+from policy.settings import ModelSettings
 from problems.problem import Problem
 from problems.task import Prompt, Task
 from sandbox.executor import Executor
@@ -116,7 +116,7 @@ class LocalModel:
         self.trouble = ""
 
     @classmethod
-    def open(cls, model: DictConfig, rollout: DictConfig, checkpoint: Path | None, seed: int) -> LocalModel:
+    def open(cls, model: ModelSettings, rollout: RolloutSettings, checkpoint: Path | None, seed: int) -> LocalModel:
         """Loads the model of the config group `model`; its weights only once, by the engine that samples."""
         policy = Policy.load(model, checkpoint, weights=rollout.engine == "transformers")
         return cls(policy, open_sampler(policy, rollout, seed))
@@ -201,10 +201,10 @@ def _named(long: dict[str, int], most: int) -> str:
 class EndpointModel:
     """A chat model behind an OpenAI-compatible endpoint. Its requests and answers are kept in `chat.jsonl` beside."""
 
-    def __init__(self, model: DictConfig, folder: Path) -> None:
-        """`model` is the config group's endpoint.yaml; `folder` the evaluation's."""
+    def __init__(self, model: EndpointSettings, folder: Path) -> None:
+        """`folder` is that of the evaluation."""
         self.model, self.folder = model, folder
-        self.source = str(model.name)
+        self.source = model.name
         self.trouble = ""
 
     def generate(
@@ -236,7 +236,7 @@ class EndpointModel:
         async def ask(chat: Chat, number: int, question: Question) -> None:
             prompt = question.prompt
             assert not isinstance(prompt, str)
-            system = [{"role": "system", "content": str(self.model.system)}] if self.model.system else []
+            system = [{"role": "system", "content": self.model.system}] if self.model.system else []
             try:
                 reply = await chat.ask(
                     [*system, *prompt],

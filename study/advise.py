@@ -28,16 +28,20 @@ import languages
 from base import script
 from base.errors import RunError
 from base.files import write_text
+from base.lock import locked
+from base.settings import Count, ScriptSettings, Share
 from chat import open_chat
-from chat.endpoint import model_name
 from chat.reply import Chat, UnansweredError
+from chat.settings import AnyModel
 from languages import Language
+from policy.samplers.sampler import RolloutSettings
 from problems import load
 from problems.problem import Problem
 from problems.prompt import messages
 from sandbox import answer, open_pool
 from sandbox.executor import Executor
 from sandbox.job import Job, Status, Verdict
+from sandbox.settings import SandboxSettings
 
 MISTAKES = (Status.COMPILE_ERROR, Status.RUNTIME_ERROR)  # in the language; a wrong output may be one of thought
 LONGEST_PROGRAM, LONGEST_ERROR = 3000, 800  # characters, as the advisor sees them
@@ -57,6 +61,26 @@ marks, no code block, no mention of these programs."""
 RETRY = "That has {count} sentences{fence}. Answer again with {fewest} to {most} plain sentences and no code block."
 
 
+class AdviseSettings(ScriptSettings):
+    """conf/advise.yaml has the defaults and says what each key means."""
+
+    model: AnyModel
+    advisor: AnyModel
+    language: dict[str, Any]
+    dataset: dict[str, Any]  # its keys differ by option: problems/load.py reads them
+    rollout: RolloutSettings
+    sandbox: SandboxSettings
+    problems: Count
+    samples: Count
+    faulty: Count
+    attempts: Count
+    advisor_prompt_tokens: Count
+    advice_tokens: Count
+    confidence: Share
+    seed: int
+    run_dir: str | None
+
+
 @dataclass(frozen=True)
 class Attempt:
     """One program of the model, judged."""
@@ -67,18 +91,18 @@ class Attempt:
 
 
 async def attempts(
-    chat: Chat, pool: Executor, problems: Sequence[Problem], language: Language, config: DictConfig
+    chat: Chat, pool: Executor, problems: Sequence[Problem], language: Language, settings: AdviseSettings
 ) -> list[list[Attempt]]:
-    """`config.samples` programs of each problem, those of one problem together. Raises RunError, EndpointError."""
+    """`settings.samples` programs of each problem, those of one problem together. Raises RunError, EndpointError."""
 
     async def one(problem: Problem) -> list[Attempt]:
         try:
             reply = await chat.ask(
-                messages(problem, language, config.model.system),
-                temperature=config.rollout.temperature,
-                max_tokens=config.rollout.max_new_tokens,
-                n=config.samples,
-                seed=config.seed,
+                messages(problem, language, settings.model.system),
+                temperature=settings.rollout.temperature,
+                max_tokens=settings.rollout.max_new_tokens,
+                n=settings.samples,
+                seed=settings.seed,
             )
         except UnansweredError as error:
             raise RunError(f"problem {problem.id!r} got no answer ({error}); the same command asks again") from error
@@ -112,7 +136,7 @@ def faulty(found: Sequence[Attempt], most: int) -> list[tuple[str, str]]:
     return turns[:most]
 
 
-async def advice(advisor: Chat, pairs: Sequence[tuple[str, str]], language: Language, config: DictConfig) -> str:
+async def advice(advisor: Chat, pairs: Sequence[tuple[str, str]], language: Language, settings: AdviseSettings) -> str:
     """10 to 20 sentences. Raises RunError where the advisor gives no such thing, EndpointError."""
     shown = "\n\n".join(
         f"Program {number}:\n{answer.fenced(program)}\nWhat {language.title} said:\n{answer.fenced(error)}"
@@ -120,10 +144,10 @@ async def advice(advisor: Chat, pairs: Sequence[tuple[str, str]], language: Lang
     )
     text = REQUEST.format(count=len(pairs), title=language.title, programs=shown, fewest=FEWEST, most=MOST)
     chat = [{"role": "user", "content": text}]
-    for _ in range(config.attempts):
+    for _ in range(settings.attempts):
         try:
             reply = await advisor.ask(
-                chat, temperature=config.advisor.temperature, max_tokens=config.advice_tokens, seed=config.seed
+                chat, temperature=settings.advisor.temperature, max_tokens=settings.advice_tokens, seed=settings.seed
             )
         except UnansweredError as error:
             raise RunError(f"advisor: no advice ({error}); the same command asks again") from error
@@ -133,7 +157,7 @@ async def advice(advisor: Chat, pairs: Sequence[tuple[str, str]], language: Lang
             return given
         chat.append({"role": "assistant", "content": reply.answers[0].text})
         chat.append({"role": "user", "content": RETRY.format(count=count, fence=fence, fewest=FEWEST, most=MOST)})
-    raise RunError(f"advisor: {config.attempts} answers, none of {FEWEST} to {MOST} sentences; a larger model may do")
+    raise RunError(f"advisor: {settings.attempts} answers, none of {FEWEST} to {MOST} sentences; a larger model may do")
 
 
 def sentences(text: str) -> int:
@@ -170,35 +194,37 @@ def write_language(language: Language, advised: Language, folder: Path) -> Path:
     return path
 
 
-async def advise(config: DictConfig, folder: Path) -> dict[str, Any]:
+async def advise(settings: AdviseSettings, folder: Path) -> dict[str, Any]:
     """The whole story; returns what report.json holds. Raises RunError, EndpointError."""
-    language = languages.from_config(config.language)
-    chosen = list(load.load(config.dataset, "train"))
-    random.Random(config.seed).shuffle(chosen)
-    chosen = chosen[: config.problems]
+    language = languages.from_config(settings.language)
+    chosen = list(load.load(OmegaConf.create(settings.dataset), "train"))
+    random.Random(settings.seed).shuffle(chosen)
+    chosen = chosen[: settings.problems]
     half = len(chosen) // 2
     if half < 1:
         raise RunError("problems: two at least are needed, one to learn from and one to measure with")
-    report: dict[str, Any] = {"language": language.name, "model": config.model.name, "advisor": config.advisor.name}
-    with open_pool(load.pool_languages(chosen, language), **config.sandbox) as pool:
+    report: dict[str, Any] = {"language": language.name, "model": settings.model.name, "advisor": settings.advisor.name}
+    with open_pool(load.pool_languages(chosen, language), **settings.sandbox.options()) as pool:
         # One after the other: each may be an engine that takes most of a GPU.
-        async with open_chat(config.model, folder / "model.jsonl", config.rollout, config.seed) as model:
-            tried = await attempts(model, pool, chosen[:half], language, config)
-            pairs = faulty([attempt for group in tried for attempt in group], config.faulty)
-            report |= {"programs": half * config.samples, "faulty": len(pairs)}
+        async with open_chat(settings.model, folder / "model.jsonl", settings.rollout, settings.seed) as model:
+            tried = await attempts(model, pool, chosen[:half], language, settings)
+            pairs = faulty([attempt for group in tried for attempt in group], settings.faulty)
+            report |= {"programs": half * settings.samples, "faulty": len(pairs)}
             if not pairs:
                 return report | {"file": None, "why": "no program failed to compile or to run: there is nothing to say"}
-            before = shares(await attempts(model, pool, chosen[half:], language, config))
-        lengths = {"max_prompt_tokens": config.advisor_prompt_tokens, "max_new_tokens": config.advice_tokens}
-        rollout = OmegaConf.create({**config.rollout, **lengths})
-        async with open_chat(config.advisor, folder / "advisor.jsonl", rollout, config.seed, "advisor") as advisor:
-            text = await advice(advisor, pairs, language, config)
+            before = shares(await attempts(model, pool, chosen[half:], language, settings))
+        lengths = {"max_prompt_tokens": settings.advisor_prompt_tokens, "max_new_tokens": settings.advice_tokens}
+        rollout = settings.rollout.model_copy(update=lengths)
+        async with open_chat(settings.advisor, folder / "advisor.jsonl", rollout, settings.seed, "advisor") as advisor:
+            text = await advice(advisor, pairs, language, settings)
         advised = with_advice(language, text)
-        async with open_chat(config.model, folder / "model.jsonl", config.rollout, config.seed) as model:
+        async with open_chat(settings.model, folder / "model.jsonl", settings.rollout, settings.seed) as model:
             # The jail knows the language by its own name; only the prompt differs.
-            after = shares(await attempts(model, pool, chosen[half:], replace(language, prompt=advised.prompt), config))
-    sure = confidence(before, after, config.seed)
-    helps = sure >= config.confidence
+            after = shares(
+                await attempts(model, pool, chosen[half:], replace(language, prompt=advised.prompt), settings)
+            )
+    sure = confidence(before, after, settings.seed)
+    helps = sure >= settings.confidence
     return report | {
         "advice": text,
         "measured_on": len(before),
@@ -206,20 +232,17 @@ async def advise(config: DictConfig, folder: Path) -> dict[str, Any]:
         "pass@1_with": sum(after) / len(after),
         "confidence": sure,
         "file": str(write_language(language, advised, folder)) if helps else None,
-        "why": "it helps" if helps else f"pass@1 rises in {sure:.0%} of the draws, not in {config.confidence:.0%}",
+        "why": "it helps" if helps else f"pass@1 rises in {sure:.0%} of the draws, not in {settings.confidence:.0%}",
     }
 
 
 def run(config: DictConfig) -> dict[str, Any]:
-    model_name(config.advisor, "advisor")
-    model = model_name(config.model).replace("/", "-")
-    folder = Path(config.run_dir or f"runs/advise-{config.language.name}-{model}").expanduser()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"cannot write into run_dir {folder} ({error.strerror})") from error
-    report = asyncio.run(advise(config, folder))
-    write_text(folder / "report.json", json.dumps(report, indent=2))
+    settings = AdviseSettings.read(config)
+    model = settings.model.name.replace("/", "-")
+    folder = Path(settings.run_dir or f"runs/advise-{settings.language['name']}-{model}").expanduser()
+    with locked(folder):
+        report = asyncio.run(advise(settings, folder))
+        write_text(folder / "report.json", json.dumps(report, indent=2))
     table = Table("", "", title=f"advice on {report['language']} for {report['model']}", show_header=False)
     for key, value in report.items():
         table.add_row(key, f"{value:.4f}" if isinstance(value, float) else str(value))

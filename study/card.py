@@ -66,14 +66,14 @@ def card(run: Run, checkpoint: Path, evaluations: Sequence[dict[str, Any]], name
     """The README.md of a checkpoint; `name` is what it is called on the hub."""
     config, step = run.config, int(checkpoint.name.rpartition("_")[2])
     model, dataset = config["model"], config["dataset"]
-    method, spoken = str(config.get("method", "grpo")), [language.title for language in run.spoken]
+    method, titles = str(config.get("method", "grpo")), [language.title for language in run.languages]
     published = bool(model.get("path")) and not Path(str(model["path"])).exists()  # on the hub, not a local folder
     base = model["path"] if published else model["name"]
     adapter = (checkpoint / "adapter_config.json").exists()
     front: dict[str, Any] = {
         "library_name": "peft" if adapter else "transformers",
         "pipeline_tag": "text-generation",
-        "tags": ["code", "agnostics", method.replace("_", "-"), *[title.lower() for title in spoken]],
+        "tags": ["code", "agnostics", method.replace("_", "-"), *[title.lower() for title in titles]],
     }
     if published:
         front["base_model"] = base
@@ -107,7 +107,7 @@ def card(run: Run, checkpoint: Path, evaluations: Sequence[dict[str, Any]], name
     )  # fmt: skip
     training = [
         ("base model", base),
-        ("language", ", ".join(spoken)),
+        ("language", ", ".join(titles)),
         ("data", f"{dataset['name']}, licence {dataset.get('license') or 'not known'}"),
         *(_reinforced(config, step) if method == "grpo" else _supervised(config, step)),
         ("optimizer", f"AdamW, {config['optimizer']['learning_rate']}, {config['optimizer']['schedule']}"),
@@ -119,7 +119,7 @@ def card(run: Run, checkpoint: Path, evaluations: Sequence[dict[str, Any]], name
     parts = [
         "---\n" + yaml.safe_dump(front, sort_keys=False, allow_unicode=True) + "---",
         f"# {name}",
-        f"{base}, taught to program in {', '.join(spoken)} {METHODS[method]}. The method is one of *Agnostics: "
+        f"{base}, taught to program in {', '.join(titles)} {METHODS[method]}. The method is one of *Agnostics: "
         "Learning to Synthesize Code in Any Programming Language with a Universal Reinforcement Learning Environment* "
         "(Boruch-Gruszecki and others).",
         "## Scores",

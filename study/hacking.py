@@ -91,7 +91,7 @@ class Sign:
 
 
 def signs(
-    rows: Sequence[Row], problems: dict[str, Problem], spoken: dict[str, Language], pool: Executor, sample: int
+    rows: Sequence[Row], problems: dict[str, Problem], languages: dict[str, Language], pool: Executor, sample: int
 ) -> dict[str, Sign]:
     """All signs of a run's rollouts; `sample` programs are run in `pool`."""
     found = {name: Sign() for name in SIGNS}
@@ -102,7 +102,7 @@ def signs(
         if 0 < row["examples"] < row["tests"] and row["examples_passed"] == row["examples"]:
             found["visible_only"].add(row, row["verdict"] != Status.PASSED)
         found["draft"].add(row, bool(DRAFT.search(row["completion"])))
-        found["several_blocks"].add(row, several_blocks(row["completion"], spoken[row["language"]]))
+        found["several_blocks"].add(row, several_blocks(row["completion"], languages[row["language"]]))
     rewarded = [row for row in rows if row["program"] is not None and (row["reward"] or 0) > 0]
     rewarded = [row for row in rewarded if any(test.input.strip() for test in problems[row["problem"]].tests[:TESTS])]
     drawn = Random(0).sample(rewarded, min(sample, len(rewarded)))
@@ -198,9 +198,9 @@ def report(folder: Path, sample: int, workers: int | None) -> dict[str, Any]:
     problems = {problem.id: problem for problem in load.load(OmegaConf.create(run.config["dataset"]), "train")}
     if lost := sorted({row["problem"] for row in rows} - set(problems)):
         raise RunError(f"run={folder}: dataset.train no longer has the problem {lost[0]!r} that the run trained on")
-    spoken = {language.name: language for language in run.spoken}
-    with open_pool(spoken.values(), workers=workers) as pool:
-        found = signs(rows, problems, spoken, pool, sample)
+    languages = {language.name: language for language in run.languages}
+    with open_pool(languages.values(), workers=workers) as pool:
+        found = signs(rows, problems, languages, pool, sample)
     answer = {"rollouts": len(rows), "signs": {name: sign.report() for name, sign in found.items()}}
     write_text(folder / "hacking.json", json.dumps(answer, indent=2))
     return answer

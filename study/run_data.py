@@ -53,7 +53,7 @@ class Run:
         return self.folder.resolve().name
 
     @property
-    def spoken(self) -> list[Language]:
+    def languages(self) -> list[Language]:
         """The languages of its programs. Raises languages.LanguageError."""
         return languages.of_run(OmegaConf.create(self.config))
 

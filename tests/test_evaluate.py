@@ -17,7 +17,7 @@ from omegaconf import DictConfig
 import evaluate
 import languages
 from base.errors import DataError, RunError, UserError
-from problems import load
+from evaluate import Evaluation
 from tests.conftest import HELDOUT, ROOT, command, run
 from tests.scripted_endpoint import Raw, serve
 
@@ -30,6 +30,14 @@ def composed(*overrides: str) -> DictConfig:
     languages.register()
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         return compose("evaluate", list(overrides))
+
+
+def began(config: DictConfig) -> Path:
+    """The folder of an evaluation that has just begun."""
+    evaluation = Evaluation.read(config)
+    folder, settings = evaluate.results_folder(evaluation, None, evaluation.task())
+    evaluate.begin(folder, settings)
+    return folder
 
 
 def table(folder: Path) -> list[dict[str, Any]]:
@@ -73,13 +81,13 @@ def test_the_papers_protocol_is_the_default() -> None:
 
 def test_the_language_is_named_and_not_explained(few: str) -> None:
     for overrides, explained in (((), False), (("protocol=heldout",), True)):
-        task = load.task(composed(few, *overrides))
+        task = Evaluation.read(composed(few, *overrides)).task()
         prompt = json.dumps(task.prompt(task.problems[0]))
         assert "Lua program" in prompt and ("LuaJIT" in prompt) == explained
 
 
 def test_the_same_command_asks_the_model_nothing_again(whole: Path, few: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluate, "open_generator", lambda *_: pytest.fail("a model was opened"))
+    monkeypatch.setattr(evaluate, "open_source", lambda *_: pytest.fail("a model was opened"))
     before = (whole / "samples.parquet").read_bytes()
     again = evaluate.run(composed(*QUICK, few, f"run_dir={whole}"))
     assert again["pass@1"] == json.loads((whole / "scores.json").read_text())["pass@1"]
@@ -111,12 +119,12 @@ def test_what_has_no_verdict_is_verified_and_not_drawn_again(
     rows = pq.read_table(whole / "samples.parquet").to_pylist()
     rows[0]["verdict"], rows[1]["verdict"] = None, "infrastructure_error"
     config = composed(*QUICK, few, f"run_dir={tmp_path}")
-    evaluate.results_folder(config, None, load.task(config))
+    began(config)
     samples = evaluate.Samples(tmp_path)
     for row in rows:
         samples.add(row)
     samples.finish()
-    monkeypatch.setattr(evaluate, "open_generator", lambda *_: pytest.fail("a model was opened"))
+    monkeypatch.setattr(evaluate, "open_source", lambda *_: pytest.fail("a model was opened"))
     evaluate.run(config)
     assert table(tmp_path) == table(whole)
 
@@ -130,8 +138,7 @@ def test_equal_settings_and_data_have_one_folder(few: str, tmp_path: Path, monke
     monkeypatch.chdir(tmp_path)
 
     def folder(*overrides: str) -> Path:
-        config = composed(*overrides)
-        return evaluate.results_folder(config, None, load.task(config))
+        return began(composed(*overrides))
 
     first = folder(few)
     assert first.parent == Path("scores") and first.name.startswith("starter-lua-tiny-")
@@ -151,10 +158,9 @@ def test_a_language_may_hold_what_looks_like_an_interpolation(
     (tmp_path / "shell.yaml").write_text("prompt: 'Use ${x:-1}'\nfilename: a.sh\nexecute: 'sh a.sh ${x:-1}'\n")
     monkeypatch.setenv("AGNOSTICS_LANGUAGES", str(tmp_path))
     config = composed(few, "language=shell", f"run_dir={tmp_path}/out")
-    task = load.task(config)
-    assert task.language.execute == "sh a.sh ${x:-1}"
+    assert Evaluation.read(config).task().language.execute == "sh a.sh ${x:-1}"
     for _ in range(2):
-        evaluate.results_folder(config, None, task)
+        began(config)
 
 
 def test_multipl_e_from_the_command_line(tmp_path: Path) -> None:

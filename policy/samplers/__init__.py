@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from omegaconf import DictConfig
-
 from base import checks
 from policy.model import Policy
 from policy.ranks import ALONE, Ranks
@@ -11,7 +9,7 @@ from policy.samplers.generate import TransformersSampler
 from policy.samplers.sampler import RolloutSettings, Sampler
 
 
-def open_sampler(policy: Policy, config: RolloutSettings | DictConfig, seed: int, ranks: Ranks = ALONE) -> Sampler:
+def open_sampler(policy: Policy, config: RolloutSettings, seed: int, ranks: Ranks = ALONE) -> Sampler:
     """The engine that the config group `rollout` names; each rank has one of its own."""
     checks.one_of("rollout.engine", config.engine, ("transformers", "vllm"))
     if config.engine == "vllm":

@@ -12,7 +12,6 @@ from collections.abc import Callable, Container, Sequence
 from typing import Any
 
 import torch
-from omegaconf import DictConfig
 from peft import PeftModel
 
 from policy.model import Policy
@@ -23,7 +22,7 @@ from policy.samplers.sampler import Completion, RolloutSettings, Sampling
 class VllmSampler:
     """One vLLM engine in this process, on the policy's device."""
 
-    def __init__(self, policy: Policy, config: RolloutSettings | DictConfig, seed: int, ranks: Ranks = ALONE) -> None:
+    def __init__(self, policy: Policy, config: RolloutSettings, seed: int, ranks: Ranks = ALONE) -> None:
         """`config` is the config group `rollout`."""
         # One process: the engine is called, not messaged, and its failures are ours.
         os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")

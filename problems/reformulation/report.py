@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -14,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from base.errors import DataError
+from base.row_log import RowLog
 from problems.problem import Problem
 from problems.reformulation import REASONS
 
@@ -32,28 +31,21 @@ class Row:
 
 
 class RowFile:
-    """One JSON object a finished task, appended in the order of finishing. What a kill cuts off is done again."""
+    """A row for each finished task, in the order of finishing. What a kill cuts off is done again."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        """Raises DataError for a file that holds something else, RunError where it cannot be written."""
         self.rows: dict[str, Row] = {}
-        if path.exists():
-            lines = path.read_bytes().split(b"\n")
-            for number, line in enumerate(lines[:-1], start=1):
-                try:
-                    row = Row(**json.loads(line))
-                except (ValueError, TypeError) as error:
-                    raise DataError(f"{path}, line {number}: no row of a reformulation ({error})") from error
-                self.rows[row.id] = row
-            if lines[-1]:  # cut off
-                with open(path, "rb+") as file:
-                    file.truncate(path.stat().st_size - len(lines[-1]))
+        self._log = RowLog(path)
+        for _, found in self._log.rows():
+            try:
+                row = Row(**found)
+            except TypeError as error:
+                raise DataError(f"{path}: no row of a reformulation ({error})") from error
+            self.rows[row.id] = row
 
     def add(self, row: Row) -> None:
-        with open(self.path, "ab") as file:
-            file.write(json.dumps(asdict(row), ensure_ascii=True).encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+        self._log.add(asdict(row))
         self.rows[row.id] = row
 
 

@@ -18,19 +18,22 @@ import hashlib
 import json
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import ConfigAttributeError
 
 import languages
 from base import checks, script
 from base.errors import DataError, RunError
 from base.files import write_text
+from base.lock import locked
+from base.row_log import RowLog
 from languages import Language
 from problems import load
 from problems.problem import Problem
@@ -39,9 +42,11 @@ from rollout.score import Row
 from run import run_folder
 from sandbox import open_pool
 from sandbox.job import Job, Status, Verdict
+from sandbox.settings import SandboxSettings
 from sandbox.worker import SHOWN
 from study import report
 from study.bugs.labels import Labels, label, summary
+from study.bugs.settings import BugsSettings
 from study.bugs.themes import TITLES, Failure, Theme, themes
 from study.run_data import Run, read_rows
 
@@ -54,7 +59,7 @@ class Source:
 
     rows: list[Row]
     problems: list[Problem]
-    spoken: list[Language]  # the programs' languages
+    languages: list[Language]  # the programs' languages
     out: Path  # the folder for what is found
 
     @classmethod
@@ -80,7 +85,7 @@ class Source:
             rows.append({**row, "sample": counts[key]})
             counts[key] += 1
         problems = list(load.load(OmegaConf.create(run.config["dataset"]), split))
-        return cls(rows, problems, run.spoken, folder / "bugs" / f"{'train_' * (split == 'train')}step_{step:06d}")
+        return cls(rows, problems, run.languages, folder / "bugs" / f"{'train_' * (split == 'train')}step_{step:06d}")
 
 
 def _task(folder: Path) -> Task:
@@ -91,7 +96,11 @@ def _task(folder: Path) -> Task:
         raise DataError(
             f"{folder}/{run_folder.CONFIG} cannot be read ({' '.join(str(error).split())[:200]})"
         ) from error
-    return load.task(cast(DictConfig, config))
+    try:
+        language = languages.from_config(config.language)
+        return load.task(config.dataset, language, config.split, config.limit, config.extract, config.prefix)
+    except ConfigAttributeError as error:
+        raise DataError(f"{folder}/{run_folder.CONFIG} is not that of an evaluation ({error})") from error
 
 
 def _prompt(row: Row) -> str:
@@ -114,23 +123,15 @@ def choose(rows: Sequence[Row], problems: int, samples: int, seed: int) -> tuple
 
 
 class Kept:
-    """Failures by program, one JSON object a line, added as they come."""
+    """Failures by program, in a file to which they are added as they come."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self.rows: dict[str, dict[str, Any]] = {}
-        if path.exists():
-            for line in path.read_text(encoding="utf-8").splitlines():
-                try:
-                    row = json.loads(line)
-                    self.rows[row.pop("key")] = row
-                except (ValueError, KeyError, TypeError):
-                    continue  # cut off by a kill
+        self._log = RowLog(path)
+        self.rows = {row.pop("key"): row for _, row in self._log.rows() if "key" in row}
 
     def add(self, key: str, row: dict[str, Any]) -> None:
         self.rows[key] = row
-        with open(self.path, "a", encoding="utf-8") as out:
-            out.write(json.dumps({"key": key, **row}) + "\n")
+        self._log.add({"key": key, **row})
 
 
 def key_of(row: Row, problem: Problem) -> str:
@@ -140,7 +141,7 @@ def key_of(row: Row, problem: Problem) -> str:
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:24]
 
 
-def run_again(rows: Sequence[Row], source: Source, kept: Kept, sandbox: Mapping[str, Any]) -> list[Failure | None]:
+def run_again(rows: Sequence[Row], source: Source, kept: Kept, sandbox: SandboxSettings) -> list[Failure | None]:
     """Each row's program in the jail once more; None where it passes this time. Raises DataError, SandboxError."""
     by_id = {problem.id: problem for problem in source.problems}
     for row in rows:
@@ -149,11 +150,11 @@ def run_again(rows: Sequence[Row], source: Source, kept: Kept, sandbox: Mapping[
     keys = [key_of(row, by_id[row["problem"]]) for row in rows]
     fresh = {key: row for key, row in zip(keys, rows, strict=True) if key not in kept.rows}
     if fresh:
-        with open_pool(load.pool_languages(source.problems, *source.spoken), **sandbox) as pool:
+        with open_pool(load.pool_languages(source.problems, *source.languages), **sandbox.options()) as pool:
             futures: dict[Future[Verdict], tuple[str, Row, str]] = {}
             for key, row in fresh.items():
                 problem = by_id[row["problem"]]
-                language = row.get("language") or source.spoken[0].name
+                language = row.get("language") or source.languages[0].name
                 job = Job(key, language, row["program"], problem.tests, problem.compare)
                 futures[pool.submit(job)] = key, row, language
             for future in as_completed(futures):
@@ -217,24 +218,23 @@ def page(found: dict[str, Any]) -> str:
 
 def run(config: DictConfig) -> dict[str, Any]:
     """The whole story; returns what bugs.json holds. Raises what base/errors.py lists."""
-    folder = Path(config.folder).expanduser()
-    source = Source.read(folder, config.step, config.split)
+    settings = BugsSettings.read(config)
+    folder = Path(settings.folder).expanduser()
+    source = Source.read(folder, settings.step, settings.split)
     out = source.out
-    chosen, drawn = choose(source.rows, config.problems, config.samples, config.seed)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"cannot write into {out} ({error.strerror})") from error
-    again = run_again(chosen, source, Kept(out / "failures.jsonl"), config.sandbox)
-    failures = [failure for failure in again if failure is not None]
-    rules = [themes(failure) for failure in failures]
-    model: Labels | None = None
-    if config.get("model") is not None:
-        model = asyncio.run(label(failures, {language.name: language.title for language in source.spoken}, out, config))
+    chosen, drawn = choose(source.rows, settings.problems, settings.samples, settings.seed)
+    titles = {language.name: language.title for language in source.languages}
+    with locked(out):
+        again = run_again(chosen, source, Kept(out / "failures.jsonl"), settings.sandbox)
+        failures = [failure for failure in again if failure is not None]
+        rules = [themes(failure) for failure in failures]
+        model: Labels | None = None
+        if settings.model is not None:
+            model = asyncio.run(label(failures, titles, out, settings))
     found = {
         "folder": str(folder),
-        "languages": [language.name for language in source.spoken],
-        "model": None if model is None else str(config.model.name),
+        "languages": [language.name for language in source.languages],
+        "model": None if settings.model is None else settings.model.name,
         "programs": len(failures),
         "problems": len({failure.problem for failure in failures}),
         "drawn": drawn,

@@ -9,11 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
-
 from chat import open_chat
 from chat.reply import Chat, UnansweredError
 from sandbox.answer import fenced
+from study.bugs.settings import BugsSettings
 from study.bugs.themes import Failure, Theme
 
 Labels = Sequence[frozenset[Theme] | None]  # of one labeller, by program; None: it gave none
@@ -70,17 +69,17 @@ def parse(answer: str) -> frozenset[Theme] | None:
     return None
 
 
-async def ask(chat: Chat, failure: Failure, title: str, config: DictConfig) -> frozenset[Theme] | None:
+async def ask(chat: Chat, failure: Failure, title: str, settings: BugsSettings) -> frozenset[Theme] | None:
     """The themes that a model sees; None where it does not say. Raises EndpointError."""
     parts = {key: fenced(getattr(failure, key)[:longest] or "(none)") for key, longest in LONGEST.items()}
     parts["statement"] = failure.statement[:LONGEST_STATEMENT]
     turns = [{"role": "user", "content": REQUEST.format(title=title, verdict=failure.verdict, **parts)}]
-    sampling = {
-        "temperature": config.rollout.temperature,
-        "max_tokens": config.rollout.max_new_tokens,
-        "seed": config.seed,
+    sampling: dict[str, Any] = {
+        "temperature": settings.rollout.temperature,
+        "max_tokens": settings.rollout.max_new_tokens,
+        "seed": settings.seed,
     }
-    for _ in range(config.attempts):
+    for _ in range(settings.attempts):
         try:
             reply = await chat.ask(turns, **sampling)
         except UnansweredError:
@@ -92,11 +91,12 @@ async def ask(chat: Chat, failure: Failure, title: str, config: DictConfig) -> f
 
 
 async def label(
-    failures: Sequence[Failure], titles: Mapping[str, str], folder: Path, config: DictConfig
+    failures: Sequence[Failure], titles: Mapping[str, str], folder: Path, settings: BugsSettings
 ) -> list[frozenset[Theme] | None]:
     """A model's themes of each failure; `titles` are the languages' names. Equal programs are asked about once."""
-    async with open_chat(config.model, folder / "chat.jsonl", config.rollout, config.seed) as chat:
-        questions = (ask(chat, failure, titles[failure.language], config) for failure in failures)
+    assert settings.model is not None
+    async with open_chat(settings.model, folder / "chat.jsonl", settings.rollout, settings.seed) as chat:
+        questions = (ask(chat, failure, titles[failure.language], settings) for failure in failures)
         return list(await asyncio.gather(*questions))
 
 

@@ -14,11 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from base.errors import ConfigError
+from base.errors import ConfigError, RunError
 from chat import endpoint as module
 from chat.endpoint import Endpoint, retry_after
 from chat.kept import ChatFile
 from chat.reply import Answer, AnswerError, EndpointError, Reply, UnansweredError
+from chat.settings import EndpointSettings
 from tests.scripted_endpoint import Raw, ScriptedEndpoint, completion, serve
 
 
@@ -37,7 +38,7 @@ def ask(
     """Asks all at once; an exception stands in the place of its reply."""
 
     async def main() -> tuple[list[Reply | BaseException], Endpoint]:
-        async with Endpoint(server.config(**keys), kept / "chat.jsonl") as client:
+        async with Endpoint(EndpointSettings.read(server.config(**keys), "model"), kept / "chat.jsonl") as client:
             asked = (client.ask(question(text), temperature=0.5, max_tokens=9, n=n, seed=seed) for text in texts)
             return await asyncio.gather(*asked, return_exceptions=True), client
 
@@ -280,7 +281,7 @@ def test_half_a_line_of_a_killed_run_is_passed_over(tmp_path: Path) -> None:
 
 def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(EndpointError, match="cannot write the answers to"):
+    with pytest.raises(RunError, match=r"cannot write .*chat\.jsonl"):
         ChatFile(tmp_path / "file" / "chat.jsonl")
 
 

@@ -7,19 +7,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from chat.local import LocalChat
 from chat.reply import Reply, UnansweredError
+from policy.samplers.sampler import RolloutSettings
+from policy.settings import ModelSettings
 
-ROLLOUT = OmegaConf.create({"engine": "transformers", "batch_size": 4, "max_prompt_tokens": 20})
+ROLLOUT = RolloutSettings(
+    engine="transformers", batch_size=4, temperature=1.0, top_p=1.0, max_new_tokens=96, max_prompt_tokens=20,
+    max_sampler_gap=0.5,
+)  # fmt: skip
 
 
 def ask(config: DictConfig, kept: Path, *texts: str, **keys: Any) -> tuple[list[Any], LocalChat]:
     options = {"temperature": 1.0, "max_tokens": 6, **keys}
 
     async def main() -> tuple[list[Any], LocalChat]:
-        async with LocalChat(config, ROLLOUT, kept / "chat.jsonl", seed=0) as chat:
+        async with LocalChat(ModelSettings.read(config), ROLLOUT, kept / "chat.jsonl", seed=0) as chat:
             asked = (chat.ask([{"role": "user", "content": text}], **options) for text in texts)
             return await asyncio.gather(*asked, return_exceptions=True), chat
 

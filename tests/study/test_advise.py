@@ -45,6 +45,7 @@ def run(server: ScriptedEndpoint, folder: Path, *more: str, tiny: bool = False) 
         "sandbox.workers=1",
         f"run_dir={folder / 'run'}",
     ]
+    advise.register()
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         config = compose("advise", [*words, *more])
     OmegaConf.resolve(config)

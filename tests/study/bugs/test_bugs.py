@@ -17,7 +17,6 @@ from omegaconf import DictConfig
 import evaluate
 import languages
 from base.errors import UserError
-from problems import load
 from problems.task import Stdio
 from rollout.samples import Samples
 from study import bugs
@@ -40,9 +39,10 @@ def scores(tmp_path_factory: pytest.TempPathFactory, few: str) -> Path:
     """What an evaluation leaves: six problems with three failed programs, one without any, and one that passed."""
     folder = tmp_path_factory.mktemp("scores")
     config = composed("evaluate", few, f"run_dir={folder}")
-    task = load.task(config)
+    evaluation = evaluate.Evaluation.read(config)
+    task = evaluation.task()
     assert isinstance(task, Stdio)
-    evaluate.results_folder(config, None, task)
+    evaluate.begin(*evaluate.results_folder(evaluation, None, task))
     samples = Samples(folder)
     for problem in task.problems:
         programs = [
