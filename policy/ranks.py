@@ -144,7 +144,7 @@ def _gather(items: list[Any], world: int, group: Any) -> list[Any]:
     return [item for part in parts for item in part]
 
 
-def whole(tensor: Tensor) -> Tensor:
+def full_tensor(tensor: Tensor) -> Tensor:
     """A tensor that FSDP2 has spread over the ranks, gathered on each (they must all ask); any other as it is."""
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 

@@ -23,7 +23,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 
 from base.errors import CheckpointError
 from policy.model import Policy
-from policy.ranks import ALONE, Ranks, whole
+from policy.ranks import ALONE, Ranks, full_tensor
 from rollout import stored
 from rollout.rollout import Rollout
 from run.run_folder import BATCH, MOMENTS, STATE, checkpoints
@@ -49,7 +49,7 @@ def save(
     final, part = folder / f"step_{step:06d}", folder / f".step_{step:06d}.part"
     names = {id(p): name for name, p in policy.model.named_parameters()}
     moments = {
-        f"{names[id(p)]}/{key}": whole(value.detach()).cpu().contiguous()
+        f"{names[id(p)]}/{key}": full_tensor(value.detach()).cpu().contiguous()
         for p, state in optimizer.state.items()
         for key, value in state.items()
     }

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from base.errors import SamplerGapError, UpdateError
 from policy.model import Policy
-from policy.ranks import ALONE, Ranks, whole
+from policy.ranks import ALONE, Ranks, full_tensor
 from policy.samplers.sampler import Sampling
 from rollout.rollout import Rollout
 from training.loss import BatchSize, LossConfig, policy_loss
@@ -193,7 +193,7 @@ def update(
             )
         if not policy.sharded:
             ranks.sum_gradients(parameters)
-        norm = float(whole(torch.nn.utils.clip_grad_norm_(parameters, config.grad_clip or math.inf)))
+        norm = float(full_tensor(torch.nn.utils.clip_grad_norm_(parameters, config.grad_clip or math.inf)))
         totals["grad_norm"] += norm / epochs
         if not math.isfinite(norm):
             totals["skipped_updates"] += 1

@@ -118,5 +118,5 @@ def _completion(prompt: int, output: Any, policy: Policy) -> Completion:
     tokens = list(output.token_ids)
     logprobs = [step[token].logprob for token, step in zip(tokens, output.logprobs, strict=True)]
     finished = output.finish_reason == "stop"
-    text = policy.tokenizer.decode(tokens, skip_special_tokens=True)
+    text = policy.decode(tokens)
     return Completion(prompt, tokens, logprobs, text, finished)

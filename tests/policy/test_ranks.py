@@ -23,7 +23,7 @@ from pathlib import Path
 from training import checkpoint
 from training.loss import LossConfig
 from policy.model import Policy
-from policy.ranks import Ranks, launch, whole
+from policy.ranks import Ranks, launch, full_tensor
 from policy.samplers.sampler import Sampling
 from training.update import update
 from tests.training.test_update import batch, settings
@@ -68,7 +68,7 @@ def train(folder, out, ranks, sharded, rank_lora, checkpointing, starved=False):
     assert checkpoint.restore(saved, policy, other) == 2
     for p in policy.trainable():
         for key in ("exp_avg", "exp_avg_sq"):
-            assert torch.equal(whole(optimizer.state[p][key]), whole(other.state[p][key]))
+            assert torch.equal(full_tensor(optimizer.state[p][key]), full_tensor(other.state[p][key]))
 
 
 def work(folder, out):
