@@ -16,12 +16,12 @@ from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from omegaconf import OmegaConf
 
 from base import jsonl
 from base.errors import ConfigError, DataError, RunError
 from base.seeds import derive_seed
 from base.settings import Count, Settings
+from chat.settings import EndpointSettings
 from languages import Language
 from policy.model import Policy
 from policy.samplers.sampler import Sampling
@@ -91,7 +91,7 @@ def collect(
     elif method == "rejection_sampling":
         source = worker.model
     else:
-        model = OmegaConf.create(settings.model)
+        model = EndpointSettings.read(settings.model, "teacher.model")
         source = EndpointModel(model, own)
         sampling = Sampling(model.temperature, model.max_new_tokens)
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: with everything kept
