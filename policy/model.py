@@ -337,7 +337,7 @@ def _pretrained(source: str, dtype: torch.dtype) -> Any:
 
 def _say(config: ModelSettings | DictConfig, note: str) -> None:
     if os.environ.get("RANK", "0") == "0":  # the other ranks would say the same
-        print(f"model={config.get('name', '')}: {note}", file=sys.stderr)
+        print(f"model={getattr(config, 'name', '')}: {note}", file=sys.stderr)
 
 
 def _reason(source: str, error: Exception) -> str:
