@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from base.errors import DataError
+from base.errors import DataError, RunError
 
 MARK = b"\xef\xbb\xbf"
 SEPARATORS = re.compile("[\x85\u2028\u2029]")  # line ends to other readers, such as str.splitlines
