@@ -17,7 +17,6 @@ import hashlib
 import json
 import signal
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +138,7 @@ def results_folder(config: DictConfig, checkpoint: Path | None, task: Task) -> P
     for group in ("model", "rollout"):
         settings[group] = {key: value for key, value in settings[group].items() if key not in NOT_IN_GROUPS}
     settings["checkpoint"] = str(checkpoint.resolve()) if checkpoint else None
-    settings["data"] = fingerprint(task)
+    settings["data"] = load.fingerprint(task.problems)
     text = yaml.safe_dump(settings, sort_keys=False)
     name = f"{dataset_name(config)}-{config.language.name}-{config.model.name}"
     digest = hashlib.sha256(text.encode()).hexdigest()[:8]
@@ -155,15 +154,6 @@ def results_folder(config: DictConfig, checkpoint: Path | None, task: Task) -> P
     if different := run_folder.difference(settings, folder):
         raise RunError(f"results folder {folder} belongs to another {different}; name another folder")
     return folder
-
-
-def fingerprint(task: Task) -> str:
-    """A hash of the problems and their tests: an evaluation does not go on with others than it began with."""
-    digest = hashlib.sha256()
-    for problem in task.problems:
-        tests = getattr(problem.tests, "packed", problem.tests)  # packed tests stay packed
-        digest.update(repr((replace(problem, tests=()), tests)).encode())
-    return digest.hexdigest()[:16]
 
 
 _open: tuple[str, Generator] | None = None  # the jobs of a sweep over languages share one model

@@ -29,13 +29,15 @@ def trouble() -> str:
 
     def ask() -> None:
         try:
-            urllib.request.urlopen(endpoint(), timeout=WAIT_S).close()  # noqa: S310 (the endpoint is the user's)
+            urllib.request.urlopen(endpoint(), timeout=WAIT_S).close()
             said.append("")
         except urllib.error.HTTPError:
             said.append("")  # it answered: what is wrong with the request, the library will say
         except (OSError, ValueError) as error:
             reason = getattr(error, "reason", error)
-            said.append("" if "CERTIFICATE" in str(reason).upper() else str(getattr(reason, "strerror", None) or reason))
+            said.append(
+                "" if "CERTIFICATE" in str(reason).upper() else str(getattr(reason, "strerror", None) or reason)
+            )
 
     thread = threading.Thread(target=ask, daemon=True)  # a look-up of a name has no time limit of its own
     thread.start()
