@@ -90,12 +90,10 @@ def shared(train: Iterable[Problem], heldout: Iterable[Problem]) -> list[str]:
     found = []
     if same_statement:
         found.append(
-            f"{len(same_statement)} held-out problems have a training problem's statement ({named(same_statement)})"
+            f"{len(same_statement)} held-out problems are in training by their statement ({named(same_statement)})"
         )
     if same_id:
-        found.append(
-            f"{len(same_id)} held-out problems have a training problem's id, not its statement ({named(same_id)})"
-        )
+        found.append(f"{len(same_id)} held-out problems are in training by their id only ({named(same_id)})")
     return found
 
 
