@@ -40,7 +40,7 @@ def test_a_line_that_is_none_is_named(line: bytes, why: str, tmp_path: Path) -> 
 
 
 def test_no_file_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="cannot read .*none"):
+    with pytest.raises(DataError, match=r"cannot read .*none"):
         list(jsonl.read(tmp_path / "none"))
 
 
