@@ -125,12 +125,14 @@ def grpo(
                 done = step + 1
             batches.prefetch(done)  # ranks that only sample are here while the others update
             with run.phase("weight sync"):
-                figures = ranks.agree(figures)
+                figures = ranks.agree(lambda: figures)  # noqa: B023 (called at once)
                 ranks.hand_over(policy.trainable())
                 sampler.sync()
             learner.count_skipped(figures)
 
-            row = run.row(done, batch.stats, figures, policy, **batches.summary(step, batch, figures), learning_rate=rate)
+            row = run.row(
+                done, batch.stats, figures, policy, **batches.summary(step, batch, figures), learning_rate=rate
+            )
             if batch.drawn:
                 run.journal.rollouts(f"step_{done:06d}", batch.rollouts)
             if done == batches.steps or due(done, settings.heldout.every):
@@ -162,7 +164,11 @@ def open_policy(config: DictConfig, settings: TrainSettings, resumed: Path | Non
 
 def sampler_of(policy: Policy, settings: TrainSettings, ranks: Ranks) -> Sampler:
     """This rank's engine; the policy is spread over the ranks once the engine has read its weights."""
-    sampler = open_sampler(policy, settings.rollout, settings.seed, ranks) if ranks.samples else TransformersSampler(policy, 1)
+    sampler = (
+        open_sampler(policy, settings.rollout, settings.seed, ranks)
+        if ranks.samples
+        else TransformersSampler(policy, 1)
+    )
     if settings.shard:
         policy.shard()
     return sampler

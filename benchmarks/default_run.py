@@ -1,4 +1,4 @@
-"""The README's figures: the default run for several seeds, as a table and a picture of the learning curves.
+"""The figures of docs/results/default-run.md: the default run for several seeds, as a table and a picture.
 
     python benchmarks/default_run.py [seeds=0,1,2] [picture=docs/learning_curve.png]
 

@@ -23,6 +23,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,8 @@ from transformers import AutoTokenizer, GenerationConfig, PreTrainedTokenizerFas
 
 import train
 from policy.builtin import tiny
-from policy.ranks import launch
-from rollout import reward
+from rollout.rollout import Rollout
+from run import launch
 
 ROOT = Path(__file__).parents[1]
 SHAPES: dict[str, dict[str, int]] = {
@@ -108,21 +109,27 @@ def save_random(shape: str, folder: Path) -> None:
     tokenizer.save_pretrained(folder)
 
 
+def lots(group: Sequence[Rollout]) -> list[float | None]:
+    """Rewards drawn by lot, the same on every rank: one in three programs passes, so that there is something to
+    learn."""
+    drawn = random.Random(repr([rollout.completion.tokens for rollout in group]))
+    return [float(drawn.random() < 1 / 3) for _ in group]
+
+
 def rank(text: str, folder: str) -> None:
-    """One rank of a run: train.py's, but for rewards and checkpoints."""
-    lots = random.Random(0)  # the same on every rank
-    setattr(reward, "of", lambda *_: float(lots.random() < 1 / 3))  # noqa: B010 (mypy)
+    """One rank of a run: train.py's, but for checkpoints."""
     setattr(train.checkpoint, "save", lambda *_, **__: None)  # noqa: B010 (mypy)
-    train.run(text, folder)
+    launch.rank(train.train, text, folder)
 
 
 def measured(name: str, size: str, steps: int, model: Path, work: Path) -> dict[str, float]:
     """Medians over the steps of a run, from its metrics.jsonl; the run is a process of its own."""
     folder = work / f"run_{name}"
     one = work / "heldout.jsonl"  # train.py always evaluates: on a single problem
-    one.write_text((ROOT / "problems" / "data" / "ladder" / "heldout.jsonl").read_text().split("\n")[0] + "\n")
+    one.write_text((ROOT / "problems" / "ladder" / "data" / "heldout.jsonl").read_text().split("\n")[0] + "\n")
     overrides = [
         "experiment=paper",
+        "reward.function=benchmarks.gpu:lots",
         "model=qwen3_4b",
         f"model.path={model}",
         "dataset=ladder",
@@ -167,7 +174,7 @@ def main() -> None:
         if config.gpus == 1:
             rank(OmegaConf.to_yaml(config), options["folder"])
         else:
-            launch(config.gpus, rank, OmegaConf.to_yaml(config), options["folder"])
+            launch.launch(config.gpus, rank, OmegaConf.to_yaml(config), options["folder"])
         return
     runs = options["runs"].split(",")
     if options["size"] not in SIZES:

@@ -47,11 +47,12 @@ from policy.model import Policy, folder
 from policy.samplers.generate import TransformersSampler
 from policy.samplers.sampler import Completion, Sampling
 from problems import load
+from rollout.advantage import group_advantages
 from rollout.rollout import Rollout
 from sandbox.job import Status, Verdict
-from train import adamw
-from training.loss import LossConfig, group_advantages
-from training.update import update
+from training.loss import LossConfig, policy_loss
+from training.optimizer import OptimizerSettings, open_optimizer
+from training.update import Learner, Objective
 
 ROOT = Path(__file__).parents[1]
 # name -> config group `model`, and the vocabulary when it is not the model's own (then the weights are random)
@@ -152,9 +153,9 @@ def ours(task: Task) -> Figures:
     policy = Policy.load(model_config(task))
     materialise(policy.model)
     settings = OmegaConf.load(ROOT / "conf" / "optimizer" / "adamw.yaml")
-    config = OmegaConf.merge(settings, {"learning_rate": LEARNING_RATE, "grad_clip": GRAD_CLIP})
-    assert isinstance(config, DictConfig)
-    optimizer = adamw(policy, config)
+    changes = {"learning_rate": LEARNING_RATE, "grad_clip": GRAD_CLIP}
+    config = OptimizerSettings.read(OmegaConf.merge(settings, changes))
+    learner = Learner(policy, open_optimizer(policy, config), config)
     sampling = Sampling(TEMPERATURE, task.tokens)
     prompts = texts(policy, task.prompts)
     completions, rewards = drawn(task, vocabulary(policy))
@@ -173,13 +174,13 @@ def ours(task: Task) -> Figures:
         )
         for row, tokens in enumerate(completions)
     ]
-    loss = LossConfig("grpo", correction="none")
+    objective = Objective(policy_loss, LossConfig(correction="none"), TEMPERATURE, task.tokens)
     weights = resident_gib()
     forget_peak()
     clocks, norms = [], []
     for _ in range(1 + task.steps):
         started = _clock()
-        figures = update(policy, optimizer, rollouts, loss, sampling, config, 1, float("inf"))
+        figures = learner.update(rollouts, objective)
         clocks.append(_clock() - started)
         norms.append(figures["grad_norm"])
     peak = resident_gib(peak=True)

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from base.row_log import RowLog
+from base.jsonl import RowLog
 from chat.reply import Counts, Reply
 
 

@@ -15,6 +15,8 @@ from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedM
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from policy import lora
+
 NAME = "shared_prompt"
 
 
@@ -54,12 +56,11 @@ AttentionInterface.register(NAME, _shared_prompt)
 AttentionMaskInterface.register(NAME, sdpa_mask)
 
 
-def sliding_window(model: PreTrainedModel) -> int | None:
-    """How many tokens some layer of the model looks back over, or None where every layer sees all."""
-    config = model.config.get_text_config()
-    layers = getattr(config, "layer_types", None)
-    slides = layers is None or "sliding_attention" in layers
-    return getattr(config, "sliding_window", None) if slides else None
+def body(model: PreTrainedModel) -> Any:
+    """The model without its head."""
+    base: Any = lora.base(model)
+    decoder = base.get_decoder()
+    return base.model if decoder is base and hasattr(base, "model") else decoder  # Llama 4 knows no decoder of its own
 
 
 def hidden_states(model: PreTrainedModel, prompt: Tensor, completions: Tensor) -> Tensor:
@@ -79,7 +80,8 @@ def hidden_states(model: PreTrainedModel, prompt: Tensor, completions: Tensor) -
         extra = {"attention_mask": seen.tril(size)[None, None], "completions": rows}
     # Not set back: gradient checkpointing runs the layers again during backward.
     model.config._attn_implementation = NAME
-    body = model.get_decoder()
-    states = body(input_ids=ids[None], position_ids=positions[None], use_cache=False, **extra).last_hidden_state[0]
+    states = body(model)(input_ids=ids[None], position_ids=positions[None], use_cache=False, **extra).last_hidden_state[
+        0
+    ]
     first = states[size - 1].expand(rows, 1, -1)  # [rows, 1, width]
     return torch.cat([first, states[size:].view(rows, tokens, states.shape[-1])], 1)  # [rows, tokens + 1, width]

@@ -8,6 +8,8 @@ to rounding (`tests/policy/test_logprob.py`).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -27,51 +29,84 @@ def _rows(logits: Tensor) -> list[slice]:
     return _slices(len(logits), max(1, ROWS_ELEMENTS[logits.device.type] // logits.shape[1]))
 
 
+@dataclass(frozen=True)
+class Head:
+    """What a language-model head does beside its matrix and bias: logits = cap * tanh(scale * products / cap)."""
+
+    scale: float = 1.0
+    cap: float | None = None  # None: logits = scale * products
+
+
+def _products(hidden: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+    """The head on a chunk of tokens, a tensor of its own: [chunk, vocabulary]."""
+    if weight is None:
+        return hidden.clone()  # [chunk, vocabulary]
+    products = hidden @ weight.T  # [chunk, vocabulary]
+    return products if bias is None else products.add_(bias)
+
+
 class _TokenLogprobs(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, hidden, weight, targets, temperature):
-        weight = weight.to(hidden.dtype)  # [vocabulary, width]
+    def forward(ctx, hidden, weight, bias, targets, temperature, cap):
+        """Of softmax(products / temperature) or, with `cap`, of softmax(tanh(products / temperature) * cap)."""
+        weight = None if weight is None else weight.to(hidden.dtype)  # [vocabulary, width]
+        bias = None if bias is None else bias.to(hidden.dtype)  # [vocabulary]
         logp = hidden.new_empty(len(hidden), dtype=_wide(hidden.dtype))  # [tokens]
         lse = torch.empty_like(logp)  # [tokens]
         entropy = torch.empty_like(logp)  # [tokens]
-        for part in _chunks(len(hidden), len(weight)):
-            products = hidden[part] @ weight.T  # [chunk, vocabulary]
+        for part in _chunks(len(hidden), hidden.shape[1] if weight is None else len(weight)):
+            products = _products(hidden[part], weight, bias)  # [chunk, vocabulary]
             for rows in _rows(products):
                 logits = products[rows].to(logp.dtype).div_(temperature)  # [rows, vocabulary]
+                if cap is not None:
+                    logits = logits.tanh_().mul_(cap)  # [rows, vocabulary]
                 at = slice(part.start + rows.start, part.start + rows.stop)
                 lse[at] = logits.logsumexp(1)  # [rows]
                 log_softmax = logits.sub_(lse[at, None])  # [rows, vocabulary]
                 logp[at] = log_softmax.gather(1, targets[at, None])[:, 0]  # [rows]
                 entropy[at] = -log_softmax.exp().mul_(log_softmax).sum(1)  # [rows]
-        ctx.save_for_backward(hidden, weight, targets, logp, lse)
-        ctx.temperature = temperature
+        ctx.save_for_backward(hidden, weight, bias, targets, logp, lse)
+        ctx.temperature, ctx.cap = temperature, cap
         ctx.mark_non_differentiable(entropy)
         return logp, entropy
 
     @staticmethod
     def backward(ctx, grad, _entropy_grad):
-        hidden, weight, targets, logp, lse = ctx.saved_tensors
+        hidden, weight, bias, targets, logp, lse = ctx.saved_tensors
         grad_hidden = torch.empty_like(hidden)  # [tokens, width]
         # Accumulated in the wide type: thousands of chunks in bf16 would lose the small terms.
-        grad_weight = None
+        grad_weight = grad_bias = None
         if ctx.needs_input_grad[1]:
             grad_weight = torch.zeros_like(weight, dtype=lse.dtype)  # [vocabulary, width]
+        if ctx.needs_input_grad[2]:
+            grad_bias = torch.zeros_like(bias, dtype=lse.dtype)  # [vocabulary]
         scaled = grad[:, None] / ctx.temperature  # [tokens, 1]
-        for part in _chunks(len(hidden), len(weight)):
-            products = hidden[part] @ weight.T  # [chunk, vocabulary], becomes its own gradient
+        if ctx.cap is not None:
+            scaled = scaled * ctx.cap  # [tokens, 1]
+        for part in _chunks(len(hidden), hidden.shape[1] if weight is None else len(weight)):
+            products = _products(hidden[part], weight, bias)  # [chunk, vocabulary], becomes its own gradient
+            # 1 - softmax in the wide type, as the difference of two rounded numbers would lose its digits
+            at_target = -torch.expm1(logp[part, None]) * scaled[part]  # [chunk, 1]
             for rows in _rows(products):
                 at = slice(part.start + rows.start, part.start + rows.stop)
                 logits = products[rows].to(lse.dtype).div_(ctx.temperature)  # [rows, vocabulary]
+                slope = None
+                if ctx.cap is not None:
+                    logits = logits.tanh_()  # [rows, vocabulary]
+                    slope = 1 - logits.square()  # [rows, vocabulary], of tanh
+                    at_target[rows] *= slope.gather(1, targets[at, None])  # [rows, 1]
+                    logits = logits.mul_(ctx.cap)  # [rows, vocabulary]
                 # d logp / d logits = (one-hot - softmax) / temperature
-                products[rows] = logits.sub_(lse[at, None]).exp_().mul_(-scaled[at])  # [rows, vocabulary]
-            # 1 - softmax in the wide type, as the difference of two rounded numbers would lose its digits
-            at_target = -torch.expm1(logp[part, None]) * scaled[part]  # [chunk, 1]
+                gradient = logits.sub_(lse[at, None]).exp_().mul_(-scaled[at])  # [rows, vocabulary]
+                products[rows] = gradient if slope is None else gradient.mul_(slope)  # [rows, vocabulary]
             products.scatter_(1, targets[part, None], at_target.to(products.dtype))
-            grad_hidden[part] = products @ weight  # [chunk, width]
+            grad_hidden[part] = products if weight is None else products @ weight  # [chunk, width]
+            if grad_bias is not None:
+                grad_bias += products.sum(0, dtype=grad_bias.dtype)  # [vocabulary]
             if grad_weight is not None:
                 for words in _slices(len(weight), 2**13):
                     grad_weight[words] += products[:, words].T @ hidden[part]  # [words, width]
-        return grad_hidden, grad_weight, None, None
+        return grad_hidden, grad_weight, grad_bias, None, None, None
 
 
 def _wide(dtype: torch.dtype) -> torch.dtype:
@@ -83,9 +118,35 @@ def token_logprobs(
     weight: Tensor,  # [vocabulary, width] of the language-model head
     targets: Tensor,  # [tokens]
     temperature: float = 1.0,
+    bias: Tensor | None = None,  # [vocabulary] of the head
+    head: Head = Head(),
 ) -> tuple[Tensor, Tensor]:
     """Log-probs of `targets` under softmax(logits / temperature), with gradient, and entropies, without; both [tokens].
 
     In nats; fp32, or fp64 for fp64 input.
     """
-    return _TokenLogprobs.apply(hidden, weight, targets, temperature)
+    if head.cap is None:
+        return _TokenLogprobs.apply(hidden, weight, bias, targets, temperature / head.scale, None)
+    return _TokenLogprobs.apply(hidden, weight, bias, targets, head.cap / head.scale, head.cap / temperature)
+
+
+def logit_logprobs(logits: Tensor, targets: Tensor, temperature: float = 1.0) -> tuple[Tensor, Tensor]:
+    """The same from logits [tokens, vocabulary] that are there: no copy of them all is made in fp32."""
+    return _TokenLogprobs.apply(logits, None, None, targets, temperature, None)
+
+
+@dataclass(frozen=True)
+class Gap:
+    """How far two scorings of the same tokens are apart, per token, in nats."""
+
+    mean: float
+    q99: float  # 99 % of the tokens differ by less
+
+    def __str__(self) -> str:
+        return f"{self.mean:.2g} nats a token on average, 99 % of tokens below {self.q99:.2g}"
+
+
+def gap(one: Tensor, other: Tensor, mask: Tensor) -> Gap:
+    """The differences of log-probs [rows, tokens] where `mask` [rows, tokens] is True; zero where it never is."""
+    apart = (one - other).abs()[mask].double().cpu()  # [tokens]
+    return Gap(float(apart.mean()), float(apart.quantile(0.99))) if len(apart) else Gap(0.0, 0.0)

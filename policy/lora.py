@@ -7,6 +7,7 @@ dtype, which is half of the memory of full fine-tuning's fp32 master weights, be
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,13 @@ from typing import Any
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from peft.tuners.lora import LoraLayer
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
 
+from base.errors import ConfigError
 from base.settings import Positive, Settings, Whole
+
 
 class LoraSettings(Settings):
     """The key `lora` of a training config."""
@@ -31,13 +35,75 @@ ADAPTER = "default"  # peft's name for an only adapter
 FILE = "adapter_config.json"  # what a folder of adapters has
 
 
+def base(model: PreTrainedModel) -> Any:
+    """The model without its adapters' wrapping."""
+    return model.get_base_model() if isinstance(model, PeftModel) else model
+
+
+def head(model: PreTrainedModel) -> tuple[Tensor, Tensor | None]:
+    """Matrix [vocabulary, width] and bias [vocabulary] of the language-model head, with its adapter if it has one."""
+    module: Any = model.get_output_embeddings()
+    if not isinstance(module, LoraLayer):
+        return module.weight, getattr(module, "bias", None)
+    plain: Any = module.get_base_layer()
+    weight = plain.weight  # [vocabulary, width]
+    if not module.disable_adapters:
+        down: Any = module.lora_A[ADAPTER]  # weight [rank, width]
+        up: Any = module.lora_B[ADAPTER]  # weight [vocabulary, rank]
+        product = up.weight @ down.weight  # [vocabulary, width]
+        weight = weight + module.scaling[ADAPTER] * product  # [vocabulary, width]
+    return weight, plain.bias
+
+
 def attach(model: PreTrainedModel, config: LoraSettings) -> PreTrainedModel:
-    """`model` with new adapters that change nothing yet. `config` is the key `lora`: rank, alpha, targets."""
+    """`model` with new adapters that change nothing yet. `config` is the key `lora`: rank, alpha, targets.
+
+    Raises ConfigError for targets that the model does not have, or whose adapters could not be merged.
+    """
     targets: Any = config.targets if isinstance(config.targets, str) else list(config.targets)
-    settings = LoraConfig(r=config.rank, lora_alpha=config.alpha, target_modules=targets, task_type="CAUSAL_LM")
+    if targets != "all-linear":
+        _check(model, targets)
+    alpha: Any = config.alpha  # peft says int and takes any number
+    settings = LoraConfig(r=config.rank, lora_alpha=alpha, target_modules=targets, task_type="CAUSAL_LM")
     with torch.random.fork_rng():
         torch.manual_seed(0)  # the same adapters in every run and on every rank
-        return _uncast(get_peft_model(model, settings))
+        try:
+            return _uncast(get_peft_model(model, settings))
+        except (ValueError, TypeError) as error:  # a kind of layer that peft has no adapter for
+            raise ConfigError(f"lora.targets is {targets!r}: {' '.join(str(error).split())[:300]}") from error
+
+
+def _check(model: PreTrainedModel, targets: str | list[str]) -> None:
+    """`targets` as peft reads them: a list of the ends of modules' names, or a regular expression for whole names."""
+    modules = dict(model.named_modules())
+
+    def named(target: str) -> set[str]:
+        return {name for name in modules if name == target or name.endswith(f".{target}")}
+
+    if isinstance(targets, str):
+        try:
+            found = {name for name in modules if re.fullmatch(targets, name)}
+        except re.error as error:
+            raise ConfigError(f"lora.targets is {targets!r}, which is no regular expression ({error})") from error
+        missing = [] if found else [targets]
+    else:
+        found = set().union(*map(named, targets))
+        missing = [target for target in targets if not named(target)]
+    if missing or not targets:
+        there = dict.fromkeys(
+            name.rpartition(".")[2] for name, module in modules.items() if isinstance(module, nn.Linear | Conv1D)
+        )
+        raise ConfigError(
+            f"lora.targets is {targets!r}, but the model has no module {', '.join(missing)}; its linear layers are "
+            f"{', '.join(there)}; all-linear takes them all"
+        )
+    embedding, output = model.get_input_embeddings(), model.get_output_embeddings()
+    adapted = any(modules[name] in (embedding, output) for name in found)
+    if adapted and output is not None and embedding.weight is output.weight:
+        raise ConfigError(
+            f"lora.targets is {targets!r}, but this model's embedding and head are one matrix, of which an adapter "
+            "would change one use only; leave it out"
+        )
 
 
 def load(model: PreTrainedModel, folder: Path) -> PreTrainedModel:

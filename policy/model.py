@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import os
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from jinja2 import TemplateError
 from omegaconf import DictConfig
 from peft import PeftModel
 from torch import Tensor, nn
@@ -19,15 +22,21 @@ from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel
 from transformers.utils.logging import disable_progress_bar
 
+from base import checks, hub
 from base.errors import ModelError
 from languages import Language
 from policy import lora
-from policy.attention import hidden_states, sliding_window
-from policy.logprob import token_logprobs
+from policy.attention import body
+from policy.logprob import Gap, gap
+from policy.lora import LoraSettings
 from policy.ranks import full_tensor
+from policy.scorer import PLAIN, ROUNDING, Scorer
 from policy.settings import ModelSettings
 from problems.problem import Problem
 from problems.prompt import messages
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}  # model.compute_dtype
+TRAINED_DTYPES = ("float32", "bfloat16")  # float16 would need its loss scaled: small gradients are zero in it
 
 
 def folder(config: ModelSettings | DictConfig) -> str:
@@ -63,70 +72,128 @@ class Policy:
     sharded: bool = False  # over the ranks, by FSDP2
 
     def __post_init__(self) -> None:
-        self.scorer = _Scorer(self.model)
-        self.reference: _Scorer | None = None
+        self.scorer = Scorer(self.model, PLAIN if self.outline else None)
+        self.reference: Scorer | None = None
 
     @classmethod
     def load(
         cls,
         config: ModelSettings | DictConfig,
         checkpoint: Path | None = None,
-        adapters: DictConfig | None = None,
+        adapters: LoraSettings | None = None,
         weights: bool = True,
     ) -> Policy:
         """Loads `config` (the group `model`), with the weights of `checkpoint` instead of its own if there is one.
 
         `adapters`: the key `lora`; with a rank above 0 the model's own weights are frozen and LoRA is trained. A
         checkpoint of LoRA needs no such key. `weights=False` loads none where they are not to be merged: enough where
-        another engine samples and nobody trains. Raises ModelError when the weights are not to be had.
+        another engine samples and nobody trains. Raises ModelError when the weights are not to be had, or when the
+        model cannot be used as it is: by its dtype, without an end token or (in training) a chat template.
         """
+        dtypes = tuple(DTYPES) if adapters is None else TRAINED_DTYPES
+        checks.one_of("model.compute_dtype", getattr(config, "compute_dtype", "float32"), dtypes)
         trained = lora.saved_in(checkpoint)
         source = str(checkpoint) if checkpoint and not trained else folder(config)
         frozen = trained or (adapters is not None and adapters.rank > 0)
         disable_progress_bar()  # a bar for each load and save would bury what the run itself shows
         try:
+            if not Path(source).is_dir():
+                hub.settle()
             tokenizer = AutoTokenizer.from_pretrained(source)
             dtype = getattr(torch, config.compute_dtype) if frozen else torch.float32
             model: Any = _pretrained(source, dtype) if weights or trained else _outline(source)
             if checkpoint is not None and trained:
                 model = lora.load(model, checkpoint)
-            elif adapters is not None and frozen:
-                model = lora.attach(model, adapters)
-        except (OSError, ValueError) as error:
-            reason = " ".join(str(error).split())[:300]
-            raise ModelError(f"model.path: cannot load {source!r} ({reason})") from error
-        if getattr(model.config, "final_logit_softcapping", None) or getattr(model.config, "logits_scaling", None):
-            raise ModelError(f"model.path: {source!r} changes its logits after the head, which log-probs here do not")
+        except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+            raise ModelError(_reason(source, error)) from error
+        if adapters is not None and frozen and not trained:
+            model = lora.attach(model, adapters)
         if config.gradient_checkpointing:
-            model.gradient_checkpointing_enable({"use_reentrant": False})
-        if not weights and not trained:
-            return cls(model, tokenizer, config, source, outline=True)
-        return cls(model.to(_device()), tokenizer, config, source)
+            try:
+                model.gradient_checkpointing_enable({"use_reentrant": False})
+            except ValueError as error:
+                kind = type(lora.base(model)).__name__
+                raise ModelError(f"model.gradient_checkpointing: {kind} has none; set it to false") from error
+        outline = not weights and not trained
+        policy = cls(model if outline else model.to(_device()), tokenizer, config, source, outline)
+        if not policy.eos:
+            raise ModelError(
+                f"model.path: {source!r} has no end token, in its generation config or its tokenizer, so that no "
+                "completion would end; set eos_token_id in its generation_config.json"
+            )
+        if adapters is not None:
+            policy.check_template()
+            if (spare := policy.words - len(tokenizer)) > 0:
+                _say(
+                    config,
+                    f"the vocabulary has {spare} entries that the tokenizer has no text for; they read as nothing",
+                )
+        return policy
 
     def keep_reference(self) -> None:
         """Keeps the weights without any training, for the KL term; with LoRA they are there anyway."""
         if not isinstance(self.model, PeftModel):
             model: Any = _pretrained(folder(self.config), getattr(torch, self.config.compute_dtype))
-            self.reference = _Scorer(model.to(_device()).requires_grad_(False).eval())
+            self.reference = Scorer(model.to(_device()).requires_grad_(False).eval(), self.scorer.road)
 
     def shard(self) -> None:
         """Spreads weights, and so gradients and moments, over all ranks (FSDP2): each holds a part of every layer."""
+        if self.scorer.road.alone == 0:
+            raise ModelError(f"shard=true cannot be used here: {self.scorer.road.why}, and ranks would not keep step")
         mesh = init_device_mesh(self.device.type, (torch.distributed.get_world_size(),))
         precision = MixedPrecisionPolicy(getattr(torch, self.config.compute_dtype), torch.float32)
-        for layer in self.model.get_decoder().layers:
+        for layer in layers(self.model):
             fully_shard(layer, mesh=mesh, mp_policy=precision)
         fully_shard(self.scorer, mesh=mesh, mp_policy=precision)  # embedding, last norm, head
         self.sharded = True
 
     def check_length(self, tokens: int) -> None:
-        """Raises ModelError when sequences of so many tokens cannot be scored here."""
-        window = sliding_window(self.model)
-        if window is not None and window < tokens:
+        """Raises ModelError when sequences of so many tokens cannot be trained on.
+
+        What is slower here than it could be, or left out, is said on stderr by the first rank.
+        """
+        road, config = self.scorer.road, self.model.config.get_text_config()
+        if 0 < road.alone < tokens:
             raise ModelError(
-                f"model.path: {self.source!r} looks back over {window} tokens only (a sliding window), and longer "
-                f"sequences cannot be trained here; rollout.max_prompt_tokens + rollout.max_new_tokens is {tokens}: "
-                f"set both so that it is at most {window}"
+                f"model.path: {self.source!r} changes all positions (rope_scaling) once a sequence is longer than "
+                f"{road.alone:.0f} tokens, so that what was sampled before would be scored otherwise; "
+                f"rollout.max_prompt_tokens + rollout.max_new_tokens is {tokens}: set both so that it is at most "
+                f"{road.alone:.0f}"
             )
+        if road.shared < tokens:
+            length = f"sequences of more than {road.shared:.0f} tokens are" if road.shared else "every completion is"
+            _say(self.config, f"{road.why}; {length} computed with a prompt of its own, which is slower")
+        if getattr(config, "router_aux_loss_coef", None):
+            _say(self.config, "the routers' auxiliary loss is left out: experts are chosen by what the reward teaches")
+
+    def shares_prompt(self, tokens: int) -> bool:
+        """Whether rows of up to so many tokens, prompt and completion, go through the model behind one prompt.
+
+        If not, each has a prompt of its own, which counts towards the tokens of a micro-batch.
+        """
+        return tokens <= self.scorer.road.shared
+
+    @torch.no_grad()
+    def self_check(self, prompt: Sequence[int], completions: Tensor, mask: Tensor, temperature: float) -> Gap:
+        """How far the log-probs of a batch are from the model's own forward pass, row by row, full logits and all.
+
+        Arguments as for `logprobs`. Where a shared prompt is at fault, it is given up for good. Raises ModelError where
+        the model's architecture is not scored right on any road. Under FSDP2 every rank must ask, with as many rows.
+        """
+        ids = torch.tensor(prompt, device=self.device)  # [prompt]
+        bound = ROUNDING[DTYPES[self.config.compute_dtype]]
+        road = self.scorer.road
+        with self.autocast(keep_casts=False):
+            own, _ = self.scorer(ids, completions, mask, temperature, PLAIN)  # [rows, tokens]
+            for choice in dict.fromkeys((road, replace(road, shared=0), replace(PLAIN, alone=road.alone))):
+                seen, _ = self.scorer(ids, completions, mask, temperature, choice)  # [rows, tokens]
+                if (found := gap(seen, own, mask)).mean <= bound:
+                    self.scorer.road = choice
+                    return found
+        raise ModelError(
+            f"model.path: log-probs of {type(lora.base(self.model)).__name__} differ from those of its own forward "
+            f"pass ({found}), so that this architecture cannot be trained here"
+        )
 
     @property
     def device(self) -> torch.device:
@@ -134,10 +201,19 @@ class Policy:
 
     @property
     def eos(self) -> list[int]:
-        """Ids of the tokens that end a completion."""
-        ids = self.model.generation_config.eos_token_id
-        ids = self.tokenizer.eos_token_id if ids is None else ids
-        return list(ids) if isinstance(ids, list) else [ids]
+        """Ids of the tokens that end a completion: of the model's generation config and of the tokenizer, together.
+
+        A fine-tuned chat model may know the end of a turn in one of them only.
+        """
+        model, tokenizer = self.model.generation_config.eos_token_id, self.tokenizer.eos_token_id
+        ends = [*(model if isinstance(model, list) else [model]), tokenizer]
+        return [end for end in dict.fromkeys(ends) if end is not None and 0 <= end < self.words]
+
+    @property
+    def words(self) -> int:
+        """Entries of the model's vocabulary, which may be more than the tokenizer's."""
+        embedding: Any = self.model.get_input_embeddings()
+        return len(embedding.weight)
 
     @property
     def pad(self) -> int:
@@ -155,12 +231,35 @@ class Policy:
     def template(self, chat: list[dict[str, str]]) -> str:
         """A chat as text, by the model's template and its switches, ready for the model's turn."""
         kwargs: dict[str, Any] = dict(self.config.chat_template_kwargs)
-        text = self.tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True, **kwargs)
+        self.check_template()
+        try:
+            text = self.tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True, **kwargs)
+        except TemplateError as error:
+            raise ModelError(f"model.path: the chat template of {self.source!r} refuses a chat ({error})") from error
         return str(text)
+
+    def check_template(self) -> None:
+        """Raises ModelError for a model that has no chat template."""
+        if not self.tokenizer.chat_template:
+            raise ModelError(
+                f"model.path: {self.source!r} has no chat template (a base model?); take one that was trained to chat, "
+                "or put a chat_template.jinja beside its tokenizer"
+            )
 
     def encode(self, prompt: str) -> list[int]:
         """Token ids of a chat prompt, which holds its special tokens already."""
-        return list(self.tokenizer(prompt, add_special_tokens=False)["input_ids"])
+        ids = list(self.tokenizer(prompt, add_special_tokens=False)["input_ids"])
+        if max(ids, default=0) >= self.words:
+            raise ModelError(
+                f"model.path: the tokenizer of {self.source!r} makes token {max(ids)}, and the model knows "
+                f"{self.words} only: they do not belong together"
+            )
+        return ids
+
+    def decode(self, tokens: Sequence[int], special: bool = False) -> str:
+        """The text of sampled tokens, special ones left out unless asked for; an id without a text reads as nothing."""
+        known = [token for token in tokens if token < len(self.tokenizer)]
+        return str(self.tokenizer.decode(known, skip_special_tokens=not special))
 
     def autocast(self, keep_casts: bool = True) -> torch.autocast:
         """Compute in `model.compute_dtype` over fp32 master weights (small AdamW steps vanish in bf16 weights).
@@ -214,37 +313,40 @@ class Policy:
 
         Under FSDP2 every rank calls this, and only the one told to `write` does.
         """
-        state = {name: full_tensor(p.detach()).cpu() for name, p in self.model.state_dict().items()} if self.sharded else None
+        state = None
+        if self.sharded:
+            state = {name: full_tensor(p.detach()).cpu() for name, p in self.model.state_dict().items()}
         if write:
             options: Any = {"save_embedding_layers": False} if isinstance(self.model, PeftModel) else {}
             self.model.save_pretrained(path, state_dict=state, **options)
             self.tokenizer.save_pretrained(path)
 
 
-class _Scorer(nn.Module):
-    """Log-probs as one module's forward, which is where FSDP2 gathers and frees the weights."""
-
-    def __init__(self, model: PreTrainedModel) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, prompt: Tensor, completions: Tensor, mask: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
-        """`prompt` [prompt]; the rest and the result as `Policy.logprobs`."""
-        states = hidden_states(self.model, prompt, completions)  # [rows, tokens, width]
-        if torch.is_autocast_enabled(device := states.device.type):  # which the head's own backward does not see
-            states = states.to(torch.get_autocast_dtype(device))  # [rows, tokens, width]
-        head = self.model.get_output_embeddings()
-        logp, entropy = token_logprobs(states[mask], head.weight, completions[mask], temperature)  # [loss tokens]
-        place = mask.nonzero(as_tuple=True)
-        shape = completions.shape
-        return (
-            logp.new_zeros(shape).index_put(place, logp),  # [rows, tokens]
-            entropy.new_zeros(shape).index_put(place, entropy),  # [rows, tokens]
-        )
+def layers(model: PreTrainedModel) -> Any:
+    """The model's layers, by whatever name: the longest list of modules outside any other."""
+    lists = [module for module in body(model).children() if isinstance(module, nn.ModuleList)]
+    return max(lists, key=len)
 
 
 def _pretrained(source: str, dtype: torch.dtype) -> Any:
-    return AutoModelForCausalLM.from_pretrained(source, dtype=dtype)
+    config = AutoConfig.from_pretrained(source)
+    # torch's attention leaves a soft cap of attention scores out, and says nothing
+    capped = getattr(config.get_text_config(), "attn_logit_softcapping", None)
+    return AutoModelForCausalLM.from_pretrained(source, dtype=dtype, attn_implementation="eager" if capped else None)
+
+
+def _say(config: ModelSettings | DictConfig, note: str) -> None:
+    if os.environ.get("RANK", "0") == "0":  # the other ranks would say the same
+        print(f"model={getattr(config, 'name', '')}: {note}", file=sys.stderr)
+
+
+def _reason(source: str, error: Exception) -> str:
+    if not Path(source).is_dir() and hub.trouble():
+        return (
+            f"model.path: {source!r} is no folder and not in the hub's cache, and no hub answers at {hub.endpoint()}; "
+            "give model.path a folder, or choose a model that needs no hub: tiny, smollm2_135m, qwen_coder_1.5b"
+        )
+    return f"model.path: cannot load {source!r} ({' '.join(str(error).split())[:300]})"
 
 
 def _device() -> torch.device:

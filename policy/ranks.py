@@ -16,10 +16,8 @@ batch in its checkpoint.
 
 from __future__ import annotations
 
-import logging
 import math
 import os
-import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta

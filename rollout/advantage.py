@@ -7,13 +7,15 @@
     max_rl   (r - m) / m                         MaxRL (arXiv 2602.02710)
 
 With rewards of 0 and 1, `max_rl` makes the policy gradient estimate the gradient of a truncated expansion of the
-log-likelihood of success, log p = -sum over k of (1 - p)^k / k, up to k = the group's size, instead of that of p: a problem
-that is seldom solved weighs up to 1/p times as much. Where programs almost never pass, that is where the signal is.
+log-likelihood of success, log p = -sum over k of (1 - p)^k / k, up to k = group - 1, instead of that of p: a
+problem that is seldom solved weighs up to 1/p times as much. Where programs almost never pass, that is where the
+signal is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -21,7 +23,8 @@ from torch import Tensor
 from base import checks
 from rollout.rollout import Rollout
 
-SCALES = ("group", "batch", "none", "max_rl")
+Scale = Literal["group", "batch", "none", "max_rl"]
+SCALES = get_args(Scale)
 STD_EPS = 1e-4  # TRL's; keeps a group of nearly equal rewards from exploding
 
 

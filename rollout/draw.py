@@ -170,7 +170,8 @@ def fitting(
 ) -> list[Problem]:
     """The problems whose prompts have at most `most` tokens in every task, in order.
 
-    `rule`, the config key prompts_too_long: "drop" says on standard error which are left out, "refuse" raises DataError.
+    `rule`, the config key prompts_too_long: "drop" says on standard error which are left out, "refuse" raises
+    DataError.
     """
     checks.one_of("prompts_too_long", rule, ("drop", "refuse"))
     long: dict[str, int] = {}
@@ -191,7 +192,8 @@ def _named(long: dict[str, int], most: int) -> str:
     names = ", ".join(f"{name!r} ({length})" for name, length in list(long.items())[:SHOWN])
     more = f" and {len(long) - SHOWN} more" if len(long) > SHOWN else ""
     return (
-        f"{len(long)} problem{'s' * (len(long) > 1)} with a prompt longer than rollout.max_prompt_tokens={most} tokens: "
+        f"{len(long)} problem{'s' * (len(long) > 1)} with a prompt longer than rollout.max_prompt_tokens={most} "
+        f"tokens: "
         f"{names}{more}"
     )
 

@@ -1,9 +1,9 @@
 """What a run has spent, so that methods are compared at equal compute: samples, tokens, accepted programs.
 
-Every row of metrics.jsonl has these counters as `cost/...`, from the run's start (docs/metrics.md); study/cost.py
-compares runs by them. Token-equivalents add them up: a sampled token costs one forward pass, a trained token a forward
-and a backward pass, three times as much. Left out are prompts, held-out evaluations, verification, and how much larger
-a teacher is.
+Every row of metrics.jsonl has these counters as `cost/...`, from the run's start (docs/reference/metrics.md);
+study/cost.py compares runs by them. Token-equivalents add them up: a sampled token costs one forward pass, a trained
+token a forward and a backward pass, three times as much. Left out are prompts, held-out evaluations, verification, and
+how much larger a teacher is.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,8 @@ from base import checks
 from base.files import write_text
 from rollout.rollout import Rollout
 from sandbox.job import Status
+
+WANDB_ID = "wandb-id.txt"  # of the run folder
 
 
 class Journal:
@@ -44,9 +48,9 @@ class Journal:
         if not self.writes:
             return
         with open(self.metrics, "a", encoding="utf-8") as out:
-            out.write(json.dumps(row) + "\n")
+            out.write(json.dumps(finite(row), allow_nan=False) + "\n")
         if self.wandb is not None:
-            self.wandb.log({key: value for key, value in row.items() if key != "step"}, step=row["step"])
+            self.wandb.log(row)  # without wandb's own step, which refuses steps that a resumed run does again
 
     def rows(self) -> list[dict[str, Any]]:
         """Every object of metrics.jsonl, in order."""
@@ -63,7 +67,15 @@ class Journal:
 
     def close(self) -> None:
         if self.wandb is not None:
+            import wandb
+
             self.wandb.finish()
+            wandb.teardown()  # ends its service process, and so waits until all is in the file
+
+
+def finite(row: dict[str, Any]) -> dict[str, Any]:
+    """JSON knows no NaN and no infinity: such values are null."""
+    return {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in row.items()}
 
 
 def write_rollouts(path: Path, rollouts: Sequence[Rollout]) -> None:
@@ -109,19 +121,24 @@ def _wandb(config: DictConfig, folder: Path) -> Any:
     import wandb  # slow to import, and only some runs want it
 
     resolved: Any = OmegaConf.to_container(config, resolve=True)
-    spoken = resolved.get("language_mix") or [resolved["language"]["name"]]
+    taught = resolved.get("language_mix") or [resolved["language"]["name"]]
     names = [resolved["model"]["name"], resolved["dataset"]["name"]]
+    identity = folder / WANDB_ID
+    if not identity.exists():
+        write_text(identity, secrets.token_hex(4))
     run = wandb.init(
+        id=identity.read_text(encoding="utf-8").strip(),  # a run that goes on is the same run there
         project="agnostics",
-        group="-".join([*names, "+".join(spoken)]),  # runs that differ in seed or hyperparameters stand together
+        group="-".join([*names, "+".join(taught)]),  # runs that differ in seed or hyperparameters stand together
         job_type="train",
-        tags=[*names, *spoken],
+        tags=[*names, *taught],
         name=folder.name,
         dir=folder,
         mode=config.wandb,
         config=resolved,
         resume="allow",
     )
+    run.define_metric("*", step_metric="step")
     for key in ("heldout/pass@1", "pass@1", "reward"):
-        run.define_metric(key, summary="last,max")
+        run.define_metric(key, summary="last,max", step_metric="step")
     return run

@@ -6,7 +6,8 @@ import logging
 import os
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,7 +16,8 @@ from hydra.errors import CompactHydraException
 from omegaconf import DictConfig, OmegaConf
 
 from base import script
-from base.errors import ConfigError
+from base.errors import ConfigError, Interrupted
+from base.lock import locked
 from policy.ranks import Ranks
 from run import run_folder, sweeps
 
@@ -31,32 +33,56 @@ def start(train: Train, config: DictConfig) -> None:
     """
     if (count := torch.cuda.device_count()) and config.gpus > count:
         raise ConfigError(f"gpus is {config.gpus}; this machine has {count}")
-    with sweeps.job(config.gpus) as swept:
+    with sweeps.job(config.gpus) as swept, stoppable(config.run_dir):
         started = Ranks.started()  # by torchrun
         folder = Ranks.join().agree(lambda: str(run_folder.create(config)))
         if run_folder.finished(Path(folder)):
             print(f"finished already: {folder}")
             return
-        try:
-            # The jobs of a sweep follow each other in one process, where CUDA's state would leak from one to the next.
-            if started or (config.gpus == 1 and not (swept and torch.cuda.device_count())):
+        # The jobs of a sweep follow each other in one process, where CUDA's state would leak from one to the next.
+        apart = swept and bool(torch.cuda.device_count())
+        begin(train, config, folder, here=started or (config.gpus == 1 and not apart))
+
+
+@contextmanager
+def stoppable(folder: str | None) -> Iterator[None]:
+    """Says how a run in `folder` goes on that was stopped at once."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        if folder is None:
+            raise
+        raise Interrupted(
+            f"stopped at once; with run_dir={shlex.quote(folder)} resume=auto it goes on from its last "
+            f"checkpoint, if any"
+        ) from error
+
+
+def begin(train: Train, config: DictConfig, folder: str, here: bool) -> None:
+    """Runs the ranks, `here` in this process or in new ones, and holds the folder against other processes meanwhile.
+
+    A run that fails before its first evaluation leaves no folder behind.
+    """
+    try:
+        with stoppable(folder), locked(Path(folder)) if int(os.environ.get("RANK", "0")) == 0 else nullcontext():
+            if here:
                 rank(train, OmegaConf.to_yaml(config), folder)
             else:
                 launch(config.gpus, rank, train, OmegaConf.to_yaml(config), folder)
-        except (SystemExit, CompactHydraException) as error:
-            if not isinstance(error.__cause__, KeyboardInterrupt):  # stopped by hand, it may go on
-                run_folder.discard(Path(folder))
-            raise
+    except (SystemExit, CompactHydraException) as error:
+        if not isinstance(error.__cause__, KeyboardInterrupt | Interrupted):  # stopped by hand, it may go on
+            run_folder.discard(Path(folder))
+        raise
 
 
 def rank(train: Train, text: str, folder: str) -> None:
     """One rank of a run, from its resolved config as YAML."""
     config = cast(DictConfig, OmegaConf.create(text))
     ranks = Ranks.join(config.samplers)
-    stopped = f"stopped at once; with run_dir={shlex.quote(folder)} resume=auto it goes on from its last checkpoint, if any"
     prefix = "error" if ranks.first else f"error on rank {ranks.rank}"
+    debug = bool(config.get("debug"))
     try:
-        with script.one_sentence(stopped, debug=bool(config.get("debug")), prefix=prefix, ends_sweep=False):
+        with script.one_sentence("stopped", debug=debug, prefix=prefix, ends_sweep=False), stoppable(folder):
             train(config, Path(folder), ranks)
     finally:
         ranks.leave()
@@ -65,8 +91,8 @@ def rank(train: Train, text: str, folder: str) -> None:
 def launch(count: int, entry: Callable[..., None], *arguments: Any) -> None:
     """Runs `entry(*arguments)` in `count` new processes of this machine; exits with 1 if one of them fails.
 
-    A rank that fails says why, and torch's elastic agent ends the others; of a rank that was killed, this says so. SIGINT
-    and SIGTERM reach every rank, and each saves.
+    A rank that fails says why, and torch's elastic agent ends the others; of a rank that was killed, this says so.
+    SIGINT and SIGTERM reach every rank, and each saves.
     """
     # torch's own launcher, as torchrun uses it
     from torch.distributed.elastic.multiprocessing.api import SignalException

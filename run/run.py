@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from omegaconf import DictConfig
 
-from base.errors import RunError
+from base.errors import Interrupted
 from policy.model import Policy
 from policy.ranks import Ranks
 from rollout.rollout import Rollout, RolloutStats
@@ -39,7 +39,8 @@ class Run:
         spent: Cost,
         pending: Callable[[], list[str]],
     ) -> None:
-        """`first`: the step of the checkpoint that the run goes on from; None for a new run. `spent`: before its first step.
+        """`first`: the step of the checkpoint that the run goes on from; None for a new run. `spent`: before its first
+        step.
 
         `pending`: the ids of the programs without a verdict, for the watchdog.
         """
@@ -50,7 +51,9 @@ class Run:
         self.journal.rewind(-1 if first is None else first)
         # what the first rank reads, after it has rewound the file
         self.score: float | None = ranks.agree(lambda: self.journal.last("heldout/pass@1"))
-        self.spent = replace(spent) if first is None else ranks.agree(lambda: Cost.of_row((self.journal.rows() or [{}])[-1]))
+        self.spent = (
+            replace(spent) if first is None else ranks.agree(lambda: Cost.of_row((self.journal.rows() or [{}])[-1]))
+        )
         self.evaluated = ranks.agree(lambda: bool(self.journal.last("heldout/seconds")))
         self._progress = RunProgress(steps, first or 0, self.score, shows=ranks.first)
         self._watchdog = Watchdog(float(config.stall_s), pending)
@@ -86,10 +89,12 @@ class Run:
         """Whether any rank was asked to stop. All ranks call it in the same place."""
         return self.ranks.any(self._interruption.asked)
 
-    def farewell(self, step: int) -> RunError:
+    def farewell(self, step: int) -> Interrupted:
         """What the user of an interrupted run reads, and can type."""
         folder = shlex.quote(str(self.folder))
-        return RunError(f"interrupted: saved after step {step}; the same command with run_dir={folder} resume=auto goes on")
+        return Interrupted(
+            f"interrupted: saved after step {step}; the same command with run_dir={folder} resume=auto goes on"
+        )
 
     def heldout(self, step: int, rollouts: Sequence[Rollout], scores: Mapping[str, Any]) -> dict[str, Any]:
         """Keeps a held-out evaluation and shows its score; returns its metrics."""

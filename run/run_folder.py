@@ -20,6 +20,7 @@ from base import checks
 from base.checks import flat
 from base.errors import RunError
 from base.files import write_text
+from base.settings import RENAMED
 
 CONFIG = "config.yaml"
 FINISHED = "finished.json"  # a run that has done all its steps
@@ -34,9 +35,19 @@ NOT_COMPARED = (
     "wandb",
     "limit",
     "debug",
+    "prompts_too_long",
+    "stall_s",
+    "checkpoint.every",
+    "checkpoint.keep",
+    "optimizer.token_budget",
     "sandbox.workers",
     *(f"{model}.{key}" for model in ("model", "teacher.model") for key in ENDPOINT),
-)  # what may differ between a run and the command that continues it
+)  # what changes no result: it may differ between a run and the command that continues it
+MOVED = {  # values of before 2026-11-28 -> their names now
+    "policy.tiny": "policy.builtin.tiny",
+    "policy.smollm2": "policy.builtin.smollm2",
+    "policy.qwen_coder": "policy.builtin.qwen_coder",
+}
 
 
 def create(config: DictConfig) -> Path:
@@ -94,8 +105,8 @@ def find(config: DictConfig) -> Path:
         same = [path.parent for path in runs.glob(f"*/{CONFIG}") if not difference(here, path.parent)]
         if same:
             return max(same, key=lambda path: (path / CONFIG).stat().st_ctime_ns)
-    spoken = "+".join(config.get("language_mix") or [config.language.name])
-    name = f"{spoken}-{config.model.name}-{datetime.now():%Y%m%d-%H%M%S}"
+    taught = "+".join(config.get("language_mix") or [config.language.name])
+    name = f"{taught}-{config.model.name}-{datetime.now():%Y%m%d-%H%M%S}"
     folder, number = runs / name, 1
     while True:
         try:
@@ -114,11 +125,17 @@ def difference(here: object, folder: Path) -> str | None:
         there = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:
         return f"{CONFIG}, which cannot be read ({type(error).__name__})"
-    flat_there, flat_here = flat(there), flat(here)
+    flat_there, flat_here = _today(flat(there)), flat(here)
     for key in sorted({*flat_there, *flat_here}):
         if not {key, key.partition(".")[0]} & set(NOT_COMPARED) and flat_there.get(key) != flat_here.get(key):
             return f"{key} ({flat_there.get(key)!r} there, {flat_here.get(key)!r} here)"
     return None
+
+
+def _today(config: dict[str, Any]) -> dict[str, Any]:
+    """A flat config of an earlier version, with the names that its keys and values have today."""
+    found = {RENAMED.get(key, key): value for key, value in config.items()}
+    return found | {"model.build": MOVED.get(str(found.get("model.build")), found.get("model.build"))}
 
 
 def model_of(checkpoint: Path) -> str | None:

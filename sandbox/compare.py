@@ -7,6 +7,8 @@ lines     each line equal after it is stripped (Fortran's list-directed output b
 float     the same words, numbers within an absolute or relative tolerance; NaN equals nothing
 exit_code whatever is printed, a program that ends with exit code 0 is right (MultiPL-E's rule: it holds its own tests)
 checker   not here: a program judges (sandbox/worker.py)
+
+Both sides are made plain first (base/text.py), whatever the rule: CR LF is a line feed, a mark in front is no output.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from __future__ import annotations
 import math
 import re
 
+from base.text import plain
 from sandbox.job import Compare
 
 RULES = ("exact", "tokens", "decimal", "lines", "float", "exit_code", "checker")
@@ -23,6 +26,7 @@ NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eEdD][+-]?\d+)?", re.ASCII)
 
 def matches(compare: Compare, output: str, expected: str) -> bool:
     """Whether `output` is right. Raises ValueError for a rule that is none, and for `checker`."""
+    output, expected = plain(output), plain(expected)
     match compare.rule:
         case "exact":
             return output.rstrip() == expected.rstrip()
@@ -37,6 +41,18 @@ def matches(compare: Compare, output: str, expected: str) -> bool:
         case "exit_code":
             return True  # a program that failed never comes here
     raise ValueError(f"no comparison rule {compare.rule!r}; the rules are {', '.join(RULES)}")
+
+
+def least_output(rule: str, expected: str) -> int:
+    """Bytes of the shortest output that a rule could take for `expected`, a lower bound; 0 where any may be right."""
+    match rule:
+        case "exact" | "lines":
+            return len("\n".join(_stripped_lines(expected)).encode(errors="replace"))
+        case "tokens":
+            return len(" ".join(expected.split()).encode(errors="replace"))
+        case "decimal" | "float":  # a number can have a shorter spelling
+            return max(0, 2 * len(expected.split()) - 1)
+    return 0
 
 
 def _stripped_lines(text: str) -> list[str]:

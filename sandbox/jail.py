@@ -6,21 +6,21 @@ driver's own deadlines. Only the standard library is imported, so that a worker 
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import select
 import shlex
-import signal
 import struct
 import subprocess
 import tempfile
 import time
 from collections.abc import Generator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO
 
-from base.limits import Limits
+from base.limits import PATIENCE, Limits
 from sandbox.cgroup import Cgroup
 from sandbox.driver.binaries import Binaries
 from sandbox.job import SandboxError, Status
@@ -29,7 +29,8 @@ MAGIC = 0x4A414752
 JOB, TEST, LAST_TEST, STOP = 1, 2, 3, 4
 EXITED, SIGNALED, TIMEOUT, OUTPUT_LIMIT, EXEC_FAILED = range(5)
 HEAD = struct.Struct("<II")
-LIMITS = struct.Struct("<10I")
+LIMITS = struct.Struct("<12I")
+CPU, WALL, PROGRAM = 1, 2, 3  # the code of a TIMEOUT: which deadline was met
 RESULT = struct.Struct("<IIiIIIQQ")
 
 ENVIRONMENT = {
@@ -41,6 +42,7 @@ SHELL_CHARACTERS = set("|&;<>()$`\\\"'*?[]#~=%{}!\n\t")
 NSJAIL_LINE = re.compile(r"^(\[[^\]]*\])+ ?(\w+\(\):\d+ )?")
 GRACE_S = 10.0  # how much later than the driver the watchdog gives up, seconds
 START_S = 30.0  # for nsjail to start, seconds
+INPUT_MB = 1000  # of one test, MiB: a message to the driver is below 1 GiB
 AHEAD_CHARACTERS = 1 << 16  # of all inputs of a program that are sent with it, so that no test waits to be asked for
 NO_MEMORY = re.compile(  # what runtimes print when an allocation fails
     rb"(?i)out.?of.?memory"  # many: Java, Julia, OCaml, Modula-2, Guile
@@ -82,7 +84,7 @@ class Run:
     """One command's outcome as the driver saw it."""
 
     outcome: int  # EXITED, SIGNALED, ...
-    code: int  # exit code, signal or errno
+    code: int  # exit code, signal, errno, or which deadline
     stdout: bytes
     stderr: bytes  # the first 16 KiB
     wall_s: float
@@ -97,7 +99,7 @@ class Run:
             return Status.OUTPUT_LIMIT
         if self.out_of_memory:
             return Status.MEMORY_LIMIT
-        if self.outcome == TIMEOUT or (self.outcome, self.code) == (SIGNALED, signal.SIGXCPU):
+        if self.outcome == TIMEOUT:
             return Status.TIMEOUT
         return None if self.outcome == EXITED and self.code == 0 else Status.RUNTIME_ERROR
 
@@ -133,6 +135,7 @@ class Jail:
             bufsize=0,
             env={},
             cwd="/",
+            pass_fds=[cgroup.cpu] if cgroup and cgroup.cpu is not None else [],
         )
         assert self._process.stdin and self._process.stdout
         self._to_driver = self._process.stdin.fileno()
@@ -158,8 +161,9 @@ class Jail:
         root = os.geteuid() == 0
         user = 100_000 + number if root else os.geteuid()
         group = 100_000 + number if root else os.getegid()
-        cgroup = str(self.cgroup.path / "cgroup.procs") if self.cgroup else ""
-        line = [binaries.driver, "launch", cgroup, self.toolchain.root if root else ""]
+        groups = [str(path / "cgroup.procs") for path in self.cgroup.paths] if self.cgroup else []
+        clock = [str(self.cgroup.cpu)] if self.cgroup and self.cgroup.cpu is not None else []
+        line = [binaries.driver, "launch", "\n".join(groups), self.toolchain.root if root else ""]
         chroot, inside = ("/sys/root", "/sys/driver") if root else (self.toolchain.root, binaries.driver)
         line += [binaries.nsjail, "-Mo", "-q", "--chroot", chroot, "--cwd", "/", "-t", "0"]
         line += ["-u", f"1000:{user}:1", "-g", f"1000:{group}:1", "--keep_caps", "--disable_rlimits"]
@@ -169,7 +173,9 @@ class Jail:
             line += ["-R", f"/dev/{device}"]
         for link, target in (("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")):
             line += ["-s", f"/proc/self/fd{target}:/dev/{link}"]
-        return [*line, "-R", f"{inside}:/dev/driver", "--", "/dev/driver"]
+        for descriptor in clock:
+            line += ["--pass_fd", descriptor]
+        return [*line, "-R", f"{inside}:/dev/driver", "--", "/dev/driver", *clock]
 
     def run(
         self,
@@ -186,13 +192,15 @@ class Jail:
         itself. An out-of-memory kill that an earlier test survived is then laid to a later test's failure.
         """
         if self.cgroup:
+            memory_mb = limits.memory_mb + _held_mb(inputs)
             try:
-                self.cgroup.limit(limits.memory_mb)
+                self.cgroup.limit(memory_mb)
             except OSError as error:
-                raise JailBroken(f"the memory cgroup refuses a limit of {limits.memory_mb} MiB: {error}") from error
+                raise JailBroken(f"the memory cgroup refuses a limit of {memory_mb} MiB: {error}") from error
         self._oom_kills = self.cgroup.oom_kills() if self.cgroup else 0
         compiling = compiles = self.toolchain.compile is not None
-        patience = limits.program_s + GRACE_S  # for each answer: the caller may take its time between two
+        # For each answer: the caller may take its time between two.
+        patience = replace(limits, program_s=None).longest_s(1) + GRACE_S
         blobs = [
             self.toolchain.filename.encode(),
             program.encode(errors="replace"),
@@ -259,11 +267,13 @@ class Jail:
         if self.cgroup:  # files on a tmpfs are memory that killing no process gives back: leave room for the program
             disk_mb = limits.room_mb
         return LIMITS.pack(
-            round(limits.compile_s * 1000),
-            round(limits.test_s * 1000),
-            round(limits.program_s * 1000),
+            _ms(limits.compile_s),
+            _ms(limits.compile_wall_s),
+            _ms(limits.test_s),
+            _ms(limits.test_wall_s),
+            PATIENCE,
+            _ms(limits.program_s or math.inf),
             0 if self.cgroup else limits.memory_mb,
-            limits.cpu_s,
             limits.processes,
             limits.file_mb,
             disk_mb,
@@ -337,6 +347,15 @@ class Jail:
             self._process.wait()
         self._process.stdout.close()
         self._log.close()
+
+
+def _ms(seconds: float) -> int:
+    return max(1, round(min(seconds * 1000, 0xFFFFFFFF)))
+
+
+def _held_mb(inputs: list[str]) -> int:
+    """MiB that the init holds for the program while it reads its largest input: they are not the program's memory."""
+    return max((len(text) if text.isascii() else 4 * len(text) for text in inputs), default=0) >> 20
 
 
 def _strings(words: list[str]) -> bytes:

@@ -2,24 +2,75 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 from base.errors import DataError
+from base.limits import Limits
+from base.text import plain, program_input
+from sandbox.compare import RULES, least_output
 from sandbox.job import Checker, Compare, Test
 
 
-def parse_tests(rows: Any, where: str) -> tuple[Test, ...]:
-    if not isinstance(rows, list):
-        raise DataError(f"{where}: key 'tests' must be a list, not {type(rows).__name__}")
-    for n, row in enumerate(rows):
-        if not isinstance(row, dict) or set(row) != {"input", "output"}:
-            raise DataError(f"{where}: test {n} must be an object with the keys input, output")
-        if not isinstance(row["input"], str) or not isinstance(row["output"], str):
-            raise DataError(f"{where}: test {n}: input and output must be strings")
-        check_text(row["input"], f"{where}: test {n}: input")
-        check_text(row["output"], f"{where}: test {n}: output")
-    return tuple(Test(row["input"], row["output"]) for row in rows)
+def parse_tests(value: Any, where: str) -> tuple[Test, ...]:
+    """A list of {input, output}, JSON text of one, or columns {input: [...], output: [...]}; strings, nothing else.
+
+    Numbers, null and lists are refused, not spelled: a program prints text, and 1.0, true and null have many spellings.
+    Texts are made plain (base/text.py). Raises DataError; `where` names the file and line in its message.
+    """
+    rows = test_rows(value, where)
+    return tuple(_test(row, f"{where}, test {number}") for number, row in enumerate(rows))
+
+
+def test_rows(value: Any, where: str) -> list[Any]:
+    """The tests of any of the three shapes as a list. Raises DataError."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"{where}: key 'tests' is neither a list nor JSON text of one") from error
+    if isinstance(value, dict):
+        inputs, outputs = (value.get(side, value.get(f"{side}s")) for side in ("input", "output"))
+        if not isinstance(inputs, list) or not isinstance(outputs, list) or len(inputs) != len(outputs):
+            raise DataError(f"{where}: key 'tests' must be a list, or an object with as many inputs as outputs")
+        value = [{"input": given, "output": expected} for given, expected in zip(inputs, outputs, strict=True)]
+    if not isinstance(value, list):
+        raise DataError(f"{where}: key 'tests' must be a list, not {_kind(value)}")
+    if not value:
+        raise DataError(f"{where}: no tests")
+    return value
+
+
+test_rows.__test__ = False  # type: ignore[attr-defined]  # pytest takes it for a test
+
+
+def _test(row: Any, where: str) -> Test:
+    if not isinstance(row, dict) or set(row) != {"input", "output"}:
+        raise DataError(f"{where}: a test must be an object with the keys input, output")
+    for side, text in row.items():
+        if not isinstance(text, str):
+            raise DataError(f"{where}: a test's {side} must be a string, not {_kind(text)}")
+        check_text(text, f"{where}: a test's {side}")
+    return Test(program_input(row["input"]), plain(row["output"]))
+
+
+def _kind(value: Any) -> str:
+    """A decoded value's type in the words of JSON."""
+    kinds = {bool: "a boolean", int: "a number", float: "a number", list: "a list", dict: "an object", str: "a string"}
+    return kinds.get(type(value), "null")
+
+
+def check_output(job: str, compare: Compare, tests: Iterable[Test], limits: Limits, where: str) -> None:
+    """Raises DataError where no program can print an expected output, since it is above the output cap."""
+    cap = round(limits.output_mb * (1 << 20))
+    for number, test in enumerate(tests):
+        if (size := least_output(compare.rule, test.output)) > cap:
+            raise DataError(
+                f"{where}: {job!r}, test {number}: the expected output has {size / (1 << 20):.1f} MiB, and the limit "
+                f"output_mb is {limits.output_mb:g}: no program can print it"
+            )
 
 
 def check_text(text: str, what: str) -> None:
@@ -32,11 +83,10 @@ def check_text(text: str, what: str) -> None:
 
 
 def parse_compare(row: Any, where: str) -> Compare:
-    rules = ("exact", "tokens", "decimal", "lines", "float", "exit_code", "checker")
     if not isinstance(row, dict) or not set(row) <= {"rule", "tolerance", "checker"}:
         raise DataError(f"{where}: key 'compare' must be an object with the keys rule, tolerance, checker")
-    if row.get("rule", "exact") not in rules:
-        raise DataError(f"{where}: compare.rule is {row['rule']!r}; the rules are {', '.join(rules)}")
+    if row.get("rule", "exact") not in RULES:
+        raise DataError(f"{where}: compare.rule is {row['rule']!r}; the rules are {', '.join(RULES)}")
     tolerance = row.get("tolerance", Compare.tolerance)
     if (
         not isinstance(tolerance, int | float)

@@ -50,7 +50,7 @@ def protections(use_cgroups: bool = True) -> list[Protection]:
         Protection("processes", jail, "RLIMIT_NPROC" if jail else why),
         Protection("disk and inodes", jail, "a tmpfs of its own for every program" if jail else why),
         Protection("file size", True, "RLIMIT_FSIZE"),
-        Protection("time", True, "wall-clock deadlines, RLIMIT_CPU"),
+        Protection("time", True, "CPU time of all processes together, deadlines of the clock above it"),
         Protection("output", True, "counted and cut by the driver"),
     ]
 

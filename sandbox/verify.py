@@ -20,24 +20,27 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Future
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass
+from functools import partial
 from typing import IO, Any, ClassVar
 
 import languages
+from base import jsonl
 from base.command_line import Command, Names
 from base.errors import ConfigError, DataError
-from base.limits import Limits
+from base.limits import Limits, parse_limits
 from base.progress import Progress
 from base.settings import Count
 from languages import Language, LanguageError
 from sandbox.answer import extract
 from sandbox.job import Job, SandboxError, TestResult, Verdict
-from sandbox.job_rows import check_text, parse_compare, parse_tests
+from sandbox.job_rows import check_output, check_text, parse_compare, parse_tests
 from sandbox.pool import Pool
 from sandbox.rootfs import RootfsError
 
 KEYS = ("id", "program", "completion", "tests", "compare", "limits", "all_tests", "language")
 AHEAD = 32  # jobs read ahead for each worker: memory stays bounded
+AHEAD_BYTES = 32 << 20  # the same of their lines, which may be long; beyond it, none is read until others are judged
 
 
 @dataclass(frozen=True)
@@ -68,10 +71,9 @@ def parse_arguments(words: list[str]) -> Arguments:
 
 def parse_job(line: bytes, where: str, arguments: Arguments) -> Job:
     """Raises DataError; `where` names the line in its message."""
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{where}: not JSON ({error})") from error
+    row = jsonl.decoded(line)
+    if isinstance(row, jsonl.BadLine):
+        raise DataError(f"{where}: {row.reason} ({row.detail})")
     if not isinstance(row, dict):
         raise DataError(f"{where}: a job is a JSON object, not {type(row).__name__}")
     if unknown := sorted(set(row) - set(KEYS)):
@@ -98,19 +100,16 @@ def parse_job(line: bytes, where: str, arguments: Arguments) -> Job:
     check_text(row["id"], f"{where}: key 'id'")
     tests, compare = parse_tests(row["tests"], where), parse_compare(row.get("compare", {}), where)
     limits = _limits(row["limits"], chosen[name].limits, where) if row.get("limits") else None
+    check_output(row["id"], compare, tests, limits or chosen[name].limits, where)
     all_tests = row.get("all_tests", arguments.all_tests)
     return Job(row["id"], name, program, tests, compare, limits, all_tests)
 
 
 def _limits(row: Any, default: Limits, where: str) -> Limits:
-    kinds = {field.name: type(field.default) for field in fields(Limits)}
-    if not isinstance(row, dict) or not set(row) <= set(kinds):
-        raise DataError(f"{where}: key 'limits' must be an object with keys of {', '.join(kinds)}")
-    for key, value in row.items():
-        if isinstance(value, bool) or not isinstance(value, int if kinds[key] is int else int | float):
-            kind = "a whole number" if kinds[key] is int else "a number"
-            raise DataError(f"{where}: limits.{key} must be {kind}, not {value!r}")
-    return replace(default, **row)
+    try:
+        return parse_limits(row, default)
+    except ValueError as error:
+        raise DataError(f"{where}: {error}") from error
 
 
 def to_row(verdict: Verdict) -> dict[str, Any]:
@@ -135,14 +134,33 @@ def verify(lines: IO[bytes], pool: Pool, arguments: Arguments, workers: int) -> 
     A thread reads ahead, so that a verdict never waits for the next line.
     """
     pending: queue.Queue[Future[Verdict] | str | Exception | None] = queue.Queue(AHEAD * workers)
+    held = 0  # bytes of the lines whose jobs have no verdict yet
+    judged = threading.Condition()
+
+    def release(count: int, _: object) -> None:
+        nonlocal held
+        with judged:
+            held -= count
+            judged.notify()
+
+    def has_room() -> bool:
+        return held < AHEAD_BYTES * workers
 
     def read() -> None:
+        nonlocal held
         try:
             for number, line in enumerate(lines, start=1):
-                if not line.strip():
+                if not jsonl.without_mark(line).strip():
                     continue
                 try:
-                    pending.put(pool.submit(parse_job(line, f"line {number}", arguments)))
+                    future = pool.submit(parse_job(line, f"line {number}", arguments))
+                    with judged:
+                        held += len(line)
+                    future.add_done_callback(partial(release, len(line)))
+                    pending.put(future)
+                    del line, future
+                    with judged:
+                        judged.wait_for(has_room)
                 except (DataError, ValueError) as error:
                     text = str(error)
                     pending.put(text if text.startswith("line ") else f"line {number}: {text}")

@@ -14,19 +14,23 @@ import signal
 import socket
 import struct
 import sys
+import traceback
 from dataclasses import dataclass, replace
 from typing import Any
 
+from base.limits import PATIENCE, Limits
+from base.text import plain_bytes
 from sandbox.bare import Bare
 from sandbox.cgroup import Cgroup
 from sandbox.compare import matches
 from sandbox.driver.binaries import Binaries
-from sandbox.jail import EXEC_FAILED, EXITED, SIGNALED, Jail, JailBroken, Run, Toolchain
+from sandbox.jail import CPU, EXEC_FAILED, EXITED, PROGRAM, SIGNALED, Jail, JailBroken, Run, Toolchain
 from sandbox.job import Checker, Job, SandboxError, Status, TestResult, Verdict
 
 LENGTH = struct.Struct("<Q")
 CHECKERS = "-checkers"  # ends the name of the memory cgroup that a worker makes for them
 SHOWN = 2000  # characters of an output that a verdict keeps
+LOST_S = 60.0  # that a program's timeouts may take, where every test is run: what is then left counts as timed out, too
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,8 @@ class Setup:
 
 def send(link: socket.socket, value: Any) -> None:
     data = pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
-    link.sendall(LENGTH.pack(len(data)) + data)
+    link.sendall(LENGTH.pack(len(data)))
+    link.sendall(data)
 
 
 def receive(link: socket.socket) -> Any:
@@ -80,12 +85,15 @@ class Worker:
         # Not beside a checker: a candidate's clock would run while its results wait to be checked.
         ahead = not job.all_tests and job.compare.checker is None
         runs = jail.run(job.program, [test.input for test in job.tests], limits, ahead=ahead)
-        compiled = None
+        compiled, message, lost_s = None, "", 0.0
         if jail.toolchain.compile is not None:
-            compiled = self._compiled(next(runs))
+            run = next(runs)
+            compiled = self._compiled(run)
             if compiled.status is not Status.PASSED:
                 runs.close()
-                return Verdict(job.id, compiled.status, compile=compiled)
+                if compiled.status is Status.TIMEOUT:
+                    message = _deadline(run, limits)
+                return Verdict(job.id, compiled.status, compile=compiled, message=message)
         results: list[TestResult] = []
         status = Status.PASSED
         for test, run in zip(job.tests, runs, strict=False):
@@ -93,10 +101,17 @@ class Worker:
             results.append(result)
             if status is Status.PASSED:
                 status = result.status
+                if status is Status.TIMEOUT:
+                    message = _deadline(run, limits, len(results) - 1)
+            if result.status is Status.TIMEOUT:
+                lost_s += result.wall_s
+                if job.all_tests and lost_s > LOST_S:
+                    late = TestResult(Status.TIMEOUT, stderr=f"not run: others timed out for {lost_s:.0f} s in all")
+                    results += [late] * (len(job.tests) - len(results))
+                    break
             if status is not Status.PASSED and not job.all_tests:
                 break
         runs.close()
-        message = ""
         if status is Status.INFRASTRUCTURE_ERROR:
             message = next(r.stderr for r in results if r.status is Status.INFRASTRUCTURE_ERROR)
         return Verdict(job.id, status, tuple(results), compiled, message)
@@ -135,7 +150,7 @@ class Worker:
             assert job.compare.checker is not None
             return replace(
                 _result(Status.PASSED, run, output),
-                **self._checked(job.compare.checker, given, run.stdout, expected),
+                **self._checked(job.compare.checker, given, plain_bytes(run.stdout), expected),
             )
         if status is None:
             status = Status.PASSED if matches(job.compare, output, expected) else Status.WRONG_OUTPUT
@@ -178,6 +193,19 @@ class Worker:
         self.jails.clear()
 
 
+def _deadline(run: Run, limits: Limits, test: int | None = None) -> str:
+    """Which deadline a timeout has met, of a test or (None) of the compiler."""
+    what, key, cpu_s, wall = f"test {test}", "test_s", limits.test_s, f"limits.wall_s={limits.test_wall_s:g}"
+    if test is None:
+        what, key, cpu_s, wall = "the compiler", "compile_s", limits.compile_s, f"{limits.compile_wall_s:g} s"
+    if run.code == CPU:
+        return f"{what} met its limit of CPU time (limits.{key}={cpu_s:g})"
+    if run.code == PROGRAM:
+        return f"{what} met the limit of wall-clock time of the whole program (limits.program_s={limits.program_s:g})"
+    used = f"{PATIENCE} times the {run.cpu_s:.1f} s of CPU time that it has used"
+    return f"{what} met its limit of wall-clock time ({wall} and {used})"
+
+
 def _missing(run: Run) -> str:
     return f"the command of the language file cannot be started in its root file system: {os.strerror(run.code)}"
 
@@ -214,6 +242,7 @@ def main(fd: int) -> None:
                 worker.close()
                 answer = str(error)
             except Exception as error:  # a fault of ours: say so rather than die silently
+                traceback.print_exc()
                 worker.close()
                 answer = f"the worker failed: {error!r}"
             send(link, answer)

@@ -7,7 +7,7 @@
     python -m study.sweep runs/size scores       # with what evaluate.py gave these runs' checkpoints
 
 The same command again goes on: finished runs are skipped, stopped ones continue. An error ends its own run only.
-docs/study.md has more.
+docs/how-to/sweep.md has more.
 """
 
 from __future__ import annotations

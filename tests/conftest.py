@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
+
+import languages
 
 if TYPE_CHECKING:
     from policy.model import Policy
@@ -42,6 +48,32 @@ def run(
         timeout=900,
         env={**os.environ, **(env or {})},
     )
+
+
+def composed(*overrides: str, script: str = "train") -> DictConfig:
+    """The resolved config of a script, as its `main` is given it."""
+    languages.register()
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        config = compose(script, list(overrides))
+    OmegaConf.resolve(config)
+    return config
+
+
+def stopped(arguments: Sequence[object], number: signal.Signals, sign: Path | str) -> str:
+    """Starts a run, sends it `number` once the file `sign` (of a glob pattern, any file) is there; what it printed."""
+    sign = Path(sign)
+    with subprocess.Popen(command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        deadline = time.monotonic() + 600
+        while not list(sign.parent.glob(sign.name)):
+            assert process.poll() is None and time.monotonic() < deadline, "the run ended early"
+            time.sleep(0.005)
+        process.send_signal(number)
+        output, _ = process.communicate(timeout=300)
+    if number != signal.SIGKILL:
+        assert process.returncode == 1
+        assert "resume=auto" in " ".join(output.split())
+        assert "Traceback" not in output, output
+    return output
 
 
 @pytest.fixture(scope="session")

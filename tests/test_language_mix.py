@@ -2,8 +2,6 @@
 
 import json
 import signal
-import subprocess
-import time
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -11,8 +9,8 @@ import pytest
 from omegaconf import OmegaConf
 
 import languages
-from problems import load
-from tests.conftest import command, run
+from tests.conftest import run, stopped
+from training.batches import turns
 
 MIX = ("language_mix=[lua,python]", "group=4", "prompts=2", "steps=2", "heldout.samples=1", "heldout.every=0")
 QUICK = ("checkpoint.every=1", "rollout.max_new_tokens=48")
@@ -20,9 +18,9 @@ QUICK = ("checkpoint.every=1", "rollout.max_new_tokens=48")
 
 def test_languages_take_turns_through_the_steps() -> None:
     mix = [languages.load(name) for name in ("lua", "python", "r")]
-    spoken = [language.name for step in range(3) for language in load.spoken(mix, step, 4)]
-    assert spoken == ["lua", "python", "r"] * 4
-    assert [language.name for language in load.spoken(mix[:1], 5, 2)] == ["lua", "lua"]
+    names = [language.name for step in range(3) for language in turns(mix, step, 4)]
+    assert names == ["lua", "python", "r"] * 4
+    assert [language.name for language in turns(mix[:1], 5, 2)] == ["lua", "lua"]
 
 
 @pytest.mark.parametrize("value", ["lua", [], ["lua", "lua"]])
@@ -34,13 +32,13 @@ def test_a_mix_that_is_none_is_refused(value: object) -> None:
 
 
 def files(folder: Path) -> dict[str, object]:
-    weights = {path.name: path.read_bytes() for path in (folder / "checkpoints/step_000002").glob("*.safetensors")}
+    weights = {path.name: path.read_bytes() for path in (folder / "checkpoints/step_000002").rglob("*.safetensors")}
     tables = {path.name: pq.read_table(path).to_pylist() for path in (folder / "rollouts").iterdir()}
     return {**weights, **tables}
 
 
 def test_a_mix_trains_is_scored_by_language_and_resumes_exactly(tmp_path: Path, few: str) -> None:
-    calm, stopped = tmp_path / "calm", tmp_path / "stopped"
+    calm, folder = tmp_path / "calm", tmp_path / "stopped"
     done = run(*MIX, *QUICK, few, f"run_dir={calm}")
     assert done.returncode == 0, done.stderr
     rows = [json.loads(line) for line in (calm / "metrics.jsonl").read_text().splitlines()]
@@ -52,13 +50,8 @@ def test_a_mix_trains_is_scored_by_language_and_resumes_exactly(tmp_path: Path, 
     assert [row["language"] for row in table] == ["lua"] * 4 + ["python"] * 4
     assert all(f"```{row['language']}" in row["prompt"] for row in table)
 
-    arguments = (*MIX, *QUICK, few, f"run_dir={stopped}", "resume=auto")
-    with subprocess.Popen(command(*arguments), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        deadline = time.monotonic() + 600
-        while not (stopped / "checkpoints/step_000001").exists():
-            assert process.poll() is None and time.monotonic() < deadline, "the run ended early"
-            time.sleep(0.02)
-        process.send_signal(signal.SIGKILL)
+    arguments = (*MIX, *QUICK, few, f"run_dir={folder}", "resume=auto")
+    stopped(arguments, signal.SIGKILL, folder / "checkpoints/step_000001")
     done = run(*arguments)
     assert done.returncode == 0 and "resuming after step" in done.stdout, done.stderr
-    assert files(stopped) == files(calm)
+    assert files(folder) == files(calm)

@@ -3,42 +3,39 @@
 from __future__ import annotations
 
 import json
-import os
+import re
 import signal
-import subprocess
-import threading
-import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from hydra import compose, initialize_config_dir
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from transformers import AutoModelForCausalLM
 
 import languages
 import train
-from base.errors import RunError, UserError
+from base.errors import UserError
 from policy.model import Policy
 from policy.ranks import Ranks
+from policy.samplers.generate import TransformersSampler
 from problems import load
+from problems.problem import Problem
+from rollout.draw import LocalModel
 from rollout.samples import Samples
+from rollout.score import Row
 from run import run_folder
-from tests.conftest import ROOT, command, run
+from tests.conftest import composed, run, stopped
 from tests.scripted_endpoint import Raw, serve
 from tests.starter_lua import answer, kind, split, write_answers
-from training import supervised
+from training import teacher
+from training.optimizer import open_optimizer
+from training.settings import TrainSettings
+from training.supervised import VerifiedAnswers, verified_answers
+from training.update import Learner
 
 FAST = ("optimizer.learning_rate=1e-3", "heldout.every=0", "checkpoint.every=1", "rollout.max_new_tokens=64")
-
-
-def composed(*overrides: str) -> DictConfig:
-    languages.register()
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        config = compose("train", list(overrides))
-    OmegaConf.resolve(config)
-    return config
 
 
 def trained(folder: Path, *overrides: str) -> Path:
@@ -46,6 +43,14 @@ def trained(folder: Path, *overrides: str) -> Path:
     config = composed(*overrides, f"run_dir={folder}", "resume=auto")
     train.train(config, run_folder.create(config), Ranks())
     return folder
+
+
+def learned_from(
+    config: DictConfig, rows: Sequence[Row], policy: Policy, problems: Sequence[Problem]
+) -> VerifiedAnswers:
+    settings, model = TrainSettings.read(config), LocalModel(policy, TransformersSampler(policy, 8))
+    language, sampling = languages.of_run(config)[0], settings.rollout.sampling()
+    return verified_answers(rows, model, problems, language, sampling, settings.teacher, settings.seed)
 
 
 def rows(folder: Path) -> list[dict[str, Any]]:
@@ -69,7 +74,7 @@ def files(data: Path) -> tuple[str, str]:
 @pytest.fixture(scope="module")
 def distilled(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four epochs on a file of right answers."""
-    changes = ("experiment=distillation", f"teacher.samples={data}/answers.jsonl", "teacher.batch=10")
+    changes = ("experiment=distillation", f"teacher.answers={data}/answers.jsonl", "teacher.batch=10")
     return trained(tmp_path_factory.mktemp("distilled") / "run", *changes, "teacher.epochs=4", *FAST, *files(data))
 
 
@@ -102,7 +107,7 @@ def test_what_it_cost_is_counted(distilled: Path) -> None:
 
 def test_the_loss_is_the_mean_over_answer_tokens(data: Path) -> None:
     """Against transformers' own loss, one answer at a time, on logits that are whole."""
-    config = composed("experiment=distillation", f"teacher.samples={data}/answers.jsonl", *FAST, *files(data))
+    config = composed("experiment=distillation", f"teacher.answers={data}/answers.jsonl", *FAST, *files(data))
     policy = Policy.load(config.model)
     problems = load.load(config.dataset, "train")[:5]
     verified = [
@@ -110,21 +115,20 @@ def test_the_loss_is_the_mean_over_answer_tokens(data: Path) -> None:
         | {"completion_tokens": 1}
         for p in problems
     ]
-    found = supervised.lessons(config, verified, policy, problems, languages.of_run(config)[0])
+    found = learned_from(config, verified, policy, problems)
     nll, tokens = 0.0, 0
-    for lesson in found.rollouts:
-        ids = [*lesson.prompt_tokens, *lesson.completion.tokens]
-        assert policy.tokenizer.decode(ids) == lesson.prompt + answer(kind(lesson.problem.id)) + "<|im_end|>"
-        count = len(lesson.completion.tokens)
+    for taught in found.answers:
+        ids = [*taught.prompt_tokens, *taught.completion.tokens]
+        assert policy.tokenizer.decode(ids) == taught.prompt + answer(kind(taught.problem.id)) + "<|im_end|>"
+        count = len(taught.completion.tokens)
         batch = policy.tokenizer.pad({"input_ids": [ids]}, return_tensors="pt")
         labels = batch["input_ids"].clone()
         labels[:, : len(ids) - count] = -100
         nll += float(policy.model(**batch, labels=labels).loss.detach()) * count
         tokens += count
-    optimizer = train.adamw(policy, config.optimizer)
-    figures = train.update(
-        policy, optimizer, found.batch(0), supervised.LOSS, train.Sampling(1.0, 64), config.optimizer, 1, float("inf")
-    )
+    settings = TrainSettings.read(config).optimizer
+    learner = Learner(policy, open_optimizer(policy, settings), settings)
+    figures = learner.update(found.take(0).rollouts, found.objective)
     assert figures["loss"] == pytest.approx(nll / tokens, rel=1e-4)
     assert figures["trained_tokens"] == tokens
 
@@ -141,7 +145,7 @@ def test_a_folder_of_samples_teaches_adapters(distilled: Path, data: Path, tmp_p
     for row in collected.rows.values():
         copy.add(row)
     copy.finish()
-    changes = ("experiment=distillation", f"teacher.samples={tmp_path}/answers", "teacher.accept=passed", "lora.rank=8")
+    changes = ("experiment=distillation", f"teacher.answers={tmp_path}/answers", "teacher.accept=passed", "lora.rank=8")
     folder = trained(tmp_path / "run", *changes, "steps=2", "heldout.samples=1", *FAST, *files(data))
     assert (folder / "checkpoints/step_000002/adapter_model.safetensors").exists()
     counts = rows(folder)[-1]
@@ -179,10 +183,9 @@ def test_a_teacher_behind_an_endpoint(data: Path, tmp_path: Path) -> None:
         again = composed("experiment=distillation", f"teacher.accept={accept}", *FAST, *files(data))
         policy = Policy.load(again.model)
         chosen = [problem for problem in load.load(again.dataset, "train") if problem.id in {p["id"] for p in problems}]
-        kept = supervised.teacher.kept(folder, chosen)
-        found = supervised.lessons(again, kept, policy, chosen, languages.of_run(again)[0])
-        assert len(found.rollouts) == learned
-        assert not any("think" in lesson.completion.text for lesson in found.rollouts)
+        found = learned_from(again, teacher.kept(folder, chosen), policy, chosen)
+        assert len(found.answers) == learned
+        assert not any("think" in taught.completion.text for taught in found.answers)
 
 
 REJECTION = ("experiment=rejection_sampling", "teacher.n=6", "teacher.batch=8", "teacher.epochs=1", "heldout.samples=1")
@@ -212,29 +215,14 @@ def test_a_stopped_run_goes_on_exactly(rejection: tuple[Path, tuple[str, ...]], 
     """Ctrl-C while it samples, then kill -9 while it trains: the weights come out as if nothing had happened."""
     calm, overrides = rejection
     folder = tmp_path / "run"
-
-    def interrupt() -> None:
-        while not list(folder.glob("teacher/samples/part_*.parquet")):
-            time.sleep(0.01)
-        os.kill(os.getpid(), signal.SIGINT)
-
-    thread = threading.Thread(target=interrupt, daemon=True)
-    thread.start()
-    with pytest.raises(RunError, match=f"interrupted: .* answers are kept .* run_dir={folder} resume=auto"):
-        trained(folder, *overrides)
-    thread.join()
+    arguments = (*overrides, f"run_dir={folder}", "resume=auto")
+    output = stopped(arguments, signal.SIGINT, folder / "teacher/samples/part_*.parquet")
+    assert re.search(f"interrupted: .* answers are kept .* run_dir={folder} resume=auto", " ".join(output.split()))
     assert 0 < len(Samples(folder / "teacher").rows) < 28 * 6
-    with subprocess.Popen(
-        command(*overrides, f"run_dir={folder}", "resume=auto"), stdout=subprocess.DEVNULL
-    ) as process:
-        deadline = time.monotonic() + 300
-        while not (folder / "checkpoints/step_000002").exists():
-            assert process.poll() is None and time.monotonic() < deadline, "the run ended early"
-            time.sleep(0.02)
-        process.kill()
+    stopped(arguments, signal.SIGKILL, folder / "checkpoints/step_000002")
     trained(folder, *overrides)
     last = f"checkpoints/step_{rows(calm)[-1]['step']:06d}"
-    for name in ("model.safetensors", "optimizer.safetensors"):
+    for name in ("model.safetensors", "trainer/optimizer.safetensors"):
         assert (folder / last / name).read_bytes() == (calm / last / name).read_bytes(), name
     assert [row.get("loss") for row in rows(folder)] == [row.get("loss") for row in rows(calm)]
     assert json.loads((folder / "finished.json").read_text()) == json.loads((calm / "finished.json").read_text())
@@ -252,18 +240,18 @@ def test_two_ranks_collect_and_train(data: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        (("method=sft",), "method is 'sft'; the choices are grpo, distillation, rejection_sampling"),
-        (("method=distillation",), "needs a teacher: teacher.samples=FOLDER"),
+        (("method=sft",), "method is 'sft'; the choices are 'grpo', 'distillation', 'rejection_sampling'"),
+        (("method=distillation",), "needs a teacher: teacher.answers=FOLDER"),
         (("experiment=distillation",), "teacher.model.base_url is not given"),
         (("experiment=rejection_sampling", "teacher.n=0"), "teacher.n is 0"),
         (("experiment=rejection_sampling", "teacher.accept=all"), "teacher.accept is 'all'"),
         (("experiment=rejection_sampling", "language_mix=[lua,python]"), "one language at a time"),
         (("experiment=rejection_sampling", "samplers=1"), "samplers= goes with method=grpo"),
         (("curriculum=easy_to_hard",), "needs problems of several tiers"),
-        (("experiment=distillation", "teacher.samples=/no/file.jsonl"), "cannot read /no/file.jsonl"),
-        (("experiment=distillation", "teacher.samples={data}/keys.jsonl"), "keys.jsonl, row 2: the keys problem and"),
-        (("experiment=distillation", "teacher.samples={data}/others.jsonl"), "only to others, such as 'x'"),
-        (("experiment=distillation", "teacher.samples={data}/none.jsonl"), "no answer to learn from.*1 no_program"),
+        (("experiment=distillation", "teacher.answers=/no/file.jsonl"), "cannot read /no/file.jsonl"),
+        (("experiment=distillation", "teacher.answers={data}/keys.jsonl"), "keys.jsonl, row 2: the keys problem and"),
+        (("experiment=distillation", "teacher.answers={data}/others.jsonl"), "only to others, such as 'x'"),
+        (("experiment=distillation", "teacher.answers={data}/none.jsonl"), "no answer to learn from.*1 no_program"),
     ],
 )
 def test_what_cannot_be_is_one_sentence(overrides: tuple[str, ...], words: str, data: Path, tmp_path: Path) -> None:

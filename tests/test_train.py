@@ -8,24 +8,21 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from hydra import compose, initialize_config_dir
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-import languages
 import train
-from base.errors import UserError
+from base.errors import ConfigError, UserError
 from policy.ranks import Ranks
 from run import run_folder
-from tests.conftest import HELDOUT, ROOT, SMALL, command, run
+from tests.conftest import HELDOUT, SMALL, command, composed, run, stopped
 from tests.toy_policy import save_toy
+from training.settings import TrainSettings
 
 
 def rows(folder: Path) -> list[dict[str, Any]]:
@@ -77,35 +74,19 @@ def same_end(calm: Path, other: Path) -> None:
     """The same metrics, the same tensors in the last checkpoint, the same rollouts, bit for bit."""
     assert untimed(other) == untimed(calm)
     last = max(calm.glob("checkpoints/step_*"))
-    tensors = list(last.glob("*.safetensors"))
+    tensors = [path.relative_to(calm) for path in last.rglob("*.safetensors")]
     assert {"optimizer.safetensors"} < {path.name for path in tensors}
     for path in tensors:
-        assert path.read_bytes() == (other / "checkpoints" / last.name / path.name).read_bytes(), path.name
+        assert (calm / path).read_bytes() == (other / path).read_bytes(), path
     for path in (calm / "rollouts").iterdir():
         assert pq.read_table(path).equals(pq.read_table(other / "rollouts" / path.name)), path.name
-
-
-def stop(arguments: Sequence[object], number: signal.Signals, sign: Path) -> str:
-    """Starts a run, sends it `number` once the file `sign` is there, and returns what it printed."""
-    with subprocess.Popen(command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-        deadline = time.monotonic() + 600
-        while not sign.exists():
-            assert process.poll() is None and time.monotonic() < deadline, "the run ended early"
-            time.sleep(0.005)
-        process.send_signal(number)
-        output, _ = process.communicate(timeout=300)
-    if number != signal.SIGKILL:
-        assert process.returncode == 1
-        assert "resume=auto" in " ".join(output.split())
-        assert "Traceback" not in output, output
-    return output
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=lambda n: n.name)  # SIGTERM: two ranks, below
 def test_a_stopped_run_goes_on_exactly(number: signal.Signals, calm: Path, tmp_path: Path, few: str) -> None:
     folder = tmp_path / "run"
     arguments = (*SMALL, few, "steps=4", f"run_dir={folder}", "resume=auto")
-    output = stop(arguments, number, folder / "checkpoints/step_000002")
+    output = stopped(arguments, number, folder / "checkpoints/step_000002")
     assert number == signal.SIGKILL or f"run_dir={folder} resume=auto" in " ".join(output.split())
     done = run(*arguments)
     assert done.returncode == 0, done.stderr
@@ -117,7 +98,7 @@ def test_a_stopped_run_goes_on_exactly(number: signal.Signals, calm: Path, tmp_p
 def test_ctrl_c_before_the_first_step_is_a_sentence(tmp_path: Path, few: str, sign: str) -> None:
     """While the folder is being made, and right after."""
     folder = tmp_path / "run"
-    output = stop((*SMALL, few, f"run_dir={folder}"), signal.SIGINT, folder / sign)
+    output = stopped((*SMALL, few, f"run_dir={folder}"), signal.SIGINT, folder / sign)
     assert f"error: stopped at once; with run_dir={folder} resume=auto" in output
 
 
@@ -125,7 +106,7 @@ def test_two_ranks_train_one_policy(tmp_path: Path, few: str) -> None:
     """Started by train.py itself; one writes, both save when told to stop, and the run goes on exactly."""
     calm, folder = tmp_path / "calm", tmp_path / "run"
     arguments = (*SMALL, few, "steps=2", "gpus=2", "resume=auto")
-    stop((*arguments, f"run_dir={folder}"), signal.SIGTERM, folder / "checkpoints/step_000001")
+    stopped((*arguments, f"run_dir={folder}"), signal.SIGTERM, folder / "checkpoints/step_000001")
     for path in (folder, calm):
         done = run(*arguments, f"run_dir={path}")
         assert done.returncode == 0, done.stderr
@@ -162,12 +143,12 @@ def ahead(tmp_path_factory: pytest.TempPathFactory, few: str) -> Path:
 
 @pytest.mark.slow
 def test_one_rank_samples_ahead_while_the_other_trains(ahead: Path) -> None:
-    """Batches sampled during an update are one update old, and say so; those after a checkpoint are not."""
+    """Batches sampled during an update are one update old, and say so, also those after a checkpoint."""
     assert [row["step"] for row in rows(ahead)] == [0, 1, 2, 3, 4]
     gaps = {row["step"]: row["sampler_gap"] for row in rows(ahead)[1:] if row["trained_tokens"]}
-    assert {2, 4} <= set(gaps), "a step without signal: choose another seed"
-    assert all(gap > 1e-3 for step, gap in gaps.items() if step in (2, 4)), gaps
-    assert all(gap < 1e-3 for step, gap in gaps.items() if step in (1, 3)), gaps
+    assert len(gaps) > 2, "a step without signal: choose another seed"
+    assert all(gap > 1e-3 for step, gap in gaps.items() if step > 1), gaps
+    assert gaps.get(1, 0.0) < 1e-3, gaps
 
 
 @pytest.mark.slow
@@ -175,8 +156,8 @@ def test_a_batch_sampled_ahead_outlives_a_stop(ahead: Path, tmp_path: Path, few:
     """The older weights that drew it are gone, so it is in the checkpoint."""
     folder = tmp_path / "run"
     arguments = (*AHEAD, few, f"run_dir={folder}", "resume=auto")
-    stop(arguments, signal.SIGTERM, folder / "rollouts/step_000001.parquet")
-    assert list(folder.glob("checkpoints/step_*/batch.json")), "after step 1, or later on a machine in a hurry"
+    stopped(arguments, signal.SIGTERM, folder / "rollouts/step_000001.parquet")
+    assert list(folder.glob("checkpoints/step_*/trainer/batch.json")), "after step 1, or later on a machine in a hurry"
     done = run(*arguments)
     assert done.returncode == 0, done.stderr
     same_end(ahead, folder)
@@ -191,11 +172,8 @@ def test_a_batch_sampled_ahead_outlives_a_stop(ahead: Path, tmp_path: Path, few:
     ],
 )
 def test_ranks_that_cannot_be_are_refused(overrides: list[str], words: str) -> None:
-    languages.register()
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        config = compose("train", overrides)
-    with pytest.raises(UserError, match=words):
-        train.check_ranks(config)
+    with pytest.raises(ConfigError, match=words):
+        TrainSettings.read(composed(*overrides))
 
 
 def test_a_mistake_on_several_ranks_is_one_sentence(tmp_path: Path, few: str) -> None:
@@ -327,9 +305,7 @@ def test_a_bad_choice_is_answered_with_the_choices(
     override: str, words: tuple[str, ...], tmp_path: Path, few: str
 ) -> None:
     """In this process, as `main` calls it; that `main` turns these errors into a sentence is tested above."""
-    languages.register()
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        config = compose("train", [override, few, f"run_dir={tmp_path}/run", "steps=1", "group=2", "prompts=1"])
+    config = composed(override, few, f"run_dir={tmp_path}/run", "steps=1", "group=2", "prompts=1")
     with pytest.raises(UserError) as caught:
         train.train(config, run_folder.create(config), Ranks())
     for word in words:

@@ -1,29 +1,24 @@
-"""The commands of docs/training.md are ones that the scripts take; rewards and curricula train, and resume exactly."""
+"""The commands of docs/how-to/other-methods.md are ones that the scripts take; curricula train, and resume exactly."""
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import signal
-import threading
-import time
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from hydra import compose, initialize_config_dir
 
-import languages
 import train
-from base.errors import RunError
 from policy.ranks import Ranks
 from run import run_folder
 from study import cost, hacking
-from tests.conftest import ROOT, SMALL
+from tests.conftest import ROOT, SMALL, composed, stopped
 from tests.starter_lua import split
+from training.settings import TrainSettings
 
-PAGE = (ROOT / "docs/training.md").read_text()
+PAGE = (ROOT / "docs/how-to/other-methods.md").read_text()
 COMMANDS = [
     line.partition(" #")[0].strip()
     for block in re.findall(r"^```(?:sh|text)\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
@@ -37,8 +32,6 @@ def test_the_page_has_commands_and_names_every_choice() -> None:
     for group in ("reward", "curriculum"):
         for path in (ROOT / "conf" / group).glob("*.yaml"):
             assert f"| `{path.stem}`" in PAGE, path
-    for target in re.findall(r"\]\(([^)#]+)\)", PAGE):
-        assert (ROOT / "docs" / target).exists(), target
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -52,18 +45,14 @@ def test_command(command: str, calm: Path, tmp_path: Path, monkeypatch: pytest.M
     if words[1] == "-m":
         {"study.hacking": hacking.main, "study.cost": cost.main}[words[2]](words[3:])
         return
-    languages.register()
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        config = compose(Path(words[1]).stem, words[2:])
-    if words[1] == "train.py" and config.method != "grpo":
-        train.supervised.check(config, languages.of_run(config))
+    config = composed(*words[2:], script=Path(words[1]).stem)
+    if words[1] == "train.py":
+        TrainSettings.read(config)
 
 
 def trained(folder: Path, data: Path, *overrides: str) -> None:
-    languages.register()
     files = (f"dataset.train={data}/train.jsonl", f"dataset.heldout={data}/heldout.jsonl")
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        config = compose("train", [*SMALL, *files, *overrides, "heldout.every=0", f"run_dir={folder}", "resume=auto"])
+    config = composed(*SMALL, *files, *overrides, "heldout.every=0", f"run_dir={folder}", "resume=auto")
     train.train(config, run_folder.create(config), Ranks())
 
 
@@ -75,21 +64,14 @@ def test_a_curriculum_goes_on_exactly(tmp_path: Path) -> None:
     trained(tmp_path / "calm", tmp_path, *changes)
     folder = tmp_path / "stopped"
 
-    def stop() -> None:
-        while not (folder / "checkpoints/step_000002").exists():
-            time.sleep(0.005)
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    thread = threading.Thread(target=stop, daemon=True)
-    thread.start()
-    with pytest.raises(RunError, match="interrupted: saved after step"):
-        trained(folder, tmp_path, *changes)
-    thread.join()
+    files = (f"dataset.train={tmp_path}/train.jsonl", f"dataset.heldout={tmp_path}/heldout.jsonl")
+    arguments = (*SMALL, *files, *changes, "heldout.every=0", f"run_dir={folder}", "resume=auto")
+    assert "interrupted: saved after step" in stopped(arguments, signal.SIGTERM, folder / "checkpoints/step_000002")
     trained(folder, tmp_path, *changes)
     for path in sorted((tmp_path / "calm/rollouts").iterdir()):
         assert pq.read_table(path).equals(pq.read_table(folder / "rollouts" / path.name)), path.name
     ends = [run / "checkpoints/step_000005" for run in (tmp_path / "calm", folder)]
-    for name in ("model.safetensors", "trainer.json"):
+    for name in ("model.safetensors", "trainer/trainer.json"):
         assert (ends[0] / name).read_bytes() == (ends[1] / name).read_bytes(), name
     rollouts = [row for path in (folder / "rollouts").glob("step_*") for row in pq.read_table(path).to_pylist()]
     for row in rollouts:

@@ -1,8 +1,8 @@
 """Sources of batches: what differs between ways of training hides behind one interface.
 
-    OnPolicy         the policy's own rollouts, sampled with the weights that they will train (curriculum, resampling)
-    OneStepAhead     the same, sampled while the batch before it is trained on, with weights that are one update old
-    VerifiedAnswers  answers collected before the first step (training/supervised.py), with a loss of their own
+OnPolicy         the policy's own rollouts, sampled with the weights that they will train (curriculum, resampling)
+OneStepAhead     the same, sampled while the batch before it is trained on, with weights that are one update old
+VerifiedAnswers  answers collected before the first step (training/supervised.py), with a loss of their own
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from base.errors import RunError
 from base.seeds import derive_seed
 from languages import Language
 from policy.samplers.sampler import Sampling
-from problems.problem import Problem
 from rollout.advantage import assign_advantages, flat_groups, groups_of, is_flat
 from rollout.curriculum import Curriculum
 from rollout.heldout import by_language, pass_at_1, verdict_shares
@@ -49,10 +48,13 @@ class SourceState:
 class Batches(Protocol):
     objective: Objective
     cost: Cost  # of getting ready
-    about: str  # a line for people on what there is to learn from, or ""
 
     @property
     def steps(self) -> int: ...
+
+    @property
+    def about(self) -> str:
+        """A line for people on what there is to learn from, or ""."""
 
     def take(self, step: int) -> Batch:
         """The batch of `step` (from 0)."""
@@ -133,7 +135,8 @@ class OnPolicy:
         return SourceState(self.curriculum.state)
 
     def _observe_before(self, step: int) -> None:
-        """The curriculum learns from a batch once the next step is due: one that is taken again is not counted twice."""
+        """The curriculum learns from a batch once the next step is due: one that is taken again is not counted
+        twice."""
         if self.taken is not None and self.taken[0] < step:
             drawn = self.taken[1].drawn
             self.curriculum.observe((r.problem.id, r.verdict.passed) for r in drawn if r.reward is not None)
@@ -146,7 +149,11 @@ class OnPolicy:
             "reward": mean_reward(rollouts),
             "pass@1": pass_at_1(rollouts),
             **by_language(rollouts, "pass@1/"),
-            **({"drawn/reward": mean_reward(batch.drawn), "drawn/pass@1": pass_at_1(batch.drawn)} if self.settings.resample else {}),
+            **(
+                {"drawn/reward": mean_reward(batch.drawn), "drawn/pass@1": pass_at_1(batch.drawn)}
+                if self.settings.resample
+                else {}
+            ),
             "zero_variance_groups": flat_groups(rollouts, self.settings.group) / (len(rollouts) // self.settings.group),
             "completion_tokens": sum(lengths) / len(lengths),
             "unfinished": sum(not rollout.completion.finished for rollout in rollouts) / len(rollouts),
@@ -158,9 +165,9 @@ class OnPolicy:
 class OneStepAhead:
     """The batches of `inner`, each sampled while the one before it is trained on.
 
-    With `samplers=`, some ranks sample and the others train at the same time. A batch is then drawn with weights that are
-    one update old, which the loss corrects for (`loss.correction`), and which are gone after a stop: so the batch itself
-    is part of the state.
+    With `samplers=`, some ranks sample and the others train at the same time. A batch is then drawn with weights that
+    are one update old, which the loss corrects for (`loss.correction`), and which are gone after a stop: so the batch
+    itself is part of the state.
     """
 
     def __init__(self, inner: OnPolicy, ahead: Batch | None, first: int) -> None:

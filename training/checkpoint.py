@@ -104,8 +104,8 @@ def restore(
 ) -> TrainerState:
     """Puts the optimizer's state of `path` into `optimizer` and returns the rest.
 
-    The weights are the caller's: `Policy.load` reads them from `path`. `problems` are those that a batch under way may be
-    of. Raises CheckpointError for a damaged checkpoint.
+    The weights are the caller's: `Policy.load` reads them from `path`. `problems` are those that a batch under way may
+    be of. Raises CheckpointError for a damaged checkpoint.
     """
     trainer = trainer_folder(path)
     try:

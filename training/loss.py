@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from pydantic import model_validator
@@ -29,14 +29,14 @@ from torch import Tensor
 from base.functions import load_function
 from base.settings import NotNegative, Positive, Settings
 
-VARIANTS = ("grpo", "dr_grpo", "dapo", "gspo", "cispo")
-CORRECTIONS = ("none", "token_truncate", "token_mask", "sequence_truncate", "sequence_mask")
+Variant = Literal["grpo", "dr_grpo", "dapo", "gspo", "cispo"]
+VARIANTS = get_args(Variant)
 
 
 class LossConfig(Settings):
     """The key `loss` of a training config."""
 
-    variant: Literal["grpo", "dr_grpo", "dapo", "gspo", "cispo"] = "grpo"
+    variant: Variant = "grpo"
     clip_low: NotNegative = 0.2  # TRL: epsilon
     clip_high: NotNegative = 0.2  # TRL: epsilon_high; for cispo the cap of the ratio itself
     kl: NotNegative = 0.0  # weight of the k3 estimate of KL(policy || reference); TRL: beta

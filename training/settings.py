@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from base.settings import Count, NotNegative, Positive, Settings, Whole
 from policy.lora import LoraSettings
 from policy.samplers.sampler import RolloutSettings
+from rollout.advantage import Scale
 from rollout.curriculum import CurriculumSettings
 from training.loss import LossConfig
 from training.optimizer import OptimizerSettings
@@ -49,7 +50,7 @@ class TrainSettings(Settings):
     group: Count
     seed: int
     epochs_per_batch: Count
-    advantage: Literal["group", "batch", "none", "max_rl"]
+    advantage: Scale
     extract: Literal["default", "paper"]
     resample: Whole
     overlong: Literal["keep", "mask"]
@@ -74,7 +75,8 @@ class TrainSettings(Settings):
             raise ValueError("rollout.temperature is 0; it must be more than 0: equal programs teach nothing")
         if self.loss.correction.startswith("sequence") and self.rollout.top_p < 1:
             raise ValueError(
-                f"loss.correction={self.loss.correction} needs rollout.top_p=1, not {self.rollout.top_p}: the sampler's "
+                f"loss.correction={self.loss.correction} needs rollout.top_p=1, not {self.rollout.top_p}: the "
+                f"sampler's "
                 "log-probs are those of the cut distribution, which shrinks a sequence's weight with its length; "
                 "use token_truncate or token_mask"
             )

@@ -93,8 +93,8 @@ def verified_answers(
 ) -> VerifiedAnswers:
     """The answers among `rows` that are learned from, under the student's own prompts, without the teacher's thinking.
 
-    Of equal answers to a problem one is taken; those longer than the student may write (`sampling`) are left out. Raises
-    RunError when nothing is left.
+    Of equal answers to a problem one is taken; those longer than the student may write (`sampling`) are left out.
+    Raises RunError when nothing is left.
     """
     policy = model.policy
     by_id = {problem.id: problem for problem in problems}

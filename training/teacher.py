@@ -8,7 +8,6 @@ that is stopped here goes on with what it has, as an evaluation does.
 
 from __future__ import annotations
 
-import json
 import shlex
 import signal
 from collections.abc import Iterable, Sequence
@@ -17,11 +16,12 @@ from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from omegaconf import OmegaConf
 
+from base import jsonl
 from base.errors import ConfigError, DataError, RunError
 from base.seeds import derive_seed
 from base.settings import Count, Settings
+from chat.settings import EndpointSettings
 from languages import Language
 from policy.model import Policy
 from policy.samplers.sampler import Sampling
@@ -91,7 +91,7 @@ def collect(
     elif method == "rejection_sampling":
         source = worker.model
     else:
-        model = OmegaConf.create(settings.model)
+        model = EndpointSettings.read(settings.model, "teacher.model")
         source = EndpointModel(model, own)
         sampling = Sampling(model.temperature, model.max_new_tokens)
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: with everything kept
@@ -170,8 +170,12 @@ def _read(path: Path) -> list[dict[str, Any]]:
     try:
         if path.suffix == ".parquet":
             return pq.read_table(path).to_pylist()
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        rows = [row for _, row in jsonl.read(path)]
+    except DataError as error:
+        raise DataError(f"teacher.answers: {error}; it is a folder, .parquet or .jsonl") from error
     except (OSError, ValueError, pa.ArrowException) as error:
         reason = " ".join(str(error).split())[:200]
-        raise DataError(f"teacher.answers: cannot read {path} ({reason}); it is a folder, .parquet or .jsonl") from error
+        raise DataError(
+            f"teacher.answers: cannot read {path} ({reason}); it is a folder, .parquet or .jsonl"
+        ) from error
     return [row if isinstance(row, dict) else {} for row in rows]

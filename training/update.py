@@ -19,7 +19,6 @@ from training.loss import BatchSize, Loss, LossConfig
 from training.optimizer import OptimizerSettings
 
 
-
 @dataclass
 class MicroBatch:
     """Rows of one prompt, right-padded. All tensors on the policy's device."""
@@ -124,12 +123,13 @@ class Learner:
     def update(self, rollouts: Sequence[Rollout], objective: Objective) -> dict[str, float]:
         """`objective.epochs` optimizer steps on the batch; the metrics of `docs/reference/metrics.md` that it knows.
 
-        `rollouts` is the whole batch on every rank. The old log-probs that ratios refer to are those of the first epoch,
-        computed before any update of this batch. An update whose gradient is not finite is skipped and counted in
-        `skipped_updates`. Every batch was sampled after a weight sync and its tokens are scored here again, so each batch
-        is a probe of that sync: a mean difference of log-probs above `max_sampler_gap` raises SamplerGapError before
-        anything is updated. Where memory runs out, the token budget is halved once, for the rest of the run; then
-        UpdateError says what to set.
+        `rollouts` is the whole batch on every rank. The old log-probs that ratios refer to are those of the first
+        epoch, computed before any update of this batch. An update whose gradient is not finite is skipped and counted
+        in
+        `skipped_updates`. Every batch was sampled after a weight sync and its tokens are scored here again, so each
+        batch is a probe of that sync: a mean difference of log-probs above `max_sampler_gap` raises SamplerGapError
+        before anything is updated. Where memory runs out, the token budget is halved once, for the rest of the run;
+        then UpdateError says what to set.
         """
         policy, optimizer, ranks = self.policy, self.optimizer, self.ranks
         policy.model.train()
@@ -161,7 +161,8 @@ class Learner:
             tokens = totals["tokens"]
             if (gap := totals["sampler_gap"] / max(tokens, 1)) > objective.max_sampler_gap:
                 raise SamplerGapError(
-                    f"sampler and trainer disagree on the tokens just sampled: mean |difference of log-probs| {gap:.3f}, "
+                    f"sampler and trainer disagree on the tokens just sampled: mean |difference of log-probs| "
+                    f"{gap:.3f}, "
                     f"rollout.max_sampler_gap is {objective.max_sampler_gap}; look at the weight sync, at "
                     "model.compute_dtype and at rollout.temperature"
                 )
@@ -189,7 +190,8 @@ class Learner:
         self.skipped = self.skipped + 1 if figures["skipped_updates"] else 0
         if self.skipped == self.settings.max_skipped:
             raise UpdateError(
-                f"{self.skipped} updates one after the other had a gradient that is not finite; the weights before them are "
+                f"{self.skipped} updates one after the other had a gradient that is not finite; the weights "
+                f"before them are "
                 "saved; try a lower optimizer.learning_rate or model.compute_dtype=float32"
             )
 

@@ -73,11 +73,11 @@ def _decode(
 
     def emit(row: int, tokens: list[int], logprobs: list[float], finished: bool) -> None:
         if wanted is None or indices[row] in wanted:
-            text = policy.tokenizer.decode(tokens, skip_special_tokens=True)
+            text = policy.decode(tokens)
             done(indices[row], Completion(indices[row] // n, tokens, logprobs, text, finished))
 
     def stopped(tokens: list[int]) -> bool:
-        text = policy.tokenizer.decode(tokens)
+        text = policy.decode(tokens, special=True)
         return any(stop in text for stop in sampling.stop)
 
     record = _Record(width, sampling.temperature, policy.eos, emit, stopped if sampling.stop else None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Protocol
 
 from pydantic import Field
 
@@ -14,7 +14,7 @@ from base.settings import Count, NotNegative, Positive, Settings
 class RolloutSettings(Settings):
     """The config group `rollout`: the engine that samples, and how."""
 
-    engine: Literal["transformers", "vllm"]
+    engine: str  # policy/samplers/__init__.py has the choices
     batch_size: Count  # sequences decoded at once
     temperature: NotNegative
     top_p: Annotated[float, Field(gt=0, le=1)]
@@ -22,7 +22,7 @@ class RolloutSettings(Settings):
     max_prompt_tokens: Count
     max_sampler_gap: Positive  # nats per token
     gpu_memory_utilization: Annotated[float, Field(gt=0, lt=1)] = 0.6  # vLLM: share of the GPU's memory
-    cpu_kv_cache_gib: Positive = 2.0  # vLLM on a CPU
+    cpu_kv_cache_gib: Count = 2  # vLLM on a CPU
 
     def sampling(self, temperature: float | None = None) -> Sampling:
         """How completions are drawn; at another `temperature`, all of the distribution."""

@@ -35,7 +35,7 @@ class VllmSampler:
         state = torch.get_rng_state()
         self.engine = LLM(
             model=policy.source,
-            dtype=policy.config.compute_dtype,
+            dtype=policy.config.compute_dtype,  # type: ignore[arg-type]
             seed=seed % 2**32,
             max_model_len=config.max_prompt_tokens + config.max_new_tokens,
             gpu_memory_utilization=config.gpu_memory_utilization,
@@ -117,5 +117,5 @@ def _completion(prompt: int, output: Any, policy: Policy) -> Completion:
     tokens = list(output.token_ids)
     logprobs = [step[token].logprob for token, step in zip(tokens, output.logprobs, strict=True)]
     finished = output.finish_reason == "stop"
-    text = policy.tokenizer.decode(tokens, skip_special_tokens=True)
+    text = policy.decode(tokens)
     return Completion(prompt, tokens, logprobs, text, finished)

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from base.errors import DataError
-from base.row_log import RowLog
+from base.jsonl import RowLog
 from problems.problem import Problem
 from problems.reformulation import REASONS
 

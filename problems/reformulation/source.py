@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import builtins
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from base import hub, jsonl
 from base.errors import DataError
 from problems.reformulation import Refused
 
@@ -67,23 +67,17 @@ def load(config: DictConfig) -> list[Task]:
 def _jsonl(path: Path) -> Iterator[tuple[str, Any]]:
     if not path.is_file():
         raise DataError(f"dataset.path: there is no file {path}")
-    with open(path, "rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            if line.strip():
-                where = f"{path}, line {number}"
-                try:
-                    yield where, json.loads(line)
-                except (ValueError, RecursionError) as error:
-                    raise DataError(f"{where}: not JSON ({error})") from error
+    yield from jsonl.read(path)
 
 
 def _hub(config: DictConfig) -> Iterator[tuple[str, Any]]:
+    offline = hub.settle()
     import datasets  # slow to import, and a file needs none of it
 
     try:
         found = datasets.load_dataset(config.hub, config.subset, split=config.split)
     except Exception as error:  # the library raises what its many back ends raise
-        reason = " ".join(str(error).split())[:300]
+        reason = offline or " ".join(str(error).split())[:300]
         raise DataError(
             f"dataset.hub: cannot load {config.hub!r} ({reason}); dataset.path=FILE.jsonl reads a file"
         ) from error

@@ -20,7 +20,7 @@ from base.errors import DataError
 from problems.problem import Problem
 from problems.sources import rows
 from problems.sources.rows import BadRow, Row, Tally
-from sandbox.answer import THINKING_END, blocks
+from sandbox.answer import after_thinking, blocks
 from sandbox.job import Checker, Compare
 
 SPLITS = ("train", "test", "validation", "train-2000")
@@ -134,7 +134,7 @@ def compare_of(answer: str | None, checkers: bool) -> Compare:
     """How outputs are compared, by an answer of `checker_interactor`. Raises BadRow where that cannot be done."""
     if answer is None:
         raise BadRow("no answer about its judging")
-    closed = [block for block in blocks(answer.rpartition(THINKING_END)[2]) if block.closed]
+    closed = [block for block in blocks(after_thinking(answer) or "") if block.closed]
     try:
         judge = json.loads(closed[-1].text) if closed else None
     except (ValueError, RecursionError):

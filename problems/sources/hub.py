@@ -38,6 +38,8 @@ def problems(config: DictConfig, split: str, tally: Tally) -> Iterator[Problem]:
             if key == "tests":
                 found[key] = rows.tests(row, column)
             elif key == "id":
+                if not isinstance(row[column], int | str) or isinstance(row[column], bool):
+                    raise BadRow(f"column {column!r}: an id is a string or a whole number")
                 found[key] = str(row[column])
             else:
                 found[key] = rows.text(row, column)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from omegaconf import DictConfig
 
 from base.errors import DataError
+from base.text import plain
 from problems.problem import Problem
 from problems.sources import rows
 from problems.sources.packed_tests import PackedError, PackedTests
@@ -38,4 +39,4 @@ def problem(row: Row, where: str) -> Problem:
     statement = rows.text(row, "question_content")
     if not statement:
         raise BadRow("no question_content")
-    return Problem(f"lcb-{name}", statement, tests, examples=0, compare=Compare("decimal"))
+    return Problem(f"lcb-{name}", plain(statement), tests, examples=0, compare=Compare("decimal"))

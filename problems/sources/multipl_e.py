@@ -15,7 +15,6 @@ files, or from the hub.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from base import hub, jsonl
 from base.errors import DataError
 from languages import Language
 from problems.problem import Problem
@@ -150,22 +150,18 @@ def _from_folder(folder: Path, name: str) -> Iterator[tuple[Any, str]]:
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in folder.glob("*-*.jsonl"))) or "none"
         raise DataError(f"dataset.path: there is no file {path}; the data sets there are: {known}")
-    with open(path, "rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            if line.strip():
-                try:
-                    yield json.loads(line), f"{path}, line {number}"
-                except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
-                    raise DataError(f"{path}, line {number}: not JSON ({error})") from error
+    for where, row in jsonl.read(path):
+        yield row, where
 
 
 def _from_hub(name: str) -> Iterator[tuple[Any, str]]:
+    offline = hub.settle()
     from datasets import load_dataset  # slow to import
 
     try:
         rows = load_dataset(HUB, name, split="test")
     except Exception as error:  # whatever the hub, the network or the cache may say
-        reason = " ".join(str(error).split())[:200]
+        reason = offline or " ".join(str(error).split())[:200]
         raise DataError(
             f"cannot load {name} of {HUB} from the hub ({reason}); dataset.path=FOLDER reads {name}.jsonl from a folder"
         ) from error

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any, overload
 
+from base.text import plain, program_input
 from sandbox.job import Test
 
 MAX_BYTES = 1 << 30  # unpacked; the 499 problems average 16 MB
@@ -84,7 +85,7 @@ def _test(row: Any) -> Test:
             text.encode()
         except UnicodeEncodeError as error:
             raise PackedError("a packed test holds text that UTF-8 cannot write") from error
-    return Test(row["input"], row["output"])
+    return Test(program_input(row["input"]), plain(row["output"]))
 
 
 def inflate(data: bytes, most: int = MAX_BYTES) -> bytes:

@@ -6,7 +6,6 @@ DataError. Local JSONL is read line by line here, not by `datasets`, for which o
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,8 +13,10 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from base import hub, jsonl
 from base.errors import DataError
 from problems.problem import Problem
+from sandbox.job_rows import test_rows
 
 Row = dict[str, Any]
 FORMATS = {".jsonl": "jsonl", ".json": "json", ".parquet": "parquet", ".csv": "csv"}
@@ -82,7 +83,7 @@ def problems(
         except BadRow as reason:
             tally.drop(str(reason), where)
         except DataError as error:
-            tally.drop(str(error).removeprefix(f"{where}: "), where)
+            tally.drop(str(error).removeprefix(where).partition(": ")[2], where)  # without the test's number
         else:
             seen.add(problem.id)
             tally.keep(problem)
@@ -130,31 +131,22 @@ def _is_clone(path: Path) -> bool:
 
 
 def _lines(file: Path) -> Iterator[tuple[str, Row | BadRow]]:
-    with open(file, "rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            if line.strip():
-                yield f"{file.name}, line {number}", _decoded(line)
-
-
-def _decoded(line: bytes) -> Row | BadRow:
-    try:
-        row = json.loads(line.decode())
-    except UnicodeDecodeError:
-        return BadRow("not UTF-8")
-    except (ValueError, RecursionError):
-        return BadRow("not JSON, or half a row")
-    return row if isinstance(row, dict) else BadRow("not a JSON object")
+    for number, row in jsonl.lines(file):
+        if isinstance(row, jsonl.BadLine):
+            row = BadRow(row.reason)
+        yield f"{file.name}, line {number}", row if isinstance(row, dict | BadRow) else BadRow("not a JSON object")
 
 
 def _datasets(source: str, arguments: dict[str, Any], streaming: bool) -> Iterator[tuple[str, Row | BadRow]]:
-    import datasets  # seconds to import
+    offline = "" if Path(source).exists() else hub.settle()
+    import datasets  # seconds to import; it reads then whether it is offline
 
     number = -1
     try:
         for number, row in enumerate(datasets.load_dataset(**arguments, streaming=streaming)):
             yield f"{Path(source).name}, row {number}", row
     except Exception as error:  # the library's errors, of the network, the hub, arrow, files, have no base of their own
-        why = " ".join(str(error).split())[:300] or type(error).__name__
+        why = offline or " ".join(str(error).split())[:300] or type(error).__name__
         at = f" after row {number}" if number >= 0 else ""
         raise DataError(f"{source} cannot be read{at} ({why}); dataset.path=FOLDER reads a local copy") from error
 
@@ -173,40 +165,15 @@ def text(row: Row, key: str) -> str:
     return value
 
 
-def tests(row: Row, key: str) -> list[dict[str, Any]]:
-    """`row[key]` as the list that `Problem.from_row` takes: a list of {input, output}, or JSON text of one.
+def tests(row: Row, key: str) -> list[Any]:
+    """`row[key]` as the list that `Problem.from_row` takes, in any of the shapes that `parse_tests` reads.
 
-    Raises BadRow. Keys of a test beyond input and output are left out.
+    Keys of a test beyond input and output, which data sets have for uses of their own, are left out. Raises DataError.
     """
-    value = row.get(key)
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError) as error:
-            raise BadRow(f"key {key!r} is neither a list nor JSON") from error
-    if isinstance(value, dict):  # columns: {"input": [...], "output": [...]}
-        value = _from_columns(value, key)
-    if not value:
+    if row.get(key) is None:
         raise BadRow("no tests")
-    if not isinstance(value, list):
-        raise BadRow(f"key {key!r} must be a list, not {type(value).__name__}")
-    found = []
-    for test in value:
-        if not isinstance(test, dict) or not {"input", "output"} <= set(test):
-            raise BadRow("a test without input or output")
-        found.append({side: _side(test, side) for side in ("input", "output")})
-    return found
-
-
-def _side(test: Row, side: str) -> str:
-    if not isinstance(test[side], str):
-        raise BadRow("a test's input and output must be strings")
-    return text(test, side)
-
-
-def _from_columns(value: Row, key: str) -> list[Row]:
-    inputs = value.get("input", value.get("inputs"))
-    outputs = value.get("output", value.get("outputs"))
-    if not isinstance(inputs, list) or not isinstance(outputs, list) or len(inputs) != len(outputs):
-        raise BadRow(f"key {key!r} must have as many inputs as outputs")
-    return [{"input": given, "output": expected} for given, expected in zip(inputs, outputs, strict=True)]
+    found = test_rows(row[key], "")
+    return [
+        {side: test[side] for side in ("input", "output") if side in test} if isinstance(test, dict) else test
+        for test in found
+    ]

@@ -32,8 +32,8 @@ import languages
 from base import checks, script
 from base.errors import DataError, RunError
 from base.files import write_text
+from base.jsonl import RowLog
 from base.lock import locked
-from base.row_log import RowLog
 from languages import Language
 from problems import load
 from problems.problem import Problem

@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from base.row_log import RowLog
+from base.jsonl import RowLog
 from tests.conftest import ROOT
 
 VALUE = st.none() | st.booleans() | st.integers() | st.text(st.characters())
@@ -43,7 +43,7 @@ def test_a_cut_costs_the_cut_row_only(rows: list[dict[str, Any]], cut: int, last
 def test_several_processes_share_a_file(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     script = (
-        "import sys; from pathlib import Path; from base.row_log import RowLog\n"
+        "import sys; from pathlib import Path; from base.jsonl import RowLog\n"
         "log = RowLog(Path(sys.argv[1]))\n"
         "for n in range(300): log.add({'who': sys.argv[2], 'n': n, 'text': 'x' * 5000})"
     )

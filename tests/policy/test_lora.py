@@ -8,17 +8,18 @@ from typing import Any
 
 import pytest
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from transformers import AutoModelForCausalLM
 
+from policy.lora import LoraSettings
 from policy.model import Policy
-from policy.samplers.sampler import Sampling
-from tests.training.test_update import batch, settings
+from tests.training.test_checkpoint import save
+from tests.training.test_update import batch, objective, settings
 from training import checkpoint
 from training.loss import LossConfig
-from training.update import update
+from training.update import Learner
 
-ADAPTERS: Any = OmegaConf.create({"rank": 4, "alpha": 8, "targets": "all-linear"})
+ADAPTERS = LoraSettings(rank=4, alpha=8, targets="all-linear")
 
 
 @pytest.fixture
@@ -29,8 +30,7 @@ def adapted(model_config: DictConfig) -> Policy:
 def train(policy: Policy, steps: int = 3, kl: float = 0.0) -> tuple[torch.optim.Optimizer, list[dict[str, float]]]:
     optimizer = torch.optim.AdamW(policy.trainable(), lr=0.01)
     figures = [
-        update(policy, optimizer, batch(policy), LossConfig(kl=kl), Sampling(0.7, 16), settings(100), 1, 1.0)
-        for _ in range(steps)
+        Learner(policy, optimizer, settings()).update(batch(policy), objective(LossConfig(kl=kl))) for _ in range(steps)
     ]
     return optimizer, figures
 
@@ -75,13 +75,13 @@ def test_a_checkpoint_holds_the_adapters_and_continues_exactly(
     adapted: Policy, model_config: DictConfig, tmp_path: Path
 ) -> None:
     optimizer, _ = train(adapted)
-    saved = checkpoint.save(tmp_path, 3, adapted, optimizer, None, keep=1)
+    saved = save(tmp_path, 3, adapted, optimizer, None, keep=1)
     assert not (saved / "model.safetensors").exists()
     loaded = Policy.load(model_config, saved, ADAPTERS)
     other = torch.optim.AdamW(loaded.trainable(), lr=0.01)
-    assert checkpoint.restore(saved, loaded, other) == 3
+    assert checkpoint.restore(saved, loaded, other).step == 3
     for policy, optim in ((adapted, optimizer), (loaded, other)):
-        update(policy, optim, batch(policy), LossConfig(), Sampling(0.7, 16), settings(100), 1, 1.0)
+        Learner(policy, optim, settings()).update(batch(policy), objective())
     for one, same in zip(adapted.trainable(), loaded.trainable(), strict=True):
         assert torch.equal(one, same)
     plain: Any = AutoModelForCausalLM.from_pretrained(saved)  # transformers finds base and adapters by itself

@@ -21,12 +21,13 @@ import torch
 from omegaconf import OmegaConf
 from pathlib import Path
 from training import checkpoint
-from training.loss import LossConfig
 from policy.model import Policy
-from policy.ranks import Ranks, launch, whole
-from policy.samplers.sampler import Sampling
-from training.update import update
-from tests.training.test_update import batch, settings
+from policy.lora import LoraSettings
+from policy.ranks import Ranks, full_tensor
+from run.launch import launch
+from training.update import Learner
+from tests.training.test_checkpoint import save
+from tests.training.test_update import batch, objective, settings
 
 
 def starve(policy):
@@ -45,7 +46,7 @@ def train(folder, out, ranks, sharded, rank_lora, checkpointing, starved=False):
     model = OmegaConf.create(
         dict(path=folder, compute_dtype="float32", gradient_checkpointing=checkpointing, system=None)
     )
-    adapters = OmegaConf.create({"rank": rank_lora, "alpha": 8, "targets": "all-linear"})
+    adapters = LoraSettings(rank=rank_lora, alpha=8, targets="all-linear")
     policy = Policy.load(model, adapters=adapters)
     rollouts = batch(policy)  # before sharding: the same on every rank
     if sharded:
@@ -55,20 +56,19 @@ def train(folder, out, ranks, sharded, rank_lora, checkpointing, starved=False):
     optimizer = torch.optim.AdamW(policy.trainable(), lr=0.01)
     figures = []
     for _ in range(2):
-        figures.append(
-            update(policy, optimizer, rollouts, LossConfig(), Sampling(0.7, 16), settings(60), 2, 9.0, ranks)
-        )
+        learner = Learner(policy, optimizer, settings(60), ranks)
+        figures.append(learner.update(rollouts, objective(epochs=2, gap=9.0)))
     weights = dict(policy.weights())
-    saved = checkpoint.save(out, 2, policy, optimizer, None, 1, ranks)
+    saved = save(out, 2, policy, optimizer, None, 1, ranks)
     if ranks.first:
         torch.save({k: v.clone() for k, v in weights.items()}, out / "weights.pt")
         (out / "figures.json").write_text(json.dumps(figures))
     ranks.gather([])  # written
     other = torch.optim.AdamW(policy.trainable(), lr=0.01)
-    assert checkpoint.restore(saved, policy, other) == 2
+    assert checkpoint.restore(saved, policy, other).step == 2
     for p in policy.trainable():
         for key in ("exp_avg", "exp_avg_sq"):
-            assert torch.equal(whole(optimizer.state[p][key]), whole(other.state[p][key]))
+            assert torch.equal(full_tensor(optimizer.state[p][key]), full_tensor(other.state[p][key]))
 
 
 def work(folder, out):

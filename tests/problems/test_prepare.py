@@ -126,7 +126,7 @@ def test_ctrl_c_leaves_nothing_half_written(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "problems.prepare", *words], stderr=subprocess.PIPE, text=True, cwd=ROOT
     )
-    while not (made / "train.jsonl.part").exists():
+    while not (made / ".train.jsonl.part").exists():
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)

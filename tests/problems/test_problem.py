@@ -11,11 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from base.errors import DataError
+from base.text import plain, program_input
 from problems.problem import Problem, read_jsonl, write_jsonl
 from sandbox.job import Checker, Compare, Test
 
 text = st.text(st.characters(exclude_categories=["Cs"]))
-name = text.filter(bool)
+name = text.map(plain).filter(bool)
+words = text.map(plain)
 compares = st.one_of(
     st.sampled_from(["exact", "tokens", "decimal", "lines"]).map(Compare),
     st.floats(0, 1).map(lambda tolerance: Compare("float", tolerance)),
@@ -25,10 +27,10 @@ problems = st.builds(
     Problem,
     id=name,
     statement=name,
-    tests=st.lists(st.builds(Test, text, text), min_size=1, max_size=3).map(tuple),
-    input_format=text,
-    output_format=text,
-    notes=text,
+    tests=st.lists(st.builds(Test, text.map(program_input), words), min_size=1, max_size=3).map(tuple),
+    input_format=words,
+    output_format=words,
+    notes=words,
     examples=st.integers(0, 3),
     tier=st.integers(0, 6),
     compare=compares,
@@ -51,14 +53,17 @@ GOOD: dict[str, Any] = {"id": "a", "statement": "s", "tests": [{"input": "1", "o
 BAD = {
     "not JSON": ("{", "line 2: not JSON"),
     "JSON too deep": ("[" * 100_000, "line 2: not JSON"),
-    "bytes that are no text": (b"\xff\xfe", "line 2: not JSON"),
+    "bytes that are no text": (b"\xff\xfe", "line 2: not UTF-8 (byte 0)"),
     "not an object": ("[1]", "line 2: a problem is a JSON object, not list"),
     "an unknown key": (GOOD | {"id": "b", "test": 1}, "line 2: unknown key 'test'; the keys are compare"),
     "no statement": ({"id": "b", "tests": GOOD["tests"]}, "line 2: key 'statement' is missing"),
     "no tests": (GOOD | {"id": "b", "tests": []}, "line 2: key 'tests' is missing or empty"),
-    "tests that are no list": (GOOD | {"id": "b", "tests": "x"}, "line 2: key 'tests' must be a list, not str"),
-    "a test without output": (GOOD | {"id": "b", "tests": [{"input": "1"}]}, "line 2: test 0 must be"),
-    "a number for output": (GOOD | {"id": "b", "tests": [{"input": "1", "output": 2}]}, "must be strings"),
+    "tests that are no list": (GOOD | {"id": "b", "tests": "x"}, "line 2: key 'tests' is neither a list"),
+    "a test without output": (GOOD | {"id": "b", "tests": [{"input": "1"}]}, "line 2, test 0: a test must"),
+    "a number for output": (
+        GOOD | {"id": "b", "tests": [{"input": "1", "output": 2}]},
+        "line 2, test 0: a test's output must be a string, not a number",
+    ),
     "an id twice": (GOOD, "line 2: id 'a' appears twice"),
     "a negative tier": (GOOD | {"id": "b", "tier": -1}, "line 2: key 'tier' must be a whole number"),
     "an unknown rule": (GOOD | {"id": "b", "compare": {"rule": "close"}}, "the rules are exact"),

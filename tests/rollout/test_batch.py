@@ -32,12 +32,12 @@ ROLLOUTS = [
 
 
 def test_a_batch_comes_back(tmp_path: Path) -> None:
-    stored.write(tmp_path / "batch.json", ROLLOUTS)
-    assert stored.read(tmp_path / "batch.json", [Problem("o", "s", PROBLEM.tests), PROBLEM]) == ROLLOUTS
+    stored.write(tmp_path / "batch.json", ROLLOUTS, ROLLOUTS[1:])
+    assert stored.read(tmp_path / "batch.json", [Problem("o", "s", PROBLEM.tests), PROBLEM]) == (ROLLOUTS, ROLLOUTS[1:])
 
 
 def test_a_batch_of_another_data_set_is_refused(tmp_path: Path) -> None:
-    stored.write(tmp_path / "batch.json", ROLLOUTS)
+    stored.write(tmp_path / "batch.json", ROLLOUTS, ROLLOUTS[1:])
     with pytest.raises(CheckpointError, match=r"batch.json \(KeyError: 'p'\).*is the data set another now"):
         stored.read(tmp_path / "batch.json", [])
 

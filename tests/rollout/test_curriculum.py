@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 from base.errors import ConfigError
 from problems import load
 from problems.problem import Problem
-from rollout.curriculum import Curriculum, draw, easiest, share, weight
+from rollout.curriculum import Curriculum, CurriculumSettings, draw, easiest, share, weight
 from sandbox.job import Test
 
 CONF = Path(__file__).parents[2] / "conf" / "curriculum"
@@ -27,7 +27,7 @@ def problems(*tiers: int) -> list[Problem]:
 
 
 def config(name: str, **changes: Any) -> Any:
-    return OmegaConf.merge(OmegaConf.load(CONF / f"{name}.yaml"), changes)
+    return CurriculumSettings.read(OmegaConf.merge(OmegaConf.load(CONF / f"{name}.yaml"), changes), "curriculum")
 
 
 LADDER = problems(*[1] * 10, *[2] * 10, *[3] * 10)
@@ -78,7 +78,7 @@ def test_tiers_are_needed() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"order": "random"}, "curriculum.order is 'random'; the choices are shuffle"),
+        ({"order": "random"}, "curriculum.order is 'random'; the choices are 'shuffle'"),
         ({"memory": 0}, "curriculum.memory"),
     ],
 )

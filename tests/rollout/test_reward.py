@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from base.errors import ConfigError
-from rollout.reward import Reward, weighted_passes
+from rollout.reward import Reward, open_reward, weighted_passes
 from sandbox.job import Status, TestResult, Verdict
 
 CONF = Path(__file__).parents[2] / "conf" / "reward"
@@ -132,7 +132,7 @@ def config(text: str) -> Any:
 
 
 def test_the_files_say_what_goes_wrong_and_are_read() -> None:
-    found = {path.stem: Reward.from_config(config(path.read_text())) for path in CONF.glob("*.yaml")}
+    found: dict[str, Any] = {path.stem: open_reward(config(path.read_text())) for path in CONF.glob("*.yaml")}
     assert all("Known to go wrong:" in path.read_text() for path in CONF.glob("*.yaml"))
     assert found["binary"] == Reward()
     assert found["partial"].statuses == {"passed": 1.0, "wrong_output": 0.2}
@@ -151,4 +151,4 @@ def test_the_files_say_what_goes_wrong_and_are_read() -> None:
 )
 def test_what_cannot_be_is_refused(text: str, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
-        Reward.from_config(config(text))
+        open_reward(config(text))

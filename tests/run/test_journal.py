@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hydra import compose, initialize_config_dir
-
-import languages
 from run.journal import Journal
-from tests.conftest import ROOT
+from tests.conftest import composed
 from tests.wandb_file import records
 
 
 def test_an_offline_run_of_wandb_has_its_place_and_every_metric(tmp_path: Path) -> None:
-    languages.register()
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        config = compose("train", ["wandb=offline", "seed=3", "language=python"])
+    config = composed("wandb=offline", "seed=3", "language=python")
     folder = tmp_path / "python-tiny-1"
     folder.mkdir()
     journal = Journal(folder, config)
@@ -34,7 +29,35 @@ def test_an_offline_run_of_wandb_has_its_place_and_every_metric(tmp_path: Path) 
         for record in found
         if record.WhichOneof("record_type") == "history"
     ]
-    assert [(row.get("_step"), row.get("heldout/pass@1"), row.get("reward")) for row in logged] == [
+    assert [(row.get("step"), row.get("heldout/pass@1"), row.get("reward")) for row in logged] == [
         ("0", "0.25", None),
         ("1", None, "0.5"),
     ]
+
+
+def test_a_run_that_goes_on_is_the_same_run_of_wandb(tmp_path: Path) -> None:
+    """Also where it does a step again that was logged before a kill."""
+    config = composed("wandb=offline")
+    for steps in ((0, 1, 2), (2, 3)):
+        journal = Journal(tmp_path, config)
+        for step in steps:
+            journal.log({"step": step, "reward": 0.1 * step})
+        journal.close()
+    files = sorted(tmp_path.glob("wandb/offline-run-*/*.wandb"))
+    assert len(files) == 2 and len({path.name for path in files}) == 1
+    logged = [
+        item.value_json
+        for path in files
+        for record in records(path)
+        if record.WhichOneof("record_type") == "history"
+        for item in record.history.item
+        if (item.key or "/".join(item.nested_key)) == "step"
+    ]
+    assert logged == ["0", "1", "2", "2", "3"]
+
+
+def test_what_json_cannot_say_is_null(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, composed())
+    journal.log({"step": 1, "loss": float("nan"), "ratio": float("inf"), "reward": 0.5})
+    assert journal.rows() == [{"step": 1, "loss": None, "ratio": None, "reward": 0.5}]
+    assert "NaN" not in (tmp_path / "metrics.jsonl").read_text()

@@ -12,14 +12,25 @@ from omegaconf import DictConfig
 
 from base.errors import CheckpointError
 from policy.model import Policy
+from policy.ranks import ALONE, Ranks
 from run import run_folder
+from tests.training.test_update import settings
 from training import checkpoint
+from training.update import Learner
 
 
 def stepped(policy: Policy) -> torch.optim.Optimizer:
     optimizer = torch.optim.AdamW(policy.model.parameters(), lr=1e-2)
     advance(policy, optimizer)
     return optimizer
+
+
+def save(
+    folder: Path, step: int, policy: Policy, optimizer: torch.optim.Optimizer, score: float | None, keep: int,
+    ranks: Ranks = ALONE,
+) -> Path:  # fmt: skip
+    learner = Learner(policy, optimizer, settings(), ranks)
+    return checkpoint.save(folder, checkpoint.TrainerState(step, score), learner, keep)
 
 
 def advance(policy: Policy, optimizer: torch.optim.Optimizer) -> None:
@@ -32,12 +43,12 @@ def advance(policy: Policy, optimizer: torch.optim.Optimizer) -> None:
 
 def test_training_goes_on_as_if_nothing_had_happened(policy: Policy, model_config: DictConfig, tmp_path: Path) -> None:
     optimizer = stepped(policy)
-    saved = checkpoint.save(tmp_path, 7, policy, optimizer, 0.5, keep=2)
+    saved = save(tmp_path, 7, policy, optimizer, 0.5, keep=2)
     advance(policy, optimizer)
 
     other = Policy.load(model_config, saved)
     other_optimizer = torch.optim.AdamW(other.model.parameters(), lr=1e-2)
-    assert checkpoint.restore(saved, other, other_optimizer) == 7
+    assert checkpoint.restore(saved, other, other_optimizer).step == 7
     advance(other, other_optimizer)
     weights = other.model.state_dict()
     assert all(torch.equal(value, weights[name]) for name, value in policy.model.state_dict().items())
@@ -46,13 +57,13 @@ def test_training_goes_on_as_if_nothing_had_happened(policy: Policy, model_confi
 def test_the_newest_and_the_best_are_kept(policy: Policy, tmp_path: Path) -> None:
     optimizer = stepped(policy)
     for step, score in enumerate([0.1, 0.9, 0.3, 0.2, None]):
-        checkpoint.save(tmp_path, step, policy, optimizer, score, keep=2)
+        save(tmp_path, step, policy, optimizer, score, keep=2)
     assert [path.name for path in run_folder.checkpoints(tmp_path)] == ["step_000001", "step_000003", "step_000004"]
 
 
 def test_a_half_written_checkpoint_is_none(policy: Policy, tmp_path: Path) -> None:
     optimizer = stepped(policy)
-    whole = checkpoint.save(tmp_path, 1, policy, optimizer, None, keep=2)
+    whole = save(tmp_path, 1, policy, optimizer, None, keep=2)
     part = tmp_path / ".step_000002.part"
     part.mkdir()
     (part / "model.safetensors").write_bytes(b"half")
@@ -62,8 +73,8 @@ def test_a_half_written_checkpoint_is_none(policy: Policy, tmp_path: Path) -> No
 
 def test_a_damaged_checkpoint_is_named(policy: Policy, tmp_path: Path) -> None:
     optimizer = stepped(policy)
-    saved = checkpoint.save(tmp_path, 1, policy, optimizer, None, keep=2)
-    (saved / checkpoint.MOMENTS).write_bytes(b"\x08\x00\x00\x00\x00\x00\x00\x00{}")
+    saved = save(tmp_path, 1, policy, optimizer, None, keep=2)
+    (run_folder.trainer_folder(saved) / run_folder.MOMENTS).write_bytes(b"\x08\x00\x00\x00\x00\x00\x00\x00{}")
     with pytest.raises(CheckpointError, match=f"cannot read checkpoint {saved}"):
         checkpoint.restore(saved, policy, optimizer)
 
@@ -75,15 +86,15 @@ import resource, sys
 from pathlib import Path
 import torch
 from omegaconf import OmegaConf
-from training import checkpoint
+from tests.training.test_checkpoint import save
 from base.errors import CheckpointError
 from policy.model import Policy
 policy = Policy.load(OmegaConf.create({{"path": {str(toy_folder)!r}, "gradient_checkpointing": False}}))
 optimizer = torch.optim.AdamW(policy.model.parameters())
-checkpoint.save(Path({str(tmp_path)!r}), 1, policy, optimizer, None, 2)
+save(Path({str(tmp_path)!r}), 1, policy, optimizer, None, 2)
 resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536))
 try:
-    checkpoint.save(Path({str(tmp_path)!r}), 2, policy, optimizer, None, 2)
+    save(Path({str(tmp_path)!r}), 2, policy, optimizer, None, 2)
 except CheckpointError as error:
     sys.exit(f"error: {{error}}")
 """

@@ -14,16 +14,16 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
-from omegaconf import OmegaConf
 
 from base.errors import SamplerGapError
 from policy.model import Policy
-from policy.samplers.sampler import Completion, Sampling
+from policy.samplers.sampler import Completion
 from problems.problem import Problem
 from rollout.rollout import Rollout
 from sandbox.job import Status, Test, Verdict
-from training.loss import VARIANTS, BatchSize, LossConfig
-from training.update import batch_size, learning_rate, micro_batches, trains, update
+from training.loss import VARIANTS, BatchSize, LossConfig, policy_loss
+from training.optimizer import OptimizerSettings, learning_rate
+from training.update import Learner, Objective, batch_size, micro_batches, trains
 
 PROBLEM = Problem("p", "s", (Test("", ""),))
 
@@ -51,8 +51,20 @@ def rollout(prompt: list[int], length: int) -> Rollout:
     return Rollout(PROBLEM, "", prompt, completion, None, Verdict("p", Status.PASSED), 1.0, 1.0)
 
 
-def settings(budget: int, clip: float = 1.0) -> Any:
-    return OmegaConf.create({"token_budget": budget, "grad_clip": clip})
+def settings(budget: int = 100, **changes: Any) -> OptimizerSettings:
+    usual = {"learning_rate": 1.0, "betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 0.0, "schedule": "cosine"}
+    rest = {"warmup": 0.1, "grad_clip": 1.0, "token_budget": budget, "max_skipped": 5}
+    return OptimizerSettings.read(usual | rest | changes)
+
+
+def objective(
+    config: LossConfig | None = None, max_new_tokens: int = 16, epochs: int = 1, gap: float = 1.0
+) -> Objective:
+    return Objective(policy_loss, config or LossConfig(), 0.7, max_new_tokens, epochs, gap)
+
+
+def loss(variant: str, **changes: Any) -> LossConfig:
+    return LossConfig.read({"variant": variant, "clip_high": 1.5 if variant == "cispo" else 0.2} | changes, "loss")
 
 
 def updated(
@@ -60,9 +72,8 @@ def updated(
 ) -> tuple[dict[str, float], dict[str, torch.Tensor]]:
     policy = copy.deepcopy(policy)
     optimizer = torch.optim.SGD(policy.model.parameters(), lr=0.1)
-    sampling = Sampling(0.7, 16)
-    config = LossConfig(variant, clip_high=1.5 if variant == "cispo" else 0.2)
-    figures = update(policy, optimizer, batch(policy), config, sampling, settings(budget), epochs, 1.0)
+    learner = Learner(policy, optimizer, settings(budget))
+    figures = learner.update(batch(policy), objective(loss(variant), epochs=epochs))
     return figures, dict(policy.model.named_parameters())
 
 
@@ -151,7 +162,7 @@ def test_no_advantage_means_no_update(policy: Policy) -> None:
         rollout.advantage = 0.0
     before = copy.deepcopy(policy.model.state_dict())
     optimizer = torch.optim.AdamW(policy.model.parameters(), lr=0.1, weight_decay=0.1)
-    figures = update(policy, optimizer, rollouts, LossConfig(), Sampling(0.7, 16), settings(100), 1, 1.0)
+    figures = Learner(policy, optimizer, settings()).update(rollouts, objective())
     assert figures["trained_tokens"] == 0
     assert all(torch.equal(before[name], value) for name, value in policy.model.state_dict().items())
 
@@ -160,7 +171,7 @@ def test_a_sampler_with_other_weights_stops_the_run(policy: Policy) -> None:
     before = copy.deepcopy(policy.model.state_dict())
     optimizer = torch.optim.AdamW(policy.model.parameters(), lr=0.1)
     with pytest.raises(SamplerGapError, match=r"0\.8.*rollout.max_sampler_gap is 0.5; look at the weight sync"):
-        update(policy, optimizer, batch(policy, 0.8), LossConfig(), Sampling(0.7, 16), settings(100), 1, 0.5)
+        Learner(policy, optimizer, settings()).update(batch(policy, 0.8), objective(gap=0.5))
     assert all(torch.equal(before[name], value) for name, value in policy.model.state_dict().items())
 
 
@@ -169,7 +180,7 @@ def test_a_gradient_that_is_not_finite_is_skipped_and_counted(policy: Policy) ->
     rollouts[0].advantage = float("inf")
     before = copy.deepcopy(policy.model.state_dict())
     optimizer = torch.optim.AdamW(policy.model.parameters(), lr=0.1)
-    figures = update(policy, optimizer, rollouts, LossConfig(), Sampling(0.7, 16), settings(100), 1, 1.0)
+    figures = Learner(policy, optimizer, settings()).update(rollouts, objective())
     assert figures["skipped_updates"] == 1
     assert all(torch.equal(before[name], value) for name, value in policy.model.state_dict().items())
 
@@ -183,7 +194,7 @@ def test_masked_and_unknown_rollouts_train_nothing(policy: Policy) -> None:
     tokens = sum(len(r.completion.tokens) for r in rollouts[2:])
     assert batch_size(rollouts, 16) == BatchSize(len(rollouts) - 1, tokens, 16)  # a masked one is but a sequence
     optimizer = torch.optim.SGD(policy.model.parameters(), lr=0.1)
-    figures = update(policy, optimizer, rollouts, LossConfig(), Sampling(0.7, 16), settings(100), 1, 1.0)
+    figures = Learner(policy, optimizer, settings()).update(rollouts, objective())
     assert figures["trained_tokens"] == sum(len(r.completion.tokens) for r in rollouts if trains(r))
 
 
@@ -191,11 +202,9 @@ OUT_OF_MEMORY = """
 import resource, sys
 import torch
 from omegaconf import OmegaConf
-from training.loss import LossConfig
 from policy.model import Policy
-from policy.samplers.sampler import Sampling
-from training.update import update
-from tests.training.test_update import batch, settings
+from training.update import Learner
+from tests.training.test_update import batch, objective, settings
 torch.set_num_threads(1)
 model = OmegaConf.create(dict(path=sys.argv[1], compute_dtype="float32", gradient_checkpointing=False, system=None))
 policy = Policy.load(model)
@@ -207,13 +216,13 @@ def long(rows):
         rollout.completion.logprobs[:] = (rollout.completion.logprobs * 300)[:300]
     return rollouts
 optimizer = torch.optim.AdamW(policy.model.parameters(), lr=0.01)
-args = (LossConfig(), Sampling(0.7, 300))
-update(policy, optimizer, long(5), *args, settings(400), 1, 99.0)  # what is allocated once is allocated now
+how = objective(max_new_tokens=300, gap=99.0)
+Learner(policy, optimizer, settings(400)).update(long(5), how)  # what is allocated once is allocated now
 now = int(open("/proc/self/statm").read().split()[0]) * 4096
 resource.setrlimit(resource.RLIMIT_AS, (now + (int(sys.argv[2]) << 20), -1))
-config = settings(int(sys.argv[3]))
-update(policy, optimizer, long(400), *args, config, 1, 99.0)
-print("done with", config.token_budget)
+learner = Learner(policy, optimizer, settings(int(sys.argv[3])))
+learner.update(long(400), how)
+print("done with", learner.token_budget)
 """
 
 
@@ -231,8 +240,7 @@ def test_where_memory_runs_out_micro_batches_are_halved_once(toy_folder: Path, b
 
 
 def schedule(name: str, warmup: float = 0.1) -> list[float]:
-    config = OmegaConf.create({"learning_rate": 1.0, "schedule": name, "warmup": warmup})
-    return [learning_rate(config, step, 100) for step in range(100)]
+    return [learning_rate(settings(schedule=name, warmup=warmup), step, 100) for step in range(100)]
 
 
 @pytest.mark.parametrize("name", ["cosine", "linear", "constant"])

@@ -24,7 +24,8 @@ from policy.samplers.sampler import Sampling
 from problems import prompt, starter
 from problems.problem import read_jsonl
 from problems.starter.kinds import KINDS
-from rollout.rollout import roll_out
+from rollout.draw import LocalModel
+from rollout.rollout import RolloutWorker
 from sandbox.answer import extract
 from sandbox.job import Job
 from sandbox.pool import Pool
@@ -224,7 +225,8 @@ def test_it_is_fluent_in_python_and_clumsy_in_lua(pool):
 
     def measure(language: str, temperature: float, n: int) -> dict[str, float]:
         sampling = Sampling(temperature, 96)
-        rollouts, _ = roll_out(policy, sampler, pool, HELDOUT, languages.load(language), n, sampling, seed=0)
+        worker = RolloutWorker(LocalModel(policy, sampler), pool)
+        rollouts, _ = worker.roll_out(HELDOUT, languages.load(language), n, sampling, seed=0)
         passed: dict[str, list[bool]] = defaultdict(list)
         for rollout in rollouts:
             passed[rollout.problem.id.split("-")[1]].append(rollout.verdict.passed)

@@ -6,14 +6,13 @@ from typing import Any
 
 import pytest
 import torch
-from omegaconf import OmegaConf
 from transformers import GenerationConfig
 
 from base.errors import ConfigError
 from policy.model import Policy
 from policy.samplers import open_sampler
 from policy.samplers.generate import TransformersSampler
-from policy.samplers.sampler import Completion, Sampling
+from policy.samplers.sampler import Completion, RolloutSettings, Sampling
 
 PROMPTS = [[40, 50, 60], [70, 80, 90, 100, 110, 120], [40, 50, 60, 61]]
 
@@ -103,4 +102,4 @@ def test_a_completion_ends_after_a_stop_text(policy: Policy) -> None:
 
 def test_an_unknown_engine_is_answered_with_the_choices(policy: Policy) -> None:
     with pytest.raises(ConfigError, match=r"rollout.engine is 'tgi'; the choices are transformers, vllm"):
-        open_sampler(policy, OmegaConf.create({"engine": "tgi", "batch_size": 1}), 0)
+        open_sampler(policy, RolloutSettings.model_construct(engine="tgi", batch_size=1), 0)

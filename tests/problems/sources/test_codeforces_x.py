@@ -70,7 +70,7 @@ def test_a_row_becomes_a_problem(paper: DictConfig) -> None:
     assert problem == Problem(
         id="codeforces-1/0",
         statement="Print the sum for 1/0.",
-        tests=(Test("0 1", "1"), Test("1 1", "2"), Test("2 1", "3")),
+        tests=(Test("0 1\n", "1"), Test("1 1\n", "2"), Test("2 1\n", "3")),
         input_format="Two integers.",
         output_format="Their sum.",
         notes="Mind the sign.",
@@ -198,7 +198,7 @@ def test_a_problem_with_one_example_is_plain_and_hides_it() -> None:
 def test_each_style_has_its_own_prompt(style: Any, has: list[str], lacks: list[str]) -> None:
     lua = languages.load("lua")
     problem = Problem(
-        "p", "The statement.", (Test("3 4", "7"), Test("5 9", "14")), "Two.", "One.", "Notes.", style=style
+        "p", "The statement.", (Test("3 4\n", "7"), Test("5 9\n", "14")), "Two.", "One.", "Notes.", style=style
     )
     text = render(problem, lua)
     for part in [*has, lua.prompt, "```lua code block", "3 4\n```", "7\n```"]:

@@ -110,7 +110,7 @@ def test_any_data_set_by_a_map_of_columns(shape: str, write: Any, tmp_path: Path
     found = loaded(
         config("hub", path=path, columns=columns, compare={"rule": "float", "tolerance": 0.1}, examples=0), "train"
     )[0]
-    tests = (Test("1", "2"), Test("3", "4"))
+    tests = (Test("1\n", "2"), Test("3\n", "4"))
     compare = Compare("float", 0.1)
     assert found == [Problem("7", "Add one.", tests, "A number.", examples=0, compare=compare)]
 

@@ -17,6 +17,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import languages
+from base.text import plain, program_input
 from problems.sources.packed_tests import PackedError, PackedTests, inflate, one_string, unpack
 from sandbox.job import Job, Status, Test
 from sandbox.pool import Pool, toolchain
@@ -166,6 +167,7 @@ def test_tests_that_cannot_be_read_are_refused(case: str) -> None:
 @given(st.lists(st.builds(Test, texts, texts), min_size=1, max_size=5))
 def test_packed_tests_are_the_tests(tests: list[Test]) -> None:
     packed = PackedTests(pack(json.dumps([test._asdict() for test in tests])))
+    tests = [Test(program_input(test.input), plain(test.output)) for test in tests]
     assert tuple(packed) == tuple(tests)
     assert len(packed) == len(tests)
     assert packed[0] == tests[0] and packed[-1] == tests[-1]

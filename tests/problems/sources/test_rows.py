@@ -72,20 +72,32 @@ BAD: dict[str, tuple[Any, str]] = {
     ),
     "half a character in a test": (
         json.dumps(mbpp(3)).replace("0\\n", "\\udfff").encode(),
-        "key 'input' holds text that UTF-8 cannot write",
+        "a test's input is no Unicode text: character 0 is half of a surrogate pair ('\\udfff')",
     ),
     "a list": (b"[1]", "not a JSON object"),
     "nested beyond reason": (b"[" * 100_000, "not JSON, or half a row"),
     "no tests": (mbpp(3, tests=[]), "no tests"),
+    "a list as output": (
+        mbpp(3, tests=[{"input": "1", "output": ["2"]}]),
+        "a test's output must be a string, not a list",
+    ),
+    "null as input": (mbpp(3, tests=[{"input": None, "output": "2"}]), "a test's input must be a string, not null"),
+    "true as output": (
+        mbpp(3, tests=[{"input": "", "output": True}]),
+        "a test's output must be a string, not a boolean",
+    ),
     "tests of null": (mbpp(3, tests=None), "no tests"),
     "no key tests": ({"original_task_id": 3, "description": "d"}, "no tests"),
-    "tests that are a number": (mbpp(3, tests=3), "key 'tests' must be a list, not int"),
-    "tests that are half JSON": (mbpp(3, tests='[{"input'), "key 'tests' is neither a list nor JSON"),
-    "half a test": (mbpp(3, tests=[{"input": "1"}]), "a test without input or output"),
-    "numbers in a test": (mbpp(3, tests=[{"input": 1, "output": "2"}]), "a test's input and output must be strings"),
+    "tests that are a number": (mbpp(3, tests=3), "key 'tests' must be a list, not a number"),
+    "tests that are half JSON": (mbpp(3, tests='[{"input'), "key 'tests' is neither a list nor JSON text of one"),
+    "half a test": (mbpp(3, tests=[{"input": "1"}]), "a test must be an object with the keys input, output"),
+    "numbers in a test": (
+        mbpp(3, tests=[{"input": 1, "output": "2"}]),
+        "a test's input must be a string, not a number",
+    ),
     "columns of unlike length": (
         mbpp(3, tests={"input": ["1"], "output": []}),
-        "key 'tests' must have as many inputs as outputs",
+        "key 'tests' must be a list, or an object with as many inputs as outputs",
     ),
     "no statement": (mbpp(3, description=""), "key 'statement' is missing or empty"),
     "a number as statement": (mbpp(3, description=5), "key 'description' must be a string, not int"),
@@ -116,7 +128,7 @@ def test_a_test_of_100_mb_is_kept_and_shown(tmp_path: Path, capsys: pytest.Captu
     large = "7" * (100 << 20)
     path = write_lines(tmp_path / "p.jsonl", [mbpp(1), mbpp(2, tests=[{"input": large, "output": "1"}]), mbpp(3)])
     problems = load(config("mbpp_x", path=path), "train")
-    assert [len(problem.tests[0].input) for problem in problems] == [2, len(large), 2]
+    assert [len(problem.tests[0].input) for problem in problems] == [2, len(large) + 1, 2]
     assert "1 test inputs above 10 MiB, the largest has 100.0 MiB" in capsys.readouterr().err
 
 

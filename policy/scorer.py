@@ -1,0 +1,237 @@
+"""Log-probs by the fastest road that is exact for the model at hand: its prompt shared, else its own plain forward.
+
+What is exact is found on the loaded model and not by its name. A few rows of unequal length behind one prompt are
+scored on every road and compared with the model's own logits, row by row. A short probe is blind to what changes with
+length or hardly shows on some weights, so the configuration and the kinds of layers are looked at too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from base.errors import ModelError
+from policy import lora
+from policy.attention import NAME, body, hidden_states
+from policy.logprob import Head, logit_logprobs, token_logprobs
+
+# Mean difference of a token's log-prob that rounding alone explains, in nats, by the dtype of the weights. Norms are
+# computed in fp32 even in a model of fp64. What another architecture would give is off by 0.5 and more.
+ROUNDING = {torch.float64: 1e-6, torch.float32: 1e-3, torch.bfloat16: 0.1, torch.float16: 0.03}
+ATTENTION = {"attention", "full_attention", "sliding_attention", "chunked_attention"}  # names in config.layer_types
+PROBE = (7, (5, 3, 1))  # tokens of the probe's prompt, and of each of its rows
+# What configurations call the things that a head does to its logits: first a factor (or divisor), then a soft cap.
+FACTORS = ("logit_scale", "logits_scaling", "lm_head_multiplier", "output_multiplier")
+CAPS = ("final_logit_softcapping", "logits_soft_cap", "output_logit_soft_cap")
+WINDOWS = ("sliding_window", "attention_chunk_size")  # some layers of attention see no more of a sequence
+
+
+@dataclass(frozen=True)
+class Road:
+    """How log-probs are computed."""
+
+    head: Head | None  # None: the model's own logits are taken
+    shared: float = 0  # tokens of the longest sequence that can share its prompt with other rows
+    alone: float = float("inf")  # tokens of the longest sequence that can go beside rows of other lengths
+    why: str = ""  # why a prompt is not, or not always, shared
+
+
+class Scorer(nn.Module):
+    """Log-probs as one module's forward, which is where FSDP2 gathers and frees the weights.
+
+    Raises ModelError for a model whose own forward pass does not work.
+    """
+
+    def __init__(self, model: PreTrainedModel, road: Road | None = None) -> None:
+        super().__init__()
+        self.model = model
+        still(model)
+        self.road = road or find_road(self)
+
+    def forward(
+        self,
+        prompt: Tensor,  # [prompt]
+        completions: Tensor,  # [rows, tokens] right-padded
+        mask: Tensor,  # [rows, tokens] True for real tokens
+        temperature: float,
+        road: Road | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Log-probs and entropies, both [rows, tokens] in nats; 0 where masked. `road`: another one than found."""
+        road = road or self.road
+        longest = len(prompt) + completions.shape[1]
+        if longest <= road.shared:
+            states = hidden_states(self.model, prompt, completions)[mask]  # [loss tokens, width]
+            return self._scored(states, road.head, completions, mask, temperature)
+        if longest <= road.alone:
+            states = self._forward(prompt, completions, road.head)[mask]  # [loss tokens, width or vocabulary]
+            return self._scored(states, road.head, completions, mask, temperature)
+        rows = [
+            self._forward(prompt, completions[row, : int(mask[row].sum())][None], road.head)[0]
+            for row in range(len(completions))
+        ]  # each [its tokens, width or vocabulary]
+        return self._scored(torch.cat(rows), road.head, completions, mask, temperature)
+
+    def _forward(self, prompt: Tensor, completions: Tensor, head: Head | None) -> Tensor:
+        """The model's plain forward pass; rows are padded on the right, which a causal model never sees.
+
+        Gives what predicts each token: last hidden states [rows, tokens, width], or without `head` the model's own
+        logits [rows, tokens, vocabulary].
+        """
+        ids = torch.cat([prompt.expand(len(completions), -1), completions], 1)  # [rows, prompt + tokens]
+        if head is None:
+            seen = self.model(input_ids=ids, use_cache=False).logits  # [rows, prompt + tokens, vocabulary]
+        else:
+            seen = body(self.model)(input_ids=ids, use_cache=False).last_hidden_state  # [rows, prompt + tokens, width]
+        return seen[:, len(prompt) - 1 : -1]  # [rows, tokens, width or vocabulary]
+
+    def _scored(
+        self,
+        states: Tensor,  # [loss tokens, width or vocabulary]
+        head: Head | None,
+        completions: Tensor,  # [rows, tokens]
+        mask: Tensor,  # [rows, tokens]
+        temperature: float,
+    ) -> tuple[Tensor, Tensor]:
+        targets = completions[mask]  # [loss tokens]
+        if head is None:
+            logp, entropy = logit_logprobs(states, targets, temperature)  # [loss tokens], [loss tokens]
+        else:
+            if torch.is_autocast_enabled(device := states.device.type):  # which the head's own backward does not see
+                states = states.to(torch.get_autocast_dtype(device))  # [loss tokens, width]
+            weight, bias = lora.head(self.model)  # [vocabulary, width], [vocabulary]
+            logp, entropy = token_logprobs(states, weight, targets, temperature, bias, head)  # 2 x [loss tokens]
+        place = mask.nonzero(as_tuple=True)
+        shape = completions.shape
+        return (
+            logp.new_zeros(shape).index_put(place, logp),  # [rows, tokens]
+            entropy.new_zeros(shape).index_put(place, entropy),  # [rows, tokens]
+        )
+
+
+PLAIN = Road(None, shared=0, alone=0)  # the model's own logits, row by row: what every other road is compared with
+
+
+def still(model: PreTrainedModel) -> None:
+    """Switches dropout and routers' jitter off: a trainer that scores with noise does not score what was sampled."""
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+        for name, value in vars(module).items():
+            if ("dropout" in name or "jitter" in name) and isinstance(value, float):
+                setattr(module, name, 0.0)
+
+
+@torch.no_grad()
+def find_road(scorer: Scorer) -> Road:
+    """The fastest road on which a probe's log-probs are the model's own. Raises ModelError where its forward fails."""
+    model = scorer.model
+    name = type(lora.base(model)).__name__
+    config = model.config.get_text_config()
+    device = next(model.parameters()).device
+    rounding = ROUNDING[next(model.parameters()).dtype]
+    size, lengths = PROBE
+    draw = torch.Generator().manual_seed(0)
+    words = min(config.vocab_size, 1000)
+    prompt = torch.randint(words, (size,), generator=draw).to(device)  # [prompt]
+    completions = torch.randint(words, (len(lengths), max(lengths)), generator=draw).to(device)  # [rows, tokens]
+    mask = (torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]).to(device)  # [rows, tokens]
+
+    def score(road: Road) -> Tensor:
+        return scorer(prompt, completions, mask, 1.0, road)[0][mask]  # [loss tokens]
+
+    def fault(road: Road) -> str:
+        """What is wrong with a road; "" if it is exact."""
+        try:
+            apart = float((score(road) - own).abs().mean())
+        except Exception as error:  # the model's code cannot go it
+            return _in_short(error)
+        return "" if apart <= rounding else f"log-probs are off by {apart:.2g} nats"
+
+    with _evaluated(model):
+        try:
+            own = score(PLAIN)  # [loss tokens]
+        except Exception as error:
+            raise ModelError(f"model.path: {name} cannot score its own tokens ({_in_short(error)})") from error
+        if not own.isfinite().all():
+            raise ModelError(f"model.path: {name} gives log-probs that are not finite")
+        head = next((head for head in heads(config) if not fault(Road(head, 0, 0))), None)
+        if trouble := fault(Road(head)):
+            return Road(head, 0, 0, f"{name} cannot compute rows of unequal length side by side ({trouble})")
+        alone = rope_limit(config)
+        if head is None:
+            return Road(None, 0, alone, f"{name} does more to its logits than is known here")
+        if why := _unshareable(model):
+            return Road(head, 0, alone, f"{name}: {why}")
+        window = attention_limit(config)
+        its_own = model.config._attn_implementation
+        if trouble := fault(Road(head, float("inf"))):
+            model.config._attn_implementation = its_own
+            return Road(head, 0, alone, f"the attention of {name} cannot go over a shared prompt ({trouble})")
+        return Road(head, min(window, alone), alone, f"{name} looks back over {window} tokens only")
+
+
+def _in_short(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:200]
+
+
+@contextmanager
+def _evaluated(model: PreTrainedModel) -> Iterator[None]:
+    training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(training)
+
+
+def heads(config: Any) -> list[Head]:
+    """What the head may do to its logits, by the configuration; the same key is a factor here and a divisor there."""
+    factors = [float(value) for key in FACTORS if (value := getattr(config, key, None))]
+    caps = [float(value) for key in CAPS if (value := getattr(config, key, None))]
+    scales = [1.0, *(scale for factor in factors for scale in (factor, 1 / factor) if scale != 1)]
+    return [Head(scale, cap) for cap in [*caps, None] for scale in reversed(scales)]
+
+
+def _unshareable(model: PreTrainedModel) -> str:
+    """Why rows must not lie behind one another in one sequence, where the model's own description tells."""
+    config = model.config.get_text_config()
+    kinds = set(getattr(config, "layer_types", None) or getattr(config, "layers_block_type", None) or ()) - ATTENTION
+    if kinds:
+        return f"layers that are not attention ({', '.join(sorted(kinds))}) carry one row's tokens into the next"
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Conv1d):
+            return f"a layer that is not attention ({name}) carries one row's tokens into the next"
+    if any(key.startswith("index_topk") and value for key, value in vars(config).items()):
+        return "attention to chosen tokens only (index_topk) may choose another row's"
+    if model.config._attn_implementation not in ("sdpa", NAME):
+        return f"its attention ({model.config._attn_implementation}) is not torch's scaled dot product"
+    return ""
+
+
+def attention_limit(config: Any) -> float:
+    """Tokens of the longest sequence that every attention layer sees all of."""
+    kinds = getattr(config, "layer_types", None)
+    if kinds is not None and not {"sliding_attention", "chunked_attention"} & set(kinds):
+        return float("inf")
+    return min((bound for key in WINDOWS if isinstance(bound := getattr(config, key, None), int)), default=float("inf"))
+
+
+def rope_limit(config: Any) -> float:
+    """Tokens of the longest sequence that has the same rotary positions as any shorter one."""
+    given = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {}
+    sets = [given, *(value for value in given.values() if isinstance(value, dict))]
+    kinds = {str(one.get("rope_type") or one.get("type")): one for one in sets}
+    bounds = [
+        one.get("original_max_position_embeddings")
+        or getattr(config, "original_max_position_embeddings", None)
+        or config.max_position_embeddings
+        for kind, one in kinds.items()
+        if kind == "longrope" or "dynamic" in kind
+    ]
+    return min(bounds, default=float("inf"))

@@ -1,0 +1,55 @@
+"""A run of the layout before 2026-11-28, stored with its data and model, goes on exactly and is still evaluated."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from run import run_folder
+from tests.conftest import ROOT, command
+
+TRAIN = (
+    *("language=coin", "model.path=toy", "dataset=jsonl", "dataset.train=data/train.jsonl"),
+    *("dataset.heldout=data/held.jsonl", "steps=4", "prompts=2", "group=4", "heldout.samples=1", "heldout.every=2"),
+    *("rollout.max_new_tokens=16", "reward=partial", "curriculum=pass_rate", "optimizer.learning_rate=1e-2"),
+    *("extract=paper", "run_dir=run", "resume=auto"),
+)
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> Path:
+    folder = tmp_path / "stored"
+    shutil.copytree(ROOT / "tests/old_run", folder)
+    return folder
+
+
+def ran(folder: Path, *arguments: str, script: str = "train.py") -> str:
+    environment = {**os.environ, "AGNOSTICS_LANGUAGES": str(folder / "languages")}
+    done = subprocess.run(
+        command(*arguments, script=script), cwd=folder, env=environment, capture_output=True, text=True, timeout=600
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_it_goes_on_exactly(stored: Path) -> None:
+    last = stored / "run/checkpoints/step_000004"
+    before = (last / "model.safetensors").read_bytes(), (last / "optimizer.safetensors").read_bytes()
+    shutil.rmtree(last)
+    (stored / "run" / run_folder.FINISHED).unlink()
+    assert "resuming after step 2" in ran(stored, *TRAIN)
+    after = (last / "model.safetensors").read_bytes(), (last / "trainer/optimizer.safetensors").read_bytes()
+    assert after == before
+
+
+def test_it_is_evaluated(stored: Path) -> None:
+    ran(
+        stored, "checkpoint=run", "language=coin", "model.path=toy", "dataset=jsonl", "dataset.heldout=data/held.jsonl",
+        "samples=1", "rollout.max_new_tokens=16", "run_dir=scores", script="evaluate.py",
+    )  # fmt: skip
+    assert json.loads((stored / "scores/scores.json").read_text())["samples"] == 2

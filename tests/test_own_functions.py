@@ -1,0 +1,79 @@
+"""A researcher's own reward and loss, named by import path, from a folder outside of the repository."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from tests.conftest import SMALL, command
+from tests.test_train import refused
+
+MINE = '''
+import torch
+from training.loss import policy_loss
+
+
+def short(group):
+    """Shorter programs are better, whatever they print; the first of a group is not known."""
+    assert all(len(rollout.verdict.tests) in (0, len(rollout.problem.tests)) for rollout in group)
+    return [None, *(1 - len(rollout.completion.tokens) / 64 for rollout in group[1:])]
+
+
+short.all_tests = True
+
+
+def too_few(group):
+    return [1.0]
+
+
+def quadratic(logp, old, sampled, advantages, mask, batch, config, reference=None):
+    loss, sums = policy_loss(logp, old, sampled, advantages, mask, batch, config, reference)
+    return loss + 0 * logp.sum(), {"squares": (logp.detach() ** 2 * mask).sum()}
+'''
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Path:
+    (tmp_path / "mine.py").write_text(MINE)
+    return tmp_path
+
+
+def in_folder(folder: Path, *arguments: str, **environment: str) -> Any:
+    import os
+    import subprocess
+
+    return subprocess.run(
+        command(*SMALL, "steps=1", "heldout.every=0", *arguments),
+        cwd=folder, capture_output=True, text=True, timeout=600, env={**os.environ, **environment},
+    )  # fmt: skip
+
+
+def test_a_reward_and_a_loss_of_ones_own(mine: Path, few: str) -> None:
+    changes = ("reward.function=mine:short", "loss.function=mine:quadratic", few, "run_dir=run")
+    done = in_folder(mine, *changes)
+    assert done.returncode == 0, done.stderr
+    rows = pq.read_table(mine / "run/rollouts/step_000001.parquet").to_pylist()
+    assert [row["reward"] is None for row in rows] == [number % 8 == 0 for number in range(16)]
+    assert all(row["reward"] == pytest.approx(1 - row["completion_tokens"] / 64) for row in rows if row["reward"])
+    metrics = json.loads((mine / "run/metrics.jsonl").read_text().splitlines()[-1])
+    assert metrics["squares"] > 0 and metrics["sampler_gap"] < 1e-3, "the gap is known whatever the loss returns"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("reward.function=mine", "reward.function is 'mine'; write module:function"),
+        ("reward.function=nothing:here", "reward.function: cannot import 'nothing'"),
+        (
+            "loss.function=mine:none",
+            "loss.function: 'mine' has no function 'none'; it has policy_loss, quadratic, short",
+        ),
+        ("reward.function=mine:too_few", "reward.function must return a finite number or None for each of 8 rollouts"),
+    ],
+)
+def test_what_is_no_function_is_one_sentence(change: str, words: str, mine: Path, few: str) -> None:
+    refused(in_folder(mine, change, few, "run_dir=run"), words)

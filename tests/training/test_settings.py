@@ -1,0 +1,58 @@
+"""What a training config cannot be is one sentence with the valid range, before anything is loaded."""
+
+from __future__ import annotations
+
+import pytest
+
+from base.errors import ConfigError
+from tests.conftest import composed
+from training.settings import TrainSettings
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("steps=0", "steps is 0; it must be at least 1"),
+        ("steps=many", "steps is 'many'; it must be a whole number"),
+        ("group=1", "group is 1; it must be at least 2"),
+        ("group=8.5", "group is 8.5; it must be a whole number"),
+        ("prompts=0", "prompts is 0; it must be at least 1"),
+        ("gpus=0", "gpus is 0; it must be at least 1"),
+        ("samplers=-1", "samplers is -1; it must be at least 0"),
+        ("shard=1", "shard is 1; it must be true or false"),
+        ("optimizer.warmup=10", "optimizer.warmup is 10; it must be at least 0 and less than 1"),
+        ("optimizer.eps=0", "optimizer.eps is 0; it must be more than 0"),
+        ("optimizer.betas=[0.9]", "optimizer.betas"),
+        ("rollout.temperature=0", "rollout.temperature is 0; it must be more than 0"),
+        ("rollout.temperature=-1", "rollout.temperature is -1; it must be at least 0"),
+        ("rollout.top_p=0", "rollout.top_p is 0; it must be more than 0 and at most 1"),
+        ("rollout.top_p=1.5", "rollout.top_p is 1.5; it must be more than 0 and at most 1"),
+        ("loss.kl=no", "loss.kl is 'no'; it must be a number"),
+        ("loss.variant=bnpo", "loss.variant is 'bnpo'; the choices are 'grpo', 'dr_grpo', 'dapo', 'gspo', 'cispo'"),
+        ("advantage=median", "advantage is 'median'; the choices are 'group', 'batch', 'none', 'max_rl'"),
+        ("prompts_too_long=cut", "prompts_too_long is 'cut'; the choices are 'drop', 'refuse'"),
+        ("teacher.n=0", "teacher.n is 0; it must be at least 1"),
+        ("heldout.samples=0", "heldout.samples is 0; it must be at least 1"),
+        ("curriculum.order=random", "curriculum.order is 'random'; the choices are 'shuffle'"),
+        ("lora.rank=-1", "lora.rank is -1; it must be at least 0"),
+        ("+optimizer.momentum=0.9", "optimizer.momentum is unknown; the keys are learning_rate, betas"),
+        ("wandb=maybe", "wandb is 'maybe'; the choices are 'disabled', 'offline', 'online'"),
+    ],
+)
+def test_a_wrong_value_is_named(override: str, sentence: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        TrainSettings.read(composed(override))
+    assert str(error.value).startswith(sentence)
+
+
+def test_sequence_corrections_want_the_whole_distribution() -> None:
+    """With top_p below 1 the sampler's log-probs are of the cut distribution: a sequence's weight shrinks with
+    length."""
+    for kind in ("sequence_truncate", "sequence_mask"):
+        with pytest.raises(ConfigError, match=f"loss.correction={kind} needs rollout.top_p=1, not 0.8"):
+            TrainSettings.read(composed(f"loss.correction={kind}", "rollout.top_p=0.8"))
+        TrainSettings.read(composed(f"loss.correction={kind}"))
+
+
+def test_what_may_be_a_fraction_or_null_may() -> None:
+    TrainSettings.read(composed("stall_s=0.5", "lora.alpha=0.5", "steps=null", "optimizer.eps=1", "resample=0"))
