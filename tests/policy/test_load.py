@@ -1,0 +1,169 @@
+"""What a model brings with it: ends, chat template, vocabulary, dtype, adapters; and what is refused at load."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from base import hub
+from base.errors import ConfigError, ModelError
+from policy.model import Policy
+from policy.samplers.generate import TransformersSampler
+from policy.samplers.sampler import Completion, Sampling
+from tests.policy.families import build
+from tests.policy.test_families import MASK, PROMPT, TOKENS, assert_exact
+
+FULL: Any = OmegaConf.create({"rank": 0, "alpha": 8, "targets": "all-linear"})  # as train.py passes it
+
+
+@pytest.fixture
+def changed(toy_folder: Path, tmp_path: Path, model_config: DictConfig) -> Any:
+    """The toy model after changes to its JSON files: changed(file, key=value or None to remove)."""
+    folder = tmp_path / "model"
+    shutil.copytree(toy_folder, folder)
+    model_config.path = str(folder)
+
+    def change(file: str, **values: object) -> DictConfig:
+        path = folder / file
+        settings = {**json.loads(path.read_text()), **values}
+        path.write_text(json.dumps({key: value for key, value in settings.items() if value is not None}))
+        return model_config
+
+    return change
+
+
+def test_ends_are_those_of_the_generation_config_and_the_tokenizer_together(changed: Any) -> None:
+    assert Policy.load(changed("generation_config.json", eos_token_id=[7, 9])).eos == [7, 9, 1]
+    assert Policy.load(changed("generation_config.json", eos_token_id=1)).eos == [1]
+    assert Policy.load(changed("tokenizer_config.json", eos_token=None)).eos == [1]
+    assert Policy.load(changed("generation_config.json", eos_token_id=7), weights=False).eos == [7]
+
+
+def test_generate_ends_at_each_of_them(changed: Any) -> None:
+    policy = Policy.load(changed("generation_config.json", eos_token_id=list(range(150, 300))))
+    seen: list[Completion] = []
+    TransformersSampler(policy, 8).sample([[40, 50]], 8, Sampling(1.0, 40), 0, lambda _, c: seen.append(c))
+    assert any(c.finished for c in seen)
+    assert all(c.finished == (c.tokens[-1] >= 150 or c.tokens[-1] == 1) for c in seen)
+    assert all(1 < token < 150 or token == 0 for c in seen for token in c.tokens[:-1])
+
+
+def test_no_end_is_refused(changed: Any) -> None:
+    changed("generation_config.json", eos_token_id=None)
+    changed("config.json", eos_token_id=None)
+    with pytest.raises(ModelError, match=r"has no end token.*set eos_token_id in its generation_config\.json"):
+        Policy.load(changed("tokenizer_config.json", eos_token=None))
+
+
+def test_no_chat_template_is_refused_where_it_is_needed(changed: Any) -> None:
+    config = changed("tokenizer_config.json", chat_template=None)
+    (Path(config.path) / "chat_template.jinja").unlink(missing_ok=True)
+    with pytest.raises(ModelError, match="has no chat template"):
+        Policy.load(config, adapters=FULL)
+    policy = Policy.load(config)  # a base model can still continue texts
+    with pytest.raises(ModelError, match="has no chat template"):
+        policy.template([{"role": "user", "content": "x"}])
+
+
+def test_a_template_that_refuses_the_chat_is_one_sentence(policy: Policy) -> None:
+    policy.tokenizer.chat_template = "{{ raise_exception('System role not supported') }}"
+    with pytest.raises(ModelError, match=r"refuses a chat .System role not supported"):
+        policy.template([{"role": "system", "content": "x"}])
+
+
+def test_dtypes(model_config: DictConfig) -> None:
+    for value in ("float8", "int8", "half", "nn"):
+        with pytest.raises(ConfigError, match=rf"model.compute_dtype is '{value}'; the choices are float32, bfloat16"):
+            Policy.load(OmegaConf.merge(model_config, {"compute_dtype": value}))
+    half = OmegaConf.merge(model_config, {"compute_dtype": "float16"})
+    with pytest.raises(ConfigError, match=r"model.compute_dtype is 'float16'; the choices are float32, bfloat16$"):
+        Policy.load(half, adapters=FULL)
+    Policy.load(half)  # evaluation needs no gradients
+
+
+def test_ids_beyond_the_tokenizer_read_as_nothing(policy: Policy, model_config: DictConfig, capsys: Any) -> None:
+    """The toy has 300 entries and a tokenizer of 258, as models padded to a round number have."""
+    assert policy.words == 300 and len(policy.tokenizer) == 258
+    text = policy.tokenizer.decode([60, 61])
+    assert policy.decode([60, 299, 61, 258]) == policy.decode([60, 299, 61], special=True) == text
+    seen: list[Completion] = []
+    TransformersSampler(policy, 16).sample([[40]], 16, Sampling(2.0, 20), 0, lambda _, c: seen.append(c))
+    assert any(token >= 258 for c in seen for token in c.tokens)
+    Policy.load(model_config, adapters=FULL)
+    assert "the vocabulary has 42 entries that the tokenizer has no text for" in capsys.readouterr().err
+
+
+def test_a_tokenizer_of_another_model_is_refused(policy: Policy) -> None:
+    policy.tokenizer.add_tokens([f"<extra{n}>" for n in range(50)])
+    with pytest.raises(ModelError, match=r"makes token 307, and the model knows 300 only"):
+        policy.encode("a<extra49>")
+
+
+@pytest.mark.parametrize("targets", [["q_proj", "wrong"], ["wrong"], ".*wrong"], ids=str)
+def test_targets_that_are_not_there(model_config: DictConfig, targets: Any) -> None:
+    adapters: Any = OmegaConf.create({"rank": 4, "alpha": 8, "targets": targets})
+    with pytest.raises(ConfigError, match=r"lora.targets is .*no module \S*wrong; .* are q_proj, k_proj, .*all-linear"):
+        Policy.load(model_config, adapters=adapters)
+
+
+@pytest.mark.parametrize("targets", [["lm_head"], ["embed_tokens", "q_proj"], ".*(q_proj|lm_head)"], ids=str)
+def test_adapters_of_half_of_a_tied_matrix_are_refused(model_config: DictConfig, targets: Any) -> None:
+    adapters: Any = OmegaConf.create({"rank": 4, "alpha": 8, "targets": targets})
+    with pytest.raises(ConfigError, match="embedding and head are one matrix"):
+        Policy.load(model_config, adapters=adapters)
+
+
+def test_an_adapter_of_the_head_is_scored_and_trained() -> None:
+    from policy import lora
+
+    adapters: Any = OmegaConf.create({"rank": 4, "alpha": 8, "targets": ["lm_head", "q_proj"]})
+    model: Any = lora.attach(build("phi", tie_word_embeddings=False), adapters).double()
+    for name, parameter in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter)
+    policy = Policy(model, None, OmegaConf.create({"name": "toy", "compute_dtype": "float32"}), "random")
+    assert_exact(policy)
+    assert policy.shares_prompt(20)
+    model.lm_head.lora_B["default"].weight.grad = None
+    policy.logprobs(PROMPT, TOKENS, MASK, 1.0)[0].sum().backward()
+    assert model.lm_head.lora_B["default"].weight.grad.abs().max() > 0
+    with model.disable_adapter():
+        own = model(torch.tensor([PROMPT])).logits[0, -1].log_softmax(-1)  # [vocabulary]
+    reference = policy.reference_logprobs(PROMPT, TOKENS, MASK, 1.0)  # [rows, tokens]
+    torch.testing.assert_close(reference[:, 0], own[TOKENS[:, 0]])
+
+
+def test_no_hub_is_one_sentence_within_seconds(model_config: DictConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub.constants as constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    hub.answers.cache_clear()
+    began = time.perf_counter()
+    with pytest.raises(ModelError, match=r"'some/model' is no folder and not in the hub's cache, and no hub answers"):
+        Policy.load(OmegaConf.merge(model_config, {"path": "some/model"}))
+    assert time.perf_counter() - began < 10
+    hub.answers.cache_clear()
+
+
+def test_a_hub_that_answers_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    import threading
+    from http.server import BaseHTTPRequestHandler, HTTPServer
+
+    import huggingface_hub.constants as constants
+
+    server = HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)  # answers 501 to everything: an answer all the same
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+    hub.answers.cache_clear()
+    assert hub.answers() and not constants.HF_HUB_OFFLINE
+    server.shutdown()
+    hub.answers.cache_clear()
