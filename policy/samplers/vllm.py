@@ -38,7 +38,7 @@ class VllmSampler:
         longest = config.max_prompt_tokens + config.max_new_tokens
         options: dict[str, Any] = dict(
             model=policy.source,
-            dtype=policy.config.compute_dtype,  # type: ignore[arg-type]
+            dtype=policy.config.compute_dtype,
             seed=seed % 2**32,
             max_model_len=longest,
             gpu_memory_utilization=config.gpu_memory_utilization,
