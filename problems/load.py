@@ -31,14 +31,14 @@ LOADERS = {
 }
 
 
-def load(config: DictConfig, split: str) -> list[Problem]:
+def load(config: DictConfig, split: str, quiet: bool = False) -> list[Problem]:
     """The problems of a split (`train` or `heldout`) of the config group `dataset`.
 
-    Rows that made no problem are reported on standard error. Raises DataError.
+    Rows that made no problem are reported on standard error, unless `quiet`. Raises DataError.
     """
     tally = Tally()
     problems = list(read(config, split, tally))
-    for sentence in tally.sentences():
+    for sentence in tally.sentences() if not quiet else ():
         print(f"dataset.{split}={config[split]}: {sentence}", file=sys.stderr)
     if not problems:
         of = f" of the tiers {list(config.tiers)}" if config.get("tiers") else ""
@@ -118,6 +118,7 @@ def kept(path: Path, read: Callable[[], Iterable[Problem]]) -> list[Problem]:
     else asks the hub, and nobody trains on data that changed. Packed tests are kept as they are. Raises DataError.
     """
     if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
         write_jsonl(path, read(), packed=True)
     return list(read_jsonl(path))
 

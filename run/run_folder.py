@@ -18,11 +18,12 @@ from omegaconf import DictConfig, OmegaConf
 
 from base import checks
 from base.checks import flat
-from base.errors import RunError
+from base.errors import DataError, RunError
 from base.files import write_text
 from base.settings import RENAMED
 
 CONFIG = "config.yaml"
+DATA = "data.json"  # fingerprints of the problems
 FINISHED = "finished.json"  # a run that has done all its steps
 TRAINER = "trainer"  # the folder of a checkpoint that holds the trainer's own state; vLLM reads all tensors beside it
 MOMENTS, STATE, BATCH = "optimizer.safetensors", "trainer.json", "batch.json"  # in that folder
@@ -63,13 +64,29 @@ def create(config: DictConfig) -> Path:
     return folder
 
 
+def same_data(folder: Path, fingerprints: dict[str, str]) -> None:
+    """Notes the fingerprints of a new run's data. Raises DataError where a run that goes on began with other data."""
+    path = folder / DATA
+    if not path.exists():
+        write_text(path, json.dumps(fingerprints, indent=2))
+        return
+    began = json.loads(path.read_text(encoding="utf-8"))
+    for split, fingerprint in fingerprints.items():
+        if began.get(split) != fingerprint:
+            raise DataError(
+                f"the problems of dataset.{split} are not those that the run in {folder} began with; bring the "
+                f"old data "
+                "back, or name another run_dir"
+            )
+
+
 def discard(folder: Path) -> None:
     """Removes a run that ended before anything was written into it but its config: its name is free again."""
     if any(folder.glob("metrics.jsonl")) or any(folder.glob("teacher/**/*.parquet")) or last_checkpoint(folder):
         return
-    for name in (CONFIG, "versions.json"):
+    for name in (CONFIG, "versions.json", DATA):
         (folder / name).unlink(missing_ok=True)
-    for name in ("checkpoints", "rollouts", "teacher", "wandb"):
+    for name in ("checkpoints", "rollouts", "teacher", "wandb", "data"):
         shutil.rmtree(folder / name, ignore_errors=True)
     with suppress(OSError):  # the user's own files keep it
         folder.rmdir()

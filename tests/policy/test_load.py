@@ -80,7 +80,7 @@ def test_a_template_that_refuses_the_chat_is_one_sentence(policy: Policy) -> Non
         policy.template([{"role": "system", "content": "x"}])
 
 
-def changed(config: DictConfig, **changes: Any) -> DictConfig:
+def with_keys(config: DictConfig, **changes: Any) -> DictConfig:
     found = OmegaConf.merge(config, changes)
     assert isinstance(found, DictConfig)
     return found
@@ -89,8 +89,8 @@ def changed(config: DictConfig, **changes: Any) -> DictConfig:
 def test_dtypes(model_config: DictConfig) -> None:
     for value in ("float8", "int8", "half", "nn"):
         with pytest.raises(ConfigError, match=rf"model.compute_dtype is '{value}'; the choices are float32, bfloat16"):
-            Policy.load(changed(model_config, compute_dtype=value))
-    half = changed(model_config, compute_dtype="float16")
+            Policy.load(with_keys(model_config, compute_dtype=value))
+    half = with_keys(model_config, compute_dtype="float16")
     with pytest.raises(ConfigError, match=r"model.compute_dtype is 'float16'; the choices are float32, bfloat16$"):
         Policy.load(half, adapters=FULL)
     Policy.load(half)  # evaluation needs no gradients
