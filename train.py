@@ -39,7 +39,7 @@ from problems.task import Stdio
 from rollout import heldout
 from rollout.curriculum import Curriculum
 from rollout.draw import LocalModel, fitting
-from rollout.reward import RewardFunction, open_reward
+from rollout.reward import RewardFunction, distrust, open_reward
 from rollout.rollout import RolloutWorker
 from run import launch, run_folder
 from run.run import Run
@@ -59,6 +59,8 @@ def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
     settings = TrainSettings.read(config)
     taught = languages.of_run(config)
     reward = open_reward(settings.reward)
+    if ranks.first and (why := distrust(reward)):
+        print(f"warning: {why}", file=sys.stderr)
     problems, held = ranks.first_then_others(lambda: read_problems(config.dataset, folder, ranks.first))
 
     resumed = run_folder.last_checkpoint(folder)
@@ -121,6 +123,8 @@ def grpo(
 
             with run.phase("update"):
                 sampler.sleep()
+                if step == first and ranks.trains:
+                    learner.self_check(batch.rollouts, batches.objective.temperature)
                 rate = set_learning_rate(learner.optimizer, settings.optimizer, step, batches.steps)
                 figures = learner.update(batch.rollouts, batches.objective) if ranks.trains else {}
                 done = step + 1
