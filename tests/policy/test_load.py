@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from omegaconf import DictConfig, OmegaConf
+from safetensors.torch import load_file
 
 from base import hub
 from base.errors import ConfigError, ModelError
@@ -78,7 +79,7 @@ def test_a_template_that_refuses_the_chat_is_one_sentence(policy: Policy) -> Non
         policy.template([{"role": "system", "content": "x"}])
 
 
-def test_dtypes(model_config: DictConfig) -> None:
+def test_dtypes(model_config: Any) -> None:
     for value in ("float8", "int8", "half", "nn"):
         with pytest.raises(ConfigError, match=rf"model.compute_dtype is '{value}'; the choices are float32, bfloat16"):
             Policy.load(OmegaConf.merge(model_config, {"compute_dtype": value}))
@@ -88,7 +89,7 @@ def test_dtypes(model_config: DictConfig) -> None:
     Policy.load(half)  # evaluation needs no gradients
 
 
-def test_ids_beyond_the_tokenizer_read_as_nothing(policy: Policy, model_config: DictConfig, capsys: Any) -> None:
+def test_ids_beyond_the_tokenizer_read_as_nothing(policy: Policy, model_config: Any, capsys: Any) -> None:
     """The toy has 300 entries and a tokenizer of 258, as models padded to a round number have."""
     assert policy.words == 300 and len(policy.tokenizer) == 258
     text = policy.tokenizer.decode([60, 61])
@@ -140,7 +141,23 @@ def test_an_adapter_of_the_head_is_scored_and_trained() -> None:
     torch.testing.assert_close(reference[:, 0], own[TOKENS[:, 0]])
 
 
-def test_no_hub_is_one_sentence_within_seconds(model_config: DictConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "kind", ["qwen3", "qwen3_moe", "mixtral", "qwen3_next", "gpt_oss", "granitemoe", "deepseek_v3"]
+)
+def test_weights_have_the_names_of_a_checkpoint(kind: str, tmp_path: Path, toy_folder: Path) -> None:
+    """What vLLM is given; transformers itself holds the experts of a layer as one tensor."""
+    for file in toy_folder.glob("*token*"):
+        shutil.copy(file, tmp_path)
+    build(kind).float().save_pretrained(tmp_path)
+    config = {"path": str(tmp_path), "compute_dtype": "float32", "gradient_checkpointing": False}
+    weights = dict(Policy.load(DictConfig(config)).weights())
+    saved = {name: value for file in tmp_path.glob("*.safetensors") for name, value in load_file(file).items()}
+    saved = {name: value for name, value in saved.items() if "bias_correction" not in name and "score_corr" not in name}
+    assert set(weights) == set(saved)
+    assert all(torch.equal(weights[name], value) for name, value in saved.items())
+
+
+def test_no_hub_is_one_sentence_within_seconds(model_config: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     import huggingface_hub.constants as constants
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
