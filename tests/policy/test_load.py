@@ -82,8 +82,8 @@ def test_a_template_that_refuses_the_chat_is_one_sentence(policy: Policy) -> Non
 def test_dtypes(model_config: Any) -> None:
     for value in ("float8", "int8", "half", "nn"):
         with pytest.raises(ConfigError, match=rf"model.compute_dtype is '{value}'; the choices are float32, bfloat16"):
-            Policy.load(OmegaConf.merge(model_config, {"compute_dtype": value}))
-    half = OmegaConf.merge(model_config, {"compute_dtype": "float16"})
+            Policy.load(DictConfig({**model_config, "compute_dtype": value}))
+    half = DictConfig({**model_config, "compute_dtype": "float16"})
     with pytest.raises(ConfigError, match=r"model.compute_dtype is 'float16'; the choices are float32, bfloat16$"):
         Policy.load(half, adapters=FULL)
     Policy.load(half)  # evaluation needs no gradients
@@ -165,7 +165,7 @@ def test_no_hub_is_one_sentence_within_seconds(model_config: Any, monkeypatch: p
     hub.answers.cache_clear()
     began = time.perf_counter()
     with pytest.raises(ModelError, match=r"'some/model' is no folder and not in the hub's cache, and no hub answers"):
-        Policy.load(OmegaConf.merge(model_config, {"path": "some/model"}))
+        Policy.load(DictConfig({**model_config, "path": "some/model"}))
     assert time.perf_counter() - began < 10
     hub.answers.cache_clear()
 
