@@ -44,6 +44,7 @@ NOT_COMPARED = (
     "sandbox.workers",
     *(f"{model}.{key}" for model in ("model", "teacher.model") for key in ENDPOINT),
 )  # what changes no result: it may differ between a run and the command that continues it
+LIMITS, OLD_LIMIT = "language.limits.", "language.limits.cpu_s"
 MOVED = {  # values of before 2026-11-28 -> their names now
     "policy.tiny": "policy.builtin.tiny",
     "policy.smollm2": "policy.builtin.smollm2",
@@ -143,6 +144,9 @@ def difference(here: object, folder: Path) -> str | None:
     except (OSError, ValueError, yaml.YAMLError) as error:
         return f"{CONFIG}, which cannot be read ({type(error).__name__})"
     flat_there, flat_here = _today(flat(there)), flat(here)
+    if OLD_LIMIT in flat_there:  # of before 2026-11-28: limits were wall-clock time and cannot be compared
+        flat_there = {key: value for key, value in flat_there.items() if not key.startswith(LIMITS)}
+        flat_there |= {key: value for key, value in flat_here.items() if key.startswith(LIMITS)}
     for key in sorted({*flat_there, *flat_here}):
         if not {key, key.partition(".")[0]} & set(NOT_COMPARED) and flat_there.get(key) != flat_here.get(key):
             return f"{key} ({flat_there.get(key)!r} there, {flat_here.get(key)!r} here)"

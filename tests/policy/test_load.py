@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 from omegaconf import DictConfig, OmegaConf
+from safetensors.torch import load_file
 
 from base.errors import ConfigError, ModelError
 from policy.model import Policy
@@ -96,7 +97,7 @@ def test_dtypes(model_config: DictConfig) -> None:
     Policy.load(half)  # evaluation needs no gradients
 
 
-def test_ids_beyond_the_tokenizer_read_as_nothing(policy: Policy, model_config: DictConfig, capsys: Any) -> None:
+def test_ids_beyond_the_tokenizer_read_as_nothing(policy: Policy, model_config: Any, capsys: Any) -> None:
     """The toy has 300 entries and a tokenizer of 258, as models padded to a round number have."""
     assert policy.words == 300 and len(policy.tokenizer) == 258
     text = policy.tokenizer.decode([60, 61])
@@ -146,6 +147,22 @@ def test_an_adapter_of_the_head_is_scored_and_trained() -> None:
         own = model(torch.tensor([PROMPT])).logits[0, -1].log_softmax(-1)  # [vocabulary]
     reference = policy.reference_logprobs(PROMPT, TOKENS, MASK, 1.0)  # [rows, tokens]
     torch.testing.assert_close(reference[:, 0], own[TOKENS[:, 0]])
+
+
+@pytest.mark.parametrize(
+    "kind", ["qwen3", "qwen3_moe", "mixtral", "qwen3_next", "gpt_oss", "granitemoe", "deepseek_v3"]
+)
+def test_weights_have_the_names_of_a_checkpoint(kind: str, tmp_path: Path, toy_folder: Path) -> None:
+    """What vLLM is given; transformers itself holds the experts of a layer as one tensor."""
+    for file in toy_folder.glob("*token*"):
+        shutil.copy(file, tmp_path)
+    build(kind).float().save_pretrained(tmp_path)
+    config = {"path": str(tmp_path), "compute_dtype": "float32", "gradient_checkpointing": False}
+    weights = dict(Policy.load(DictConfig(config)).weights())
+    saved = {name: value for file in tmp_path.glob("*.safetensors") for name, value in load_file(file).items()}
+    saved = {name: value for name, value in saved.items() if "bias_correction" not in name and "score_corr" not in name}
+    assert set(weights) == set(saved)
+    assert all(torch.equal(weights[name], value) for name, value in saved.items())
 
 
 def test_no_hub_is_one_sentence() -> None:
