@@ -1,9 +1,9 @@
 """MultiPL-E: HumanEval and MBPP translated to many languages (Cassano et al. 2023), scored as its own harness does.
 
 A row is the beginning of a program, a function's head under its comment, and tests that call the function. The model
-continues the text; its continuation ends before the first stop token; prompt + continuation + newline + tests is run,
-and exit code 0 passes. All of that is the harness's, and so are the toolchains and times below: Lua is 5.3 with luaunit
-here, not the LuaJIT of `languages/lua.yaml`.
+continues the text; its continuation ends before the first stop token; prompt + continuation + newline + tests is run.
+All of that is the harness's, and so is what passes, and how each language is run, in `multipl_e.yaml`: Lua is 5.3 with
+luaunit, not the LuaJIT of `languages/lua.yaml`. A language that is not in there is refused.
 
 Two styles of asking. `completion`, the benchmark's own and the default, also for chat models: the bare prompt without
 a chat template. `chat`, for endpoints that only chat: the model is asked for the finished program in a code block,
@@ -15,11 +15,13 @@ files, or from the hub.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import yaml
 from omegaconf import DictConfig
 
 from base import hub, jsonl
@@ -32,22 +34,9 @@ from sandbox.job import Compare, Test
 
 HUB = "nuprl/MultiPL-E"
 KEYS = ("name", "prompt", "tests", "stop_tokens")
-# Its names of languages, where they are not ours.
-NAMES = {
-    "julia": "jl", "ocaml": "ml", "javascript": "js", "typescript": "ts", "ruby": "rb", "perl": "pl", "racket": "rkt",
-    "haskell": "hs", "rust": "rs", "csharp": "cs", "bash": "sh", "fsharp": "fs",
-}  # fmt: skip
-# How its harness runs a program, where our language file does otherwise. A language that is not here is run as in its
-# language file, for at most 15 s, the harness's default.
-TOOLCHAINS: dict[str, dict[str, Any]] = {
-    "lua": {
-        "install": "apt-get install -y --no-install-recommends lua5.3 lua-unit",
-        "execute": "lua5.3 program.lua",
-    },
-    "r": {"compile": None, "execute": "Rscript program.R"},
-    "ocaml": {"compile": None, "execute": "ocaml program.ml"},
-}
-TEST_S = {"julia": 5.0, "r": 5.0}  # seconds
+# How its harness runs each language, and under which name.
+HARNESS: dict[str, dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "multipl_e.yaml").read_text("utf-8"))
+TEST_S = 15.0  # seconds, the harness's default
 STYLES = ("completion", "chat")
 
 
@@ -95,7 +84,12 @@ class MultiplE:
         """The task of the config group `dataset`. Raises DataError."""
         if config.style not in STYLES:
             raise DataError(f"dataset.style is {config.style!r}; the choices are {', '.join(STYLES)}")
-        name = f"{config.root}-{NAMES.get(language.name, language.name)}"
+        if language.name not in HARNESS:
+            raise DataError(
+                f"dataset=multipl_e: how its harness runs {language.title} is not known here, or it has no "
+                f"{language.title}; the languages are {', '.join(HARNESS)}"
+            )
+        name = f"{config.root}-{HARNESS[language.name]['name']}"
         rows = _from_folder(Path(config.path).expanduser(), name) if config.path else _from_hub(name)
         problems = [Continuation.from_row(row, where) for row, where in rows]
         if not problems:
@@ -140,9 +134,26 @@ def join(problem: Continuation, completion: str) -> str:
 
 
 def toolchain(language: Language) -> Language:
-    """The language as the harness runs it."""
-    limits = replace(language.limits, test_s=TEST_S.get(language.name, 15.0))
-    return replace(language, limits=limits, **TOOLCHAINS.get(language.name, {}))
+    """The language as the harness runs and judges it: exit code 0 is a pass, whatever its toolchain makes of failures."""
+    harness = dict(HARNESS[language.name])
+    del harness["name"]
+    limits = replace(language.limits, test_s=float(harness.pop("test_s", TEST_S)))
+    says, never, silent = harness.pop("says", ""), harness.pop("never", ""), harness.pop("silent", False)
+    execute = harness.pop("execute", language.execute)
+    if says or never:
+        forbidden = f"case $said in *{shlex.quote(never)}*) exit 1;; esac\n" if never else ""
+        execute = (
+            f'said=$( ( {execute}\n) 2>&1; echo "exit $?")\n'
+            f"printf '%s\\n' \"$said\"\n"
+            f"{forbidden}case $said in *{shlex.quote(says)}*'exit 0') ;; *) exit 1;; esac"
+        )
+    if silent:
+        execute = (
+            f'exec 3>&1\nsaid=$( ( {execute}\n) 2>&1 >&3 3>&-; echo "exit $?")\n'
+            f"printf '%s\\n' \"$said\" >&2\n"
+            f"[ \"$said\" = 'exit 0' ]"
+        )
+    return replace(language, limits=limits, execute=execute, **harness)
 
 
 def _from_folder(folder: Path, name: str) -> Iterator[tuple[Any, str]]:
