@@ -1,4 +1,4 @@
-"""A chat model of this machine behind chat.py's interface: policy.model.Policy, sampled by the rollout engine.
+"""A chat model of this machine behind reply.py's interface: policy.model.Policy, sampled by the rollout engine.
 
 Questions that come while the engine is busy wait and are answered together, as one batch. Which share a batch depends
 on timing, and with it what is sampled at a temperature; the file of answers makes a second run equal to the first.
