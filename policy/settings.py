@@ -1,4 +1,4 @@
-"""The config groups `model` (of this machine) and `rollout`, typed. No torch here: who only asks a model waits for none."""
+"""The config groups `model` (of this machine) and `rollout`, typed. Who only asks a model waits for no torch."""
 
 from __future__ import annotations
 

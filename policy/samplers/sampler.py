@@ -6,6 +6,8 @@ from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from policy.settings import Sampling
+
 
 @dataclass(frozen=True)
 class Completion:
