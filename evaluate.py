@@ -32,7 +32,7 @@ from base.lock import locked
 from base.settings import Count, ScriptSettings
 from chat.settings import AnyModel, EndpointSettings
 from policy import lora
-from policy.samplers.sampler import RolloutSettings
+from policy.settings import RolloutSettings
 from problems import load
 from problems.task import Task
 from rollout import heldout, score

@@ -17,8 +17,8 @@ from chat.kept import ChatFile
 from chat.reply import Answer, Counts, Message, Reply, UnansweredError
 from policy.model import Policy
 from policy.samplers import open_sampler
-from policy.samplers.sampler import Completion, RolloutSettings, Sampling
-from policy.settings import ModelSettings
+from policy.samplers.sampler import Completion, Sampling
+from policy.settings import ModelSettings, RolloutSettings
 
 
 @dataclass(frozen=True)

@@ -247,7 +247,7 @@ def test_a_dead_endpoint_is_one_sentence_and_nothing_is_lost(tmp_path: Path) -> 
         report = json.loads((tmp_path / "run/report.json").read_text())
         assert report["kept"] + len(report["open"]) == 2 and report["open"]
         (tmp_path / "run/rows.jsonl").write_text("{}\n")
-        assert "rows.jsonl, line 1: no row of a reformulation" in str(run_here(*words))
+        assert "rows.jsonl, byte 0: no row of a reformulation" in str(run_here(*words))
         assert "was started with another attempts" in str(run_here(*words, "attempts=9"))
 
 

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from base.settings import Count, NotNegative, Positive, Settings, Whole
 from policy.lora import LoraSettings
-from policy.samplers.sampler import RolloutSettings
+from policy.settings import RolloutSettings
 from rollout.advantage import Scale
 from rollout.curriculum import CurriculumSettings
 from training.loss import LossConfig

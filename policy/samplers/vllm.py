@@ -18,7 +18,8 @@ from peft import PeftModel
 from base.errors import ModelError
 from policy.model import Policy
 from policy.ranks import ALONE, Ranks
-from policy.samplers.sampler import Completion, RolloutSettings, Sampling
+from policy.samplers.sampler import Completion, Sampling
+from policy.settings import RolloutSettings
 
 
 class VllmSampler:

@@ -12,7 +12,8 @@ from base.errors import ConfigError
 from policy.model import Policy
 from policy.samplers import open_sampler
 from policy.samplers.generate import TransformersSampler
-from policy.samplers.sampler import Completion, RolloutSettings, Sampling
+from policy.samplers.sampler import Completion, Sampling
+from policy.settings import RolloutSettings
 
 PROMPTS = [[40, 50, 60], [70, 80, 90, 100, 110, 120], [40, 50, 60, 61]]
 
