@@ -4,8 +4,8 @@
 `proofs` beside it. The doctor (`sandbox/check`) and the tests run them in the language's jail.
 
 TESTS are the eleven that say whether the language and its limits work. WILD are what programs in the wild do beside:
-recurse deeply, read much, sort text, compute with big numbers, fill a large array. A language that cannot do one of them
-leaves it out, or gives it another test. Programs of a language's own, for its standard library, have a test of their own:
+recurse deeply, read much, sort text, compute with big numbers, fill a large array. A language that cannot do one of
+them leaves it out, or gives it another test. A program of any other name has a test of its own too: the standard library.
 
     recursion: {program: "...", input: "5000\n", output: "12502500\n"}    a test other than that of WILD
     library: {program: "...", output: "..."}                              any other name; no input is an empty one
@@ -75,7 +75,7 @@ def _million() -> list[Test]:
 
 
 def _words() -> list[Test]:
-    words = "pear Zebra _x apple Apple 10 9 a-b aB ab a.b é zoo B~ b a".split()
+    words = ["pear", "Zebra", "_x", "apple", "Apple", "10", "9", "a-b", "aB", "ab", "a.b", "é", "zoo", "B~", "b", "a"]
     return [Test("\n".join(words) + "\n", "\n".join(sorted(words)) + "\n")]
 
 
