@@ -222,16 +222,17 @@ def test_jobs_hold_gpus_of_their_own(four_gpus: None) -> None:
 
 
 def test_runs_that_differ_beside_their_names_are_not_averaged() -> None:
+    models = [("tiny", "a"), ("big", "b"), ("big", "c")]
     configs = [
         {"model": {"name": name, "path": path}, "seed": seed, "language_mix": None}
-        for seed, (name, path) in enumerate([("tiny", "a"), ("big", "b"), ("big", "c")])
+        for seed, (name, path) in enumerate(models)
     ]
     keys = sweep.varying(configs)
     assert keys == ["model.name", "model.path", "seed"]
     rows = [
-        {"model.name": config["model"]["name"], "model.path": config["model"]["path"], "seed": config["seed"],
-         "after": 0.5, "finished": True, "seconds": 1.0, "scores": {}}
-        for config in configs
+        {"model.name": name, "model.path": path, "seed": seed, "after": 0.5, "finished": True, "seconds": 1.0,
+         "scores": {}}
+        for seed, (name, path) in enumerate(models)
     ]  # fmt: skip
     assert [row["runs"] for row in sweep.means(keys, rows)] == [1, 1, 1]
 
