@@ -171,7 +171,7 @@ def results_folder(evaluation: Evaluation, checkpoint: Path | None, task: Task) 
     settings["checkpoint"] = str(checkpoint.resolve()) if checkpoint else None
     place = checkpoint or getattr(evaluation.model, "path", None)
     settings["weights"] = weights(Path(place).expanduser()) if place else {}
-    settings["data"] = fingerprint(task)
+    settings["data"] = load.fingerprint(task.problems)
     if evaluation.run_dir:
         return Path(evaluation.run_dir).expanduser(), settings
     name = f"{evaluation.dataset_name()}-{task.language.name}-{evaluation.model.name.replace('/', '-')}"
@@ -197,15 +197,6 @@ def weights(folder: Path) -> dict[str, str]:
     """Size and time of each weight file of a local model; nothing for a hub id, which the hub's cache keeps apart."""
     files = sorted(path for path in folder.glob("*") if path.suffix in WEIGHTS) if folder.is_dir() else []
     return {path.name: f"{path.stat().st_size} bytes, {path.stat().st_mtime_ns} ns" for path in files}
-
-
-def fingerprint(task: Task) -> str:
-    """A hash of the problems and their tests: an evaluation does not go on with others than it began with."""
-    digest = hashlib.sha256()
-    for problem in task.problems:
-        tests = getattr(problem.tests, "packed", problem.tests)  # packed tests stay packed
-        digest.update(repr((replace(problem, tests=()), tests)).encode())
-    return digest.hexdigest()[:16]
 
 
 _open: tuple[str, AnswerSource] | None = None  # the jobs of a sweep over languages share one model

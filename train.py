@@ -17,6 +17,7 @@ training/batches.py. A reward or a loss may also be your own function (reward.fu
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ from problems.task import Stdio
 from rollout import heldout
 from rollout.curriculum import Curriculum
 from rollout.draw import LocalModel, fitting
-from rollout.reward import RewardFunction, open_reward
+from rollout.reward import RewardFunction, distrust, open_reward
 from rollout.rollout import RolloutWorker
 from run import launch, run_folder
 from run.run import Run
@@ -58,7 +59,9 @@ def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
     settings = TrainSettings.read(config)
     taught = languages.of_run(config)
     reward = open_reward(settings.reward)
-    problems, held = load.load(config.dataset, "train"), load.load(config.dataset, "heldout")
+    if ranks.first and (why := distrust(reward)):
+        print(f"warning: {why}", file=sys.stderr)
+    problems, held = ranks.first_then_others(lambda: read_problems(config.dataset, folder, ranks.first))
 
     resumed = run_folder.last_checkpoint(folder)
     policy = open_policy(config, settings, resumed)
@@ -120,6 +123,8 @@ def grpo(
 
             with run.phase("update"):
                 sampler.sleep()
+                if step == first and ranks.trains:
+                    learner.self_check(batch.rollouts, batches.objective.temperature)
                 rate = set_learning_rate(learner.optimizer, settings.optimizer, step, batches.steps)
                 figures = learner.update(batch.rollouts, batches.objective) if ranks.trains else {}
                 done = step + 1
@@ -147,6 +152,23 @@ def grpo(
             save(done)
         raise
     run.finish(settings.method)
+
+
+def read_problems(dataset: DictConfig, folder: Path, first: bool) -> tuple[list[Problem], list[Problem]]:
+    """Training and held-out problems, those that the run began with. What a hub gave is kept in the run's folder, where
+    the other ranks and a run that goes on read it. Raises DataError."""
+
+    def read(split: str) -> list[Problem]:
+        if dataset.get("loader") is None:
+            return load.load(dataset, split, quiet=not first)
+        return load.kept(folder / "data" / f"{split}.jsonl", lambda: load.load(dataset, split))
+
+    problems, held = read("train"), read("heldout")
+    if first:
+        run_folder.same_data(folder, {"train": load.fingerprint(problems), "heldout": load.fingerprint(held)})
+        for sentence in load.shared(problems, held):
+            print(f"warning: {sentence}", file=sys.stderr)
+    return problems, held
 
 
 def due(step: int, every: int) -> bool:

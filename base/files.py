@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,3 +26,8 @@ def write_text(path: Path, text: str) -> None:
     """Writes `text` as UTF-8. Raises OSError; `path` is untouched then."""
     with replacing(path) as part:
         part.write_text(text, encoding="utf-8")
+
+
+def cache_folder() -> Path:
+    """Where roots, models and the driver are kept between runs: $AGNOSTICS_CACHE, else ~/.cache/agnostics."""
+    return Path(os.environ.get("AGNOSTICS_CACHE") or "~/.cache/agnostics").expanduser().absolute()

@@ -15,11 +15,15 @@ import random
 import sys
 import time
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from base import script
+from base.command_line import Command
+from base.settings import Count
 from problems.contamination import RULES, overlap
 from problems.problem import Problem
 from sandbox.job import Test
@@ -57,8 +61,15 @@ def made(name: str, found: list[str]) -> list[Problem]:
     return [Problem(f"{name}-{n}", text, (Test("", ""),)) for n, text in enumerate(found)]
 
 
+class Sizes(Command):
+    usage: ClassVar[str] = "python benchmarks/contamination.py problems=5000 benchmark=500"
+
+    problems: Count = 5000
+    benchmark: Count = 500
+
+
 def main(words: list[str]) -> None:
-    sizes = {"problems": 5000, "benchmark": 500} | {key: int(value) for key, value in (w.split("=") for w in words)}
+    sizes = Sizes.parse(words).model_dump()
     theirs = texts(sizes["benchmark"], 0)
     ours = texts(sizes["problems"], 1)
     for n in range(COPIES):
@@ -78,4 +89,5 @@ def main(words: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    with script.one_sentence("interrupted"):
+        main(sys.argv[1:])

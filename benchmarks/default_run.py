@@ -13,12 +13,14 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from matplotlib.figure import Figure
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
+from base import script  # noqa: E402
+from base.command_line import Command, Names  # noqa: E402
 from study import figures  # noqa: E402
 
 
@@ -54,16 +56,18 @@ def draw(runs: dict[str, list[dict[str, Any]]], path: Path) -> None:
     path.write_bytes(figures.png(figure))
 
 
+class Arguments(Command):
+    usage: ClassVar[str] = "python benchmarks/default_run.py seeds=0,1,2"
+
+    seeds: Names = ("0", "1", "2")
+    picture: str = "docs/learning_curve.png"
+
+
 def main() -> None:
-    options = {"seeds": "0,1,2", "picture": "docs/learning_curve.png"}
-    for argument in sys.argv[1:]:
-        key, _, value = argument.partition("=")
-        if key not in options or not value:
-            sys.exit(f"error: unknown argument {argument!r}; the keys are {', '.join(options)}")
-        options[key] = value
+    arguments = Arguments.parse(sys.argv[1:])
     with tempfile.TemporaryDirectory() as scratch:
-        runs = {seed: train(seed, Path(scratch) / seed) for seed in options["seeds"].split(",")}
-    draw(runs, ROOT / options["picture"])
+        runs = {seed: train(seed, Path(scratch) / seed) for seed in arguments.seeds}
+    draw(runs, ROOT / arguments.picture)
     print("\n| seed | held-out pass@1 before | after | training |\n|---|---|---|---|")
     for seed, rows in runs.items():
         scores = heldout(rows)
@@ -72,4 +76,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with script.one_sentence("interrupted"):
+        main()

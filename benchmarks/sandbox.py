@@ -28,11 +28,14 @@ import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import languages
+from base import script
+from base.command_line import Command, Names
+from base.settings import Count
 from sandbox.cgroup import Cgroup
 from sandbox.driver import binaries
 from sandbox.jail import ENVIRONMENT, Jail, Toolchain, command
@@ -221,14 +224,17 @@ def tree_mb(pid: int) -> float:
     return total
 
 
+class Arguments(Command):
+    usage: ClassVar[str] = "python benchmarks/sandbox.py rounds=7 programs=100 languages=lua,fortran"
+
+    rounds: Count = 7
+    programs: Count = 100
+    languages: Names = ("lua", "fortran")
+
+
 def main(words: list[str]) -> None:
-    options = {"rounds": "7", "programs": "100", "languages": "lua,fortran"}
-    for word in words:
-        key, equals, value = word.partition("=")
-        if not equals or key not in options:
-            sys.exit(f"unknown argument {word!r}; write key=value with the keys {', '.join(options)}")
-        options[key] = value
-    rounds, programs, names = int(options["rounds"]), int(options["programs"]), options["languages"].split(",")
+    arguments = Arguments.parse(words)
+    rounds, programs, names = arguments.rounds, arguments.programs, arguments.languages
     if os.geteuid():
         sys.exit("bare and harness chroot into the root file system: run this as root")
     cores = sorted(os.sched_getaffinity(0))
@@ -283,4 +289,5 @@ def main(words: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    with script.one_sentence("interrupted"):
+        main(sys.argv[1:])

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel
+from transformers.core_model_loading import revert_weight_conversion
 from transformers.utils.logging import disable_progress_bar
 
 from base import checks, hub
@@ -302,8 +303,11 @@ class Policy:
         `lm_head.weight` is there even where it is tied to the embedding. Under FSDP2 every rank must go through all.
         """
         dtype = getattr(torch, self.config.compute_dtype)
+        base = lora.base(self.model)
         for name, weight in lora.whole_weights(self.model):
-            yield name, full_tensor(weight).to(dtype)
+            # transformers fuses some at load, the experts of a mixture above all
+            parts = revert_weight_conversion(base, {name: full_tensor(weight).to(dtype)})
+            yield from parts.items()
         if self.model.config.tie_word_embeddings:
             head: Any = self.model.get_output_embeddings()
             yield "lm_head.weight", full_tensor(head.weight.detach()).to(dtype)  # [vocabulary, width]

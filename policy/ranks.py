@@ -102,6 +102,15 @@ class Ranks:
         dist.broadcast_object_list(box)
         return box[0]
 
+    def first_then_others(self, work: Callable[[], Any]) -> Any:
+        """What `work` gives; the others begin with it when the first rank has done it."""
+        if not self.first:
+            self.agree(lambda: None)
+        found = work()
+        if self.first:
+            self.agree(lambda: None)
+        return found
+
     def sum(self, totals: dict[str, float]) -> dict[str, float]:
         """Adds up, key by key, what all training ranks have."""
         parts = _gather([totals], self.trainers, self.training)

@@ -25,14 +25,20 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
+from pydantic import field_validator
 from rich.console import Console
 from rich.table import Table
 
+from base import script
+from base.command_line import Command
 from base.errors import DataError
+from base.files import write_text
+from base.settings import Whole
 from problems import load
 from problems.problem import Problem, read_jsonl, write_jsonl
 
@@ -195,64 +201,56 @@ def table(pairs: Sequence[Pair]) -> Table:
     return found
 
 
-def parse_arguments(words: list[str]) -> tuple[list[str], dict[str, str]]:
-    """The two names, and the options. Raises DataError."""
-    options = {"rule": "paper", "worst": "10", "report": "", "drop": ""}
-    names = []
-    for word in words:
-        key, equals, value = word.partition("=")
-        if not equals:
-            names.append(word)
-        elif key in options:
-            options[key] = value
-        else:
-            raise DataError(f"unknown argument {word!r}; the keys are {', '.join(options)}")
-    if len(names) != 2:
-        raise DataError(f"name two data sets, the problems and the benchmark, not {len(names)}")
-    if options["rule"] not in RULES:
-        raise DataError(f"rule is {options['rule']!r}; the rules are {', '.join(RULES)}")
-    if not options["worst"].isdecimal():
-        raise DataError(f"worst must be a whole number, not {options['worst']!r}")
-    return names, options
+class Arguments(Command):
+    usage: ClassVar[str] = "python -m problems.contamination my/train.jsonl ladder"
+    bare: ClassVar[tuple[str, ...]] = ("problems", "benchmark")
+
+    problems: str  # a data set of conf/dataset, or a file of problems
+    benchmark: str
+    rule: str = "paper"
+    worst: Whole = 10  # pairs that are shown
+    report: str | None = None  # a JSON file for all flagged pairs
+    drop: str | None = None  # a file for the problems without the flagged ones
+
+    @field_validator("rule")
+    @classmethod
+    def _known(cls, rule: str) -> str:
+        if rule not in RULES:
+            raise ValueError(f"rule is {rule!r}; the rules are {', '.join(RULES)}")
+        return rule
 
 
 def run(words: list[str]) -> None:
-    """Raises DataError, OSError."""
-    (first, second), options = parse_arguments(words)
-    rule = RULES[options["rule"]]
+    """Raises ConfigError, DataError."""
+    arguments = Arguments.parse(words)
+    first, second, rule = arguments.problems, arguments.benchmark, RULES[arguments.rule]
     problems, benchmark = problems_of(first, "train"), problems_of(second, "heldout")
     pairs = overlap(problems, benchmark, rule)
     flagged = {pair.problem for pair in pairs if pair.flagged}
-    count = max(int(options["worst"]), sum(pair.flagged for pair in pairs)) if options["report"] else 0
-    pairs = described(pairs[: max(count, int(options["worst"]))], problems, benchmark, rule)
-    Console(markup=False, emoji=False, highlight=False).print(table(pairs[: int(options["worst"])]))
+    count = max(arguments.worst, sum(pair.flagged for pair in pairs)) if arguments.report else 0
+    pairs = described(pairs[: max(count, arguments.worst)], problems, benchmark, rule)
+    Console(markup=False, emoji=False, highlight=False).print(table(pairs[: arguments.worst]))
     print(
         f"{len(flagged)} of {len(problems)} problems are flagged against {len(benchmark)} "
-        f"(rule {options['rule']}: {rule.n}-grams)"
+        f"(rule {arguments.rule}: {rule.n}-grams)"
     )
-    if options["report"]:
+    if arguments.report:
         report = {
             "problems": {"source": first, "count": len(problems)},
             "benchmark": {"source": second, "count": len(benchmark)},
-            "rule": {"name": options["rule"], "n": rule.n, "threshold": rule.threshold},
+            "rule": {"name": arguments.rule, "n": rule.n, "threshold": rule.threshold},
             "flagged": sorted(flagged),
             "pairs": [asdict(pair) for pair in pairs],
         }
-        path = Path(options["report"])
-        part = path.with_name(path.name + ".part")
-        part.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        part.replace(path)
+        path = Path(arguments.report)
+        write_text(path, json.dumps(report, indent=2, ensure_ascii=False) + "\n")
         print(f"{path}: {len(pairs)} pairs")
-    if options["drop"]:
+    if arguments.drop:
         kept = [problem for problem in problems if problem.id not in flagged]
-        write_jsonl(Path(options["drop"]), kept)
-        print(f"{options['drop']}: {len(kept)} problems, without the flagged ones")
+        write_jsonl(Path(arguments.drop), kept)
+        print(f"{arguments.drop}: {len(kept)} problems, without the flagged ones")
 
 
 if __name__ == "__main__":
-    try:
+    with script.one_sentence("interrupted"):
         run(sys.argv[1:])
-    except (DataError, OSError) as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("error: interrupted")

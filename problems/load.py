@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -12,10 +14,10 @@ from omegaconf import DictConfig
 import languages
 from base.errors import DataError
 from languages import Language
-from problems.problem import Problem, read_jsonl
+from problems.problem import Problem, read_jsonl, write_jsonl
 from problems.sources import codeforces_x, hub, livecodebench_x, mbpp_x
 from problems.sources.multipl_e import MultiplE
-from problems.sources.rows import Tally
+from problems.sources.rows import Tally, named
 from problems.task import Stdio, Task
 
 ROOT = Path(__file__).parent.parent
@@ -29,14 +31,14 @@ LOADERS = {
 }
 
 
-def load(config: DictConfig, split: str) -> list[Problem]:
+def load(config: DictConfig, split: str, quiet: bool = False) -> list[Problem]:
     """The problems of a split (`train` or `heldout`) of the config group `dataset`.
 
-    Rows that made no problem are reported on standard error. Raises DataError.
+    Rows that made no problem are reported on standard error, unless `quiet`. Raises DataError.
     """
     tally = Tally()
     problems = list(read(config, split, tally))
-    for sentence in tally.sentences():
+    for sentence in tally.sentences() if not quiet else ():
         print(f"dataset.{split}={config[split]}: {sentence}", file=sys.stderr)
     if not problems:
         of = f" of the tiers {list(config.tiers)}" if config.get("tiers") else ""
@@ -70,6 +72,55 @@ def read(config: DictConfig, split: str, tally: Tally) -> Iterator[Problem]:
         if tiers is None or problem.tier in tiers:
             tally.keep(problem)
             yield problem
+
+
+def shared(train: Iterable[Problem], heldout: Iterable[Problem]) -> list[str]:
+    """Sentences on held-out problems that training sees: the same id, or the same statement but for white space."""
+    ids: set[str] = set()
+    statements: dict[str, str] = {}  # statement -> id
+    for problem in train:
+        ids.add(problem.id)
+        statements.setdefault(_words(problem), problem.id)
+    same_id, same_statement = [], []
+    for problem in heldout:
+        if _words(problem) in statements:
+            same_statement.append(f"{problem.id} is {statements[_words(problem)]}")
+        elif problem.id in ids:
+            same_id.append(problem.id)
+    found = []
+    if same_statement:
+        found.append(
+            f"{len(same_statement)} held-out problems are in training by their statement ({named(same_statement)})"
+        )
+    if same_id:
+        found.append(f"{len(same_id)} held-out problems are in training by their id only ({named(same_id)})")
+    return found
+
+
+def _words(problem: Problem) -> str:
+    """The statement with its formats, since some data sets tell them apart, in single spaces."""
+    return " ".join(f"{problem.statement} {problem.input_format} {problem.output_format}".split())
+
+
+def fingerprint(problems: Iterable[Problem]) -> str:
+    """A hash of everything that problems and their tests say: data that changed under the same path have another."""
+    digest = hashlib.sha256()
+    for problem in problems:
+        tests = getattr(problem.tests, "packed", problem.tests)  # packed tests stay packed
+        digest.update(repr((replace(problem, tests=()), tests)).encode())
+    return digest.hexdigest()[:16]
+
+
+def kept(path: Path, read: Callable[[], Iterable[Problem]]) -> list[Problem]:
+    """The problems of the file `path`; where there is none yet, what `read()` gives, and the file is written first.
+
+    Of several ranks, the first calls it, then, when the file is whole, the others; a resumed run finds the file. Nobody
+    else asks the hub, and nobody trains on data that changed. Packed tests are kept as they are. Raises DataError.
+    """
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_jsonl(path, read(), packed=True)
+    return list(read_jsonl(path))
 
 
 def pool_languages(problems: Sequence[Problem], *taught: Language) -> list[Language]:

@@ -11,10 +11,11 @@ Train on it with `dataset=jsonl dataset.train=FOLDER/train.jsonl dataset.heldout
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -32,7 +33,7 @@ from problems import load
 from problems.checkers import sound
 from problems.problem import Problem, write_jsonl
 from problems.prompt import render
-from problems.sources.rows import SHOWN, Tally
+from problems.sources.rows import SHOWN, Tally, named
 
 SPLITS = ("train", "heldout")
 
@@ -46,6 +47,7 @@ class Split:
     rules: Counter[str] = field(default_factory=Counter)
     styles: Counter[str] = field(default_factory=Counter)
     sample: str = ""  # the first problem's prompt
+    texts: list[Problem] = field(default_factory=list)  # the problems without their tests
 
 
 class PrepareSettings(ScriptSettings):
@@ -80,6 +82,8 @@ def prepare(dataset: DictConfig, language: Language | None, folder: Path) -> Pat
         print(f"{folder / name}.jsonl: {splits[-1].tally.kept} problems, {splits[-1].tally.tests} tests")
         for sentence in splits[-1].tally.sentences():
             print(f"  {sentence}")
+    for sentence in load.shared(*(split.texts for split in splits)) if len(splits) == 2 else ():
+        print(f"warning: {sentence}", file=sys.stderr)
     write_text(folder / "README.md", card(dataset, splits, language))
     return folder
 
@@ -98,6 +102,7 @@ def write(folder: Path, dataset: DictConfig, name: str, language: Language | Non
             for problem in sound(problems, split.tally) if dataset.get("checkers") else problems:
                 split.rules[problem.compare.rule] += 1
                 split.styles[problem.style] += 1
+                split.texts.append(replace(problem, tests=()))
                 if language:
                     prompt = render(problem, language)
                     split.sample = split.sample or prompt
@@ -157,6 +162,11 @@ def card(dataset: DictConfig, splits: list[Split], language: Language | None) ->
         ]
     else:
         lines.append("None.")
+    if remarks := [(split, *item) for split in splits for item in split.tally.remarks.items() if item[1]]:
+        lines += ["", "## Worth knowing", "", "| split | problems | | such as |", "|---|---|---|---|"]
+        lines += [
+            f"| {split.name} | {len(ids)} | {_cell(what)} | {_cell(named(ids))} |" for split, what, ids in remarks
+        ]
     if dataset.get("loader") == "codeforces_x":
         lines += ["", "Rows are counted as the source has them, before it is split."]
     if language:

@@ -34,7 +34,7 @@ def render(problem: Problem, language: Language) -> str:
         ("Problem", problem.statement),
         ("Input", problem.input_format),
         ("Output", problem.output_format),
-        *(("Example", example(test)) for test in problem.tests[: problem.examples] if _readable(test)),
+        *(("Example", example(test)) for test in problem.tests[: problem.examples] if readable(test)),
         ("Notes", problem.notes),
         ("Language", language.prompt),
     ]
@@ -48,7 +48,7 @@ def render(problem: Problem, language: Language) -> str:
     return "\n\n".join(sections)
 
 
-def _readable(test: Test) -> bool:
+def readable(test: Test) -> bool:
     """Whether a test is short enough to be shown: some are megabytes, and would be the whole prompt."""
     return len(test.input) + len(test.output) <= LONGEST_EXAMPLE
 

@@ -27,6 +27,7 @@ from typing import Any
 from base.errors import ConfigError
 from base.functions import load_function
 from rollout.rollout import Rollout
+from sandbox.check.timing import disturbances
 from sandbox.job import Status, Verdict
 
 TERMS = ("dense", "efficiency", "floor_s")
@@ -40,6 +41,17 @@ def open_reward(config: Mapping[Any, Any]) -> RewardFunction:
     if config.get("function") is None:
         return Reward.from_config(terms)
     return load_function("reward.function", str(config["function"]))
+
+
+def distrust(reward: RewardFunction) -> str:
+    """Why the times that a reward compares may lie on this machine; "" where they do not, or it compares none."""
+    found = disturbances() if isinstance(reward, Reward) and reward.efficiency else []
+    seen = ", ".join(f"{one.name} ({one.seen})" for one in found)
+    return (
+        f"reward.efficiency compares times, which may lie here: {seen}; python -m sandbox.check has advice"
+        if seen
+        else ""
+    )
 
 
 def assign_rewards(groups: Sequence[Sequence[Rollout]], reward: RewardFunction) -> None:

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from base.errors import RunError
+from base.files import replacing
 from rollout.score import Row
 
 SCHEMA = pa.schema(
@@ -96,11 +97,10 @@ class Samples:
             shutil.rmtree(self.parts)
 
     def _write(self, path: Path, rows: list[Row], seconds: float) -> None:
-        part = path.with_name("." + path.name + ".part")
         table = pa.Table.from_pylist(rows, schema=SCHEMA)
         try:
             path.parent.mkdir(exist_ok=True)
-            pq.write_table(table.replace_schema_metadata({SECONDS: str(seconds)}), part)
-            part.replace(path)
+            with replacing(path) as part:
+                pq.write_table(table.replace_schema_metadata({SECONDS: str(seconds)}), part)
         except OSError as error:
             raise RunError(f"cannot write {path} ({error}); mend that, and the same command goes on") from error

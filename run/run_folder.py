@@ -18,11 +18,12 @@ from omegaconf import DictConfig, OmegaConf
 
 from base import checks
 from base.checks import flat
-from base.errors import RunError
+from base.errors import DataError, RunError
 from base.files import write_text
 from base.settings import RENAMED
 
 CONFIG = "config.yaml"
+DATA = "data.json"  # fingerprints of the problems
 FINISHED = "finished.json"  # a run that has done all its steps
 TRAINER = "trainer"  # the folder of a checkpoint that holds the trainer's own state; vLLM reads all tensors beside it
 MOMENTS, STATE, BATCH = "optimizer.safetensors", "trainer.json", "batch.json"  # in that folder
@@ -43,6 +44,7 @@ NOT_COMPARED = (
     "sandbox.workers",
     *(f"{model}.{key}" for model in ("model", "teacher.model") for key in ENDPOINT),
 )  # what changes no result: it may differ between a run and the command that continues it
+LIMITS, OLD_LIMIT = "language.limits.", "language.limits.cpu_s"
 MOVED = {  # values of before 2026-11-28 -> their names now
     "policy.tiny": "policy.builtin.tiny",
     "policy.smollm2": "policy.builtin.smollm2",
@@ -63,13 +65,29 @@ def create(config: DictConfig) -> Path:
     return folder
 
 
+def same_data(folder: Path, fingerprints: dict[str, str]) -> None:
+    """Notes the fingerprints of a new run's data. Raises DataError where a run that goes on began with other data."""
+    path = folder / DATA
+    if not path.exists():
+        write_text(path, json.dumps(fingerprints, indent=2))
+        return
+    began = json.loads(path.read_text(encoding="utf-8"))
+    for split, fingerprint in fingerprints.items():
+        if began.get(split) != fingerprint:
+            raise DataError(
+                f"the problems of dataset.{split} are not those that the run in {folder} began with; bring the "
+                f"old data "
+                "back, or name another run_dir"
+            )
+
+
 def discard(folder: Path) -> None:
     """Removes a run that ended before anything was written into it but its config: its name is free again."""
     if any(folder.glob("metrics.jsonl")) or any(folder.glob("teacher/**/*.parquet")) or last_checkpoint(folder):
         return
-    for name in (CONFIG, "versions.json"):
+    for name in (CONFIG, "versions.json", DATA):
         (folder / name).unlink(missing_ok=True)
-    for name in ("checkpoints", "rollouts", "teacher", "wandb"):
+    for name in ("checkpoints", "rollouts", "teacher", "wandb", "data"):
         shutil.rmtree(folder / name, ignore_errors=True)
     with suppress(OSError):  # the user's own files keep it
         folder.rmdir()
@@ -126,6 +144,9 @@ def difference(here: object, folder: Path) -> str | None:
     except (OSError, ValueError, yaml.YAMLError) as error:
         return f"{CONFIG}, which cannot be read ({type(error).__name__})"
     flat_there, flat_here = _today(flat(there)), flat(here)
+    if OLD_LIMIT in flat_there:  # of before 2026-11-28: limits were wall-clock time and cannot be compared
+        flat_there = {key: value for key, value in flat_there.items() if not key.startswith(LIMITS)}
+        flat_there |= {key: value for key, value in flat_here.items() if key.startswith(LIMITS)}
     for key in sorted({*flat_there, *flat_here}):
         if not {key, key.partition(".")[0]} & set(NOT_COMPARED) and flat_there.get(key) != flat_here.get(key):
             return f"{key} ({flat_there.get(key)!r} there, {flat_here.get(key)!r} here)"

@@ -22,12 +22,15 @@ from collections.abc import Iterator
 from concurrent.futures import CancelledError, Future
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 
 import languages
 from base import jsonl
-from base.errors import DataError
+from base.command_line import Command, Names
+from base.errors import ConfigError, DataError
 from base.limits import Limits, parse_limits
+from base.progress import Progress
+from base.settings import Count
 from languages import Language, LanguageError
 from sandbox.answer import extract
 from sandbox.job import Job, SandboxError, TestResult, Verdict
@@ -48,28 +51,22 @@ class Arguments:
     unprotected: bool = False
 
 
+class Words(Command):
+    usage: ClassVar[str] = "python -m sandbox.verify language=lua workers=2"
+
+    language: Names = ()
+    workers: Count | None = None
+    all_tests: bool = False
+    unprotected: bool = False
+
+
 def parse_arguments(words: list[str]) -> Arguments:
-    """Raises ValueError, LanguageError."""
-    given: dict[str, str] = {}
-    keys = ("language", "workers", "all_tests", "unprotected")
-    for word in words:
-        key, equals, value = word.partition("=")
-        if not equals or key not in keys:
-            raise ValueError(f"unknown argument {word!r}; write key=value with the keys {', '.join(keys)}")
-        given[key] = value
-    if not given.get("language"):
-        raise ValueError(f"language= is missing; the languages are {', '.join(languages.names())}")
-    workers = given.get("workers")
-    if workers is not None and (not workers.isdecimal() or int(workers) < 1):
-        raise ValueError(f"workers must be a whole number above 0, not {workers!r}")
-    flags = {}
-    for key in ("all_tests", "unprotected"):
-        value = given.get(key, "false").lower()
-        if value not in ("true", "false"):
-            raise ValueError(f"{key} must be true or false, not {given[key]!r}")
-        flags[key] = value == "true"
-    chosen = tuple(languages.load(name) for name in given["language"].split(","))
-    return Arguments(chosen, int(workers) if workers else None, **flags)
+    """Raises ConfigError, LanguageError."""
+    given = Words.parse(words)
+    if not given.language:
+        raise ConfigError(f"language= is missing; the languages are {', '.join(languages.names())}")
+    chosen = tuple(languages.load(name) for name in given.language)
+    return Arguments(chosen, given.workers, given.all_tests, given.unprotected)
 
 
 def parse_job(line: bytes, where: str, arguments: Arguments) -> Job:
@@ -190,15 +187,18 @@ def main(words: list[str]) -> int:
         arguments = parse_arguments(words)
         with (
             Pool(arguments.languages, arguments.workers, unprotected=arguments.unprotected) as pool,
-            _Progress() as bar,
+            Progress("programs judged") as progress,
         ):
+            judged = passed = 0
             for answer in verify(sys.stdin.buffer, pool, arguments, pool.workers):
                 if isinstance(answer, str):
                     bad += 1
-                    bar.say(answer)
+                    progress.console.print(answer, markup=False, highlight=False, soft_wrap=True)
                 else:
                     print(json.dumps(to_row(answer)), flush=True)
-                    bar.count(answer)
+                    judged += 1
+                    passed += answer.passed
+                    progress.show(judged, f"{passed} passed")
     except (ValueError, LanguageError, RootfsError, SandboxError) as error:
         print(f"sandbox.verify: {error}", file=sys.stderr)
         return 2
@@ -208,39 +208,6 @@ def main(words: list[str]) -> int:
         sys.stderr.close()
         return 1
     return 1 if bad else 0
-
-
-class _Progress:
-    """On a terminal: how many programs are judged, how many passed, and how fast."""
-
-    def __enter__(self) -> _Progress:
-        from rich.console import Console
-        from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-        console = Console(stderr=True)
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-        self.progress = Progress(*columns, console=console, disable=not console.is_terminal)
-        self.progress.start()
-        self.task = self.progress.add_task("waiting for jobs", total=None)
-        self.judged = self.passed = 0
-        return self
-
-    def count(self, verdict: Verdict) -> None:
-        self.judged += 1
-        self.passed += verdict.passed
-        if not self.progress.disable:
-            speed = self.progress.tasks[0].elapsed or 1
-            text = f"{self.judged} judged, {self.passed} passed, {self.judged / speed:.0f}/s"
-            self.progress.update(self.task, description=text)
-
-    def say(self, text: str) -> None:
-        if self.progress.disable:
-            print(text, file=sys.stderr, flush=True)
-        else:
-            self.progress.console.print(text, markup=False, highlight=False)
-
-    def __exit__(self, *_: object) -> None:
-        self.progress.stop()
 
 
 if __name__ == "__main__":

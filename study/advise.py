@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
@@ -38,6 +39,7 @@ from policy.samplers.sampler import RolloutSettings
 from problems import load
 from problems.problem import Problem
 from problems.prompt import messages
+from rollout.score import resampled_means
 from sandbox import answer, open_pool
 from sandbox.executor import Executor
 from sandbox.job import Job, Status, Verdict
@@ -46,7 +48,6 @@ from sandbox.settings import SandboxSettings
 MISTAKES = (Status.COMPILE_ERROR, Status.RUNTIME_ERROR)  # in the language; a wrong output may be one of thought
 LONGEST_PROGRAM, LONGEST_ERROR = 3000, 800  # characters, as the advisor sees them
 FEWEST, MOST = 10, 20  # sentences
-RESAMPLES = 10_000
 
 REQUEST = """\
 Here are {count} {title} programs that another model wrote, each with what {title} said about it. All are faulty.
@@ -175,9 +176,8 @@ def shares(found: Sequence[Sequence[Attempt]]) -> list[float]:
 
 def confidence(before: Sequence[float], after: Sequence[float], seed: int) -> float:
     """How often the mean rises when the problems are drawn anew (paired bootstrap)."""
-    gains = [b - a for a, b in zip(before, after, strict=True)]
-    draw = random.Random(seed)
-    return sum(sum(draw.choices(gains, k=len(gains))) > 0 for _ in range(RESAMPLES)) / RESAMPLES
+    gains = np.array(after) - np.array(before)  # [problems]
+    return float((resampled_means(gains, seed) > 0).mean())
 
 
 def with_advice(language: Language, text: str) -> Language:

@@ -25,14 +25,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, ClassVar
 
 from omegaconf import OmegaConf
 from rich.console import Console
 from rich.table import Table
 
-from base.errors import ConfigError, RunError, UserError
+from base import script
+from base.command_line import Command
+from base.errors import RunError
 from base.files import write_text
+from base.settings import Count
 from languages import Language
 from problems import load
 from problems.problem import Problem
@@ -219,32 +222,25 @@ def table(found: dict[str, Any]) -> Table:
     return made
 
 
-def parse(words: Sequence[str]) -> tuple[Path, int, int | None]:
-    """run=, programs=, workers=. Raises ConfigError."""
-    given = {key: value for key, _, value in (word.partition("=") for word in words)}
-    if unknown := sorted(set(given) - {"run", "programs", "workers"}):
-        raise ConfigError(f"unknown argument {unknown[0]!r}; write key=value with the keys run, programs, workers")
-    if not given.get("run"):
-        raise ConfigError("run= is missing: python -m study.hacking run=runs/NAME")
-    for key in ("programs", "workers"):
-        if key in given and (not given[key].isdecimal() or int(given[key]) < 1):
-            raise ConfigError(f"{key} must be a whole number above 0, not {given[key]!r}")
-    workers = given.get("workers")
-    return Path(given["run"]).expanduser(), int(given.get("programs", 100)), int(workers) if workers else None
+class Arguments(Command):
+    usage: ClassVar[str] = "python -m study.hacking run=runs/NAME programs=100 workers=4"
+
+    run: str
+    programs: Count = 100  # run again, per step
+    workers: Count | None = None  # None: one per core
 
 
 def main(words: list[str]) -> None:
     if words and words[0] in ("-h", "--help"):
         print(__doc__)
         return
-    try:
-        folder, sample, workers = parse(words)
-        found = report(folder, sample, workers)
-    except UserError as error:
-        sys.exit(f"error: {error}")
+    arguments = Arguments.parse(words)
+    folder = Path(arguments.run).expanduser()
+    found = report(folder, arguments.programs, arguments.workers)
     Console().print(table(found))
     Console().print(f"by step, with all counts: {folder / 'hacking.json'}", highlight=False, soft_wrap=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    with script.one_sentence("interrupted"):
+        main(sys.argv[1:])

@@ -20,6 +20,7 @@ from typing import Any
 import yaml
 
 from base.errors import DataError
+from base.files import write_text
 from rollout.score import Row
 from study import figures, report
 from study.compare import read
@@ -197,9 +198,7 @@ def main(arguments: list[str]) -> None:
     out = Path(arguments[1]).expanduser() if len(arguments) > 1 else folder / "report.html"
     try:
         text = page(folder)
-        part = out.with_name("." + out.name + ".part")
-        part.write_text(text, encoding="utf-8", errors="replace")
-        part.replace(out)
+        write_text(out, text.encode("utf-8", "replace").decode())  # programs may hold half a character
     except (DataError, OSError) as error:
         sys.exit(f"error: {error}")
     print(out)

@@ -13,15 +13,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import ClassVar
 
-from base import checks
+from base import script
+from base.command_line import Command
 from base.errors import ConfigError, DataError
 from run import run_folder
 from study import card
 from study.run_data import Run
 
 NOT_UPLOADED = (run_folder.MOMENTS, run_folder.STATE, run_folder.BATCH)
-OPTIONS = {"scores": "", "dry_run": "false", "public": "false"}
 
 
 def publish(folder: Path, repo: str, scores: str, dry_run: bool, public: bool) -> str:
@@ -66,24 +67,22 @@ def _upload(folder: Path, repo: str, kind: str, public: bool) -> str:
     return str(done.commit_url)
 
 
-def main(arguments: list[str]) -> None:
-    options = dict(OPTIONS)
-    try:
-        names = [argument for argument in arguments if "=" not in argument]
-        for argument in arguments:
-            key, _, value = argument.partition("=")
-            if "=" in argument:
-                checks.one_of("option", key, OPTIONS)
-                options[key] = value
-        for key in ("dry_run", "public"):
-            checks.one_of(key, options[key], ("true", "false"))
-        if len(names) != 2:
-            raise ConfigError("name a folder and a repository: python -m study.publish runs/NAME me/lua-tiny")
-        switches = (options[key] == "true" for key in ("dry_run", "public"))
-        print(publish(Path(names[0]).expanduser(), names[1], options["scores"], *switches))
-    except (DataError, ConfigError) as error:
-        sys.exit(f"error: {error}")
+class Arguments(Command):
+    usage: ClassVar[str] = "python -m study.publish runs/NAME me/lua-tiny"
+    bare: ClassVar[tuple[str, ...]] = ("folder", "repository")
+
+    folder: str
+    repository: str
+    scores: str = ""  # what evaluate.py found
+    dry_run: bool = False
+    public: bool = False
+
+
+def main(words: list[str]) -> None:
+    found = Arguments.parse(words)
+    print(publish(Path(found.folder).expanduser(), found.repository, found.scores, found.dry_run, found.public))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    with script.one_sentence("interrupted"):
+        main(sys.argv[1:])

@@ -16,7 +16,8 @@ from omegaconf import DictConfig
 
 import evaluate
 import languages
-from base.errors import DataError, RunError, UserError
+from base.errors import ConfigError, DataError, RunError, UserError
+from base.lock import locked
 from evaluate import Evaluation
 from tests.conftest import HELDOUT, ROOT, command, run
 from tests.scripted_endpoint import Raw, serve
@@ -268,3 +269,52 @@ def test_a_bad_choice_is_answered(override: str, words: tuple[str, ...], few: st
 def test_main_turns_an_error_into_a_sentence(tmp_path: Path) -> None:
     done = run("dataset=jsonl", "dataset.train=x", "dataset.heldout=/no/file", script="evaluate.py")
     assert done.returncode == 1 and "/no/file" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_scores_belong_to_weights_and_not_to_paths(few: str, tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"the weights of today")
+    config = composed(few, f"model.path={tmp_path}", f"run_dir={tmp_path}/out")
+    began(config)
+    began(config)  # the same weights: the same evaluation
+    (tmp_path / "model.safetensors").write_bytes(b"other weights at the same path")
+    with pytest.raises(RunError, match=r"belongs to another weights\.model\.safetensors"):
+        began(config)
+
+
+def test_two_evaluations_at_once_in_one_folder_are_told(few: str, tmp_path: Path) -> None:
+    with locked(tmp_path), pytest.raises(RunError, match=r"is in use by process \d+ on "):
+        evaluate.run(composed(*QUICK, few, f"run_dir={tmp_path}"))
+    assert not (tmp_path / "config.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("samples=0", "samples is 0; it must be at least 1"),
+        ("limit=few", "limit is 'few'; it must be a whole number"),
+        ("k=[1,0]", "k.1 is 0; it must be at least 1"),
+        ("rollout.top_p=1.5", "rollout.top_p is 1.5; it must be more than 0 and at most 1"),
+        ("model.max_new_tokens=-5", "model.max_new_tokens is -5; it must be at least 1"),
+        ("sandbox.workers=none", "sandbox.workers is 'none'; it must be a whole number"),
+        ("+sandbox.address=x", None),
+        ("+rollout.best_of=2", "rollout.best_of is unknown; the keys are engine, "),
+    ],
+)
+def test_a_value_of_another_kind_is_named(override: str, sentence: str | None) -> None:
+    if sentence is None:
+        Evaluation.read(composed(override))
+    else:
+        with pytest.raises(ConfigError) as error:
+            Evaluation.read(composed(override))
+        assert str(error.value).startswith(sentence)
+
+
+@pytest.mark.parametrize("model", sorted(path.stem for path in (ROOT / "conf/model").glob("*.yaml")))
+def test_every_model_is_read(model: str) -> None:
+    given = ("model.name=m", "model.base_url=http://h/v1") if model == "endpoint" else ()
+    assert Evaluation.read(composed(f"model={model}", *given)).model.name
+
+
+def test_an_endpoint_without_a_name_is_told_what_it_needs() -> None:
+    with pytest.raises(ConfigError, match=r"^model\.name is not given; model=endpoint needs model\.base_url=http"):
+        Evaluation.read(composed("model=endpoint", "model.base_url=http://h/v1"))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,16 @@ def too_few(group):
     return [1.0]
 
 
+calls = 0
+
+
+def fails_late(group):
+    """One reward too few, in the third step of two groups each."""
+    global calls
+    calls += 1
+    return [float(number % 2) for number, _ in enumerate(group)][calls > 4 :]
+
+
 def quadratic(logp, old, sampled, advantages, mask, batch, config, reference=None):
     loss, sums = policy_loss(logp, old, sampled, advantages, mask, batch, config, reference)
     return loss + 0 * logp.sum(), {"squares": (logp.detach() ** 2 * mask).sum()}
@@ -43,9 +55,6 @@ def mine(tmp_path: Path) -> Path:
 
 
 def in_folder(folder: Path, *arguments: str, **environment: str) -> Any:
-    import os
-    import subprocess
-
     return subprocess.run(
         command(*SMALL, "steps=1", "heldout.every=0", *arguments),
         cwd=folder, capture_output=True, text=True, timeout=600, env={**os.environ, **environment},
@@ -70,10 +79,27 @@ def test_a_reward_and_a_loss_of_ones_own(mine: Path, few: str) -> None:
         ("reward.function=nothing:here", "reward.function: cannot import 'nothing'"),
         (
             "loss.function=mine:none",
-            "loss.function: 'mine' has no function 'none'; it has policy_loss, quadratic, short",
+            "loss.function: 'mine' has no function 'none'; it has fails_late, policy_loss, quadratic, short",
         ),
         ("reward.function=mine:too_few", "reward.function must return a finite number or None for each of 8 rollouts"),
     ],
 )
 def test_what_is_no_function_is_one_sentence(change: str, words: str, mine: Path, few: str) -> None:
     refused(in_folder(mine, change, few, "run_dir=run"), words)
+
+
+def test_an_error_costs_no_step(mine: Path, few: str) -> None:
+    """What was learned before it is saved, though no checkpoint was due; and the same command goes on from there."""
+    changes = ("reward.function=mine:fails_late", "steps=4", "checkpoint.every=0", few, "run_dir=run")
+    refused(in_folder(mine, *changes), "reward.function must return a finite number")
+    assert [path.name for path in (mine / "run/checkpoints").iterdir()] == ["step_000002"]
+    done = in_folder(mine, *changes, "resume=auto")
+    assert done.returncode == 0 and "resuming after step 2" in done.stdout, done.stderr
+
+
+def test_a_run_that_never_began_leaves_no_folder(mine: Path, few: str) -> None:
+    for change in ("model.path=/no/such/model", "dataset.train=/no/such/file.jsonl", "reward.function=nothing:here"):
+        refused(in_folder(mine, change, few, "run_dir=run"))
+        assert not (mine / "run").exists(), change
+    done = in_folder(mine, few, "run_dir=run")
+    assert done.returncode == 0, done.stderr

@@ -12,11 +12,14 @@ import torch
 from torch import Tensor
 
 from base.errors import SamplerGapError, UpdateError
+from policy.logprob import Gap
 from policy.model import Policy
 from policy.ranks import ALONE, Ranks, full_tensor
 from rollout.rollout import Rollout
 from training.loss import BatchSize, Loss, LossConfig
 from training.optimizer import OptimizerSettings
+
+CHECKED = 3  # rollouts that are scored twice at the start
 
 
 @dataclass
@@ -184,6 +187,16 @@ class Learner:
             "trained_tokens": totals["tokens"],
             "forward_tokens": totals["forward_tokens"],
         }
+
+    def self_check(self, rollouts: Sequence[Rollout], temperature: float) -> Gap:
+        """Scores a few rollouts of one prompt also by the model's plain forward pass: a wrong architecture is named as
+        such, before anything is trained. Raises ModelError."""
+        prompt = rollouts[0].prompt_tokens
+        few = [r for r in rollouts if r.prompt_tokens == prompt and r.completion.tokens][:CHECKED]
+        if not few:
+            return Gap(0.0, 0.0)
+        micro = _collate(few, list(range(len(few))), self.policy)
+        return self.policy.self_check(micro.prompt, micro.tokens, micro.mask, temperature)
 
     def count_skipped(self, figures: Mapping[str, float]) -> None:
         """Raises UpdateError after `max_skipped` updates in a row that were skipped. Every rank calls it."""

@@ -37,7 +37,8 @@ def section(heading: str, path: Path) -> str:
 
 
 def page() -> str:
-    parts = [HEAD, *(section(f"## `{command}`", CONF / f"{name}.yaml") for name, command in SCRIPTS.items())]
+    every = section("## Every script", CONF / "script.yaml")
+    parts = [HEAD, every, *(section(f"## `{command}`", CONF / f"{name}.yaml") for name, command in SCRIPTS.items())]
     for folder in sorted(path for path in CONF.iterdir() if path.is_dir() and path.name != "hydra"):
         parts.append(f"## `{folder.name}=`\n")
         parts += [section(f"### `{folder.name}={path.stem}`", path) for path in sorted(folder.glob("*.yaml"))]

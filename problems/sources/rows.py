@@ -6,7 +6,8 @@ DataError. Local JSONL is read line by line here, not by `datasets`, for which o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,11 @@ from omegaconf import DictConfig
 
 from base import hub, jsonl
 from base.errors import DataError
+from base.limits import Limits
 from problems.problem import Problem
+from problems.prompt import readable
+from sandbox.compare import least_output
+from sandbox.job import Test
 from sandbox.job_rows import test_rows
 
 Row = dict[str, Any]
@@ -37,9 +42,13 @@ class Tally:
     dropped: dict[str, list[str]] = field(default_factory=dict)  # reason -> the rows, by name
     largest_input: int = 0  # characters
     large_inputs: int = 0  # inputs above LARGE_TEST
+    remarks: dict[str, list[str]] = field(default_factory=dict)  # what is odd about problems that are kept -> their ids
 
     def keep(self, problem: Problem) -> None:
-        sizes = [len(test.input) for test in problem.tests]
+        tests = list(problem.tests)  # packed ones are unpacked once
+        sizes = [len(test.input) for test in tests]
+        for remark in remarks(problem, tests):
+            self.remarks.setdefault(remark, []).append(problem.id)
         self.kept += 1
         self.tests += len(sizes)
         self.largest_input = max(self.largest_input, *sizes)
@@ -52,18 +61,66 @@ class Tally:
         """A problem that was kept, and is dropped after all."""
         self.kept -= 1
         self.tests -= len(problem.tests)
+        for ids in self.remarks.values():
+            if problem.id in ids:
+                ids.remove(problem.id)
         self.drop(reason, problem.id)
 
     def sentences(self) -> list[str]:
         """One line a reason, and one on large tests; empty when there is nothing to say."""
         found = []
         for reason, rows in self.dropped.items():
-            more = f" and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
-            found.append(f"{len(rows)} dropped: {reason} ({'; '.join(rows[:SHOWN])}{more})")
+            found.append(f"{len(rows)} dropped: {reason} ({named(rows)})")
+        for remark, ids in self.remarks.items():
+            if ids:
+                found.append(f"{len(ids)} {remark} ({named(ids)})")
         if self.large_inputs:
             largest = f"the largest has {self.largest_input / (1 << 20):.1f} MiB"
             found.append(f"{self.large_inputs} test inputs above {LARGE_TEST >> 20} MiB, {largest}")
         return found
+
+
+def named(rows: Sequence[str]) -> str:
+    """The first few names, and how many more there are."""
+    return "; ".join(rows[:SHOWN]) + (f" and {len(rows) - SHOWN} more" if len(rows) > SHOWN else "")
+
+
+def remarks(problem: Problem, tests: Sequence[Test]) -> Iterator[str]:
+    """What makes a problem's verdicts mean less than they should; the words are the same for all such problems."""
+    shown = sum(readable(test) for test in tests[: problem.examples])
+    if shown == len(tests):
+        yield "with no hidden test: the prompt shows them all"
+    elif explains_hidden(problem.notes, shown, len(tests)):
+        yield "whose notes seem to explain an example that the prompt does not show"
+    cap = Limits().output_mb
+    if any(least_output(problem.compare.rule, test.output) > cap * (1 << 20) for test in tests):
+        yield f"that no program can pass: an expected output is above the output cap (limits.output_mb, {cap:g} MiB)"
+
+
+ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
+EXAMPLE = re.compile(
+    rf"\b(?P<word>{'|'.join(ORDINALS)}|last|\d+(?:st|nd|rd|th))\s+(?:provided\s+|given\s+)?(?:test|sample|example)"
+    r"|\b(?:test|sample|example)s?(?:\s+(?:test|case|input|output))*\s+(?:no\.?\s*|#\s*)?(?P<number>\d+)\b"
+    r"|\b(?P<any>sample|example)s?\b(?!\s*,)",
+    re.IGNORECASE,
+)
+
+
+def explains_hidden(notes: str, shown: int, tests: int) -> bool:
+    """Whether notes speak of an example beyond the first `shown` of `tests`, the only ones that a prompt shows."""
+    for found in EXAMPLE.finditer(notes):
+        word = (found["word"] or "").lower()
+        if found["any"]:
+            number = 0 if shown else 1
+        elif word == "last":
+            number = tests
+        elif word in ORDINALS:
+            number = ORDINALS.index(word) + 1
+        else:
+            number = int(re.sub(r"\D", "", word or found["number"])[:6])
+        if shown < number <= tests:
+            return True
+    return False
 
 
 def problems(

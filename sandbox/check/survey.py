@@ -20,6 +20,7 @@ import time
 from pathlib import Path
 
 import languages
+from base.files import write_text
 from sandbox import check, rootfs
 from sandbox.check import Report
 from sandbox.job import SandboxError
@@ -97,14 +98,12 @@ def machine() -> str:
 
 
 def write(page: Path, lines: dict[str, str]) -> None:
-    """Writes the page, beside it first."""
+    """Writes the page, whole or not at all."""
     sizes = disk.read()
     alone, together = sum(size.whole for size in sizes.values()) / 1e3, sum(size.own for size in sizes.values()) / 1e3
     disk_used = f"{len(sizes) - 1} roots of {alone:.1f} GB take {together:.1f} GB"
     text = HEAD.format(machine=machine(), disk=disk_used) + "".join(f"{lines[name]}\n" for name in sorted(lines))
-    part = page.with_suffix(".part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(page)
+    write_text(page, text)
 
 
 def survey(names: list[str], page: Path, begun: Path | None = None) -> bool:

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from base.cache import cache_folder
+from base.files import cache_folder
 from sandbox.job import SandboxError
 
 

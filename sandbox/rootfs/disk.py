@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from base.files import replacing
+
 TABLE = Path(__file__).with_name("sizes.csv")
 SHARED = "shared"
 BASES_MB = 500  # three suites' bases, as tar files
@@ -67,10 +69,7 @@ def read(path: Path = TABLE) -> dict[str, Size]:
 
 
 def write(table: dict[str, Size], path: Path = TABLE) -> None:
-    """Beside it first."""
-    part = path.with_suffix(".part")
-    with open(part, "w", encoding="utf-8", newline="") as file:
+    with replacing(path) as part, open(part, "w", encoding="utf-8", newline="") as file:
         lines = csv.writer(file, lineterminator="\n")
         lines.writerow(("language", "mb", "own_mb"))
         lines.writerows((name, size.whole, size.own) for name, size in table.items())
-    part.replace(path)

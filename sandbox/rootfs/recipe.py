@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import languages
-from base.cache import cache_folder
+from base.files import cache_folder
 from sandbox.job import SandboxError
 from sandbox.rootfs import debian, engine
 

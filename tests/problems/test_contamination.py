@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from base.errors import DataError
+from base.errors import UserError
 from problems.contamination import RULES, Pair, Rule, described, overlap, problems_of, run, text
 from problems.load import ROOT
 from problems.problem import Problem, read_jsonl, write_jsonl
@@ -131,17 +131,20 @@ def test_data_sets_are_found_by_name() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["ladder"], "name two data sets, the problems and the benchmark, not 1"),
+        (["ladder"], "benchmark is missing; as in: python -m problems.contamination "),
         (["ladder", "lader"], "'lader' is neither a .jsonl file nor NAME:train or NAME:heldout of codeforces, "),
         (["ladder:dev", "starter"], "'ladder:dev' is neither"),
         (["none.jsonl", "starter"], "there is no file none.jsonl"),
         (["ladder", "starter", "rule=strict"], "rule is 'strict'; the rules are paper, open_r1"),
-        (["ladder", "starter", "worst=all"], "worst must be a whole number, not 'all'"),
-        (["ladder", "starter", "n=5"], "unknown argument 'n=5'; the keys are rule, worst, report, drop"),
+        (["ladder", "starter", "worst=all"], "worst is 'all'; it must be a whole number"),
+        (
+            ["ladder", "starter", "n=5"],
+            "unknown argument 'n=5'; write problems benchmark key=value with the keys rule, worst, ",
+        ),
     ],
 )
 def test_a_wrong_command_is_one_sentence(arguments: list[str], message: str) -> None:
-    with pytest.raises(DataError, match=message) as caught:
+    with pytest.raises(UserError, match=message) as caught:
         run(arguments)
     assert "\n" not in str(caught.value)
 
@@ -151,7 +154,9 @@ def test_the_command_exits_with_a_sentence() -> None:
         [sys.executable, "-m", "problems.contamination", "ladder"], capture_output=True, text=True, cwd=ROOT, timeout=60
     )
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "error: name two data sets, the problems and the benchmark, not 1\n"
+    assert done.stderr == (
+        "error: benchmark is missing; as in: python -m problems.contamination my/train.jsonl ladder\n"
+    )
 
 
 def test_the_benchmark_finds_its_copies() -> None:

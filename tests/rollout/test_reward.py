@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from base.errors import ConfigError
-from rollout.reward import Reward, open_reward, weighted_passes
+from rollout.reward import Reward, distrust, open_reward, weighted_passes
+from sandbox.check.timing import Disturbance
 from sandbox.job import Status, TestResult, Verdict
 
 CONF = Path(__file__).parents[2] / "conf" / "reward"
@@ -152,3 +153,12 @@ def test_the_files_say_what_goes_wrong_and_are_read() -> None:
 def test_what_cannot_be_is_refused(text: str, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         open_reward(config(text))
+
+
+def test_a_reward_that_compares_times_says_what_makes_them_lie(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [Disturbance("swap", "2 GB in use", "harm", "advice")]
+    monkeypatch.setattr("rollout.reward.disturbances", lambda: found)
+    assert "swap (2 GB in use)" in distrust(Reward(efficiency=0.3))
+    assert distrust(Reward()) == "" and distrust(lambda group: []) == ""
+    found.clear()
+    assert distrust(Reward(efficiency=0.3)) == ""

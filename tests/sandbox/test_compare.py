@@ -95,3 +95,16 @@ def test_floats_within_their_tolerance(numbers: list[float]) -> None:
     assert matches(Compare("float"), " ".join(repr(n * (1 + 1e-9)) for n in numbers), expected)
     off = " ".join(repr(n + 3e-6 * max(1.0, abs(n))) for n in numbers)
     assert not matches(Compare("float"), off, expected)
+
+
+@given(st.text("ab1 \n", max_size=20), st.sampled_from(["exact", "tokens", "decimal", "lines", "float"]))
+def test_line_ends_of_windows_change_no_verdict(text: str, rule: str) -> None:
+    windows = "\ufeff" + text.replace("\n", "\r\n")
+    assert matches(Compare(rule), windows, text) is matches(Compare(rule), text, windows) is True
+
+
+@pytest.mark.parametrize("rule", ["exact", "lines", "decimal"])
+@pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85"])
+def test_other_separators_end_no_line(rule: str, separator: str) -> None:
+    assert matches(Compare(rule), f"a{separator}b", f"a{separator}b")
+    assert not matches(Compare(rule), f"a{separator}b", "a\nb")

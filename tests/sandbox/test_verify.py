@@ -120,8 +120,8 @@ def test_arguments() -> None:
         (["workers=2"], "language= is missing; the languages are "),
         (["language=lua", "worker=2"], "unknown argument 'worker=2'; write key=value with the keys language"),
         (["language=lua", "fast"], "unknown argument 'fast'"),
-        (["language=lua", "workers=none"], "workers must be a whole number above 0, not 'none'"),
-        (["language=lua", "all_tests=1"], "all_tests must be true or false, not '1'"),
+        (["language=lua", "workers=none"], "workers is 'none'; it must be a whole number"),
+        (["language=lua", "all_tests=some"], "all_tests is 'some'; it must be true or false"),
         (["language=latin"], "unknown language 'latin'"),
     ):
         with pytest.raises((ValueError, languages.LanguageError), match=message):
@@ -210,7 +210,8 @@ def test_unknown_arguments_end_the_command_with_a_sentence() -> None:
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr == (
         "sandbox.verify: unknown argument 'langauge=lua'; "
-        "write key=value with the keys language, workers, all_tests, unprotected\n"
+        "write key=value with the keys language, workers, all_tests, unprotected, "
+        "as in: python -m sandbox.verify language=lua workers=2\n"
     )
 
 

@@ -11,6 +11,7 @@ SCRIPT = """
 import json, sys
 import torch
 from omegaconf import OmegaConf
+from base.errors import ModelError
 from policy.model import Policy
 from policy.samplers.sampler import Sampling
 from policy.samplers.vllm import VllmSampler
@@ -21,6 +22,11 @@ if __name__ == "__main__":
         dict(cpu_kv_cache_gib=1, gpu_memory_utilization=0.3, batch_size=128, max_prompt_tokens=64, max_new_tokens=32)
     )
     policy = Policy.load(model)
+    answer = {}
+    try:
+        VllmSampler(policy, OmegaConf.merge(rollout, {"max_new_tokens": 5000}), seed=0)
+    except ModelError as error:
+        answer["too long"] = str(error)
     sampler = VllmSampler(policy, rollout, seed=0)
     prompts = prompts_before = [[40, 50, 60], [70, 80, 90, 100, 110, 120]]
 
@@ -41,7 +47,7 @@ if __name__ == "__main__":
     def greedy():
         return [c.tokens for c in draw(0.0, n=1)]
 
-    answer = {"gap before": gap(draw(0.7)), "greedy before": greedy()}
+    answer |= {"gap before": gap(draw(0.7)), "greedy before": greedy()}
     answer["same seed"] = [c.tokens for c in draw(0.7, 5)] == [c.tokens for c in draw(0.7, 5)]
     answer["other seed"] = [c.tokens for c in draw(0.7, 5)] == [c.tokens for c in draw(0.7, 6)]
     answer["ends"] = all(
@@ -57,6 +63,14 @@ if __name__ == "__main__":
     prompts, many = [[40 + n % 50] * 60 for n in range(120)], {}
     sampler.sample(prompts, 1, Sampling(0.7, 4), 5, lambda i, c: many.__setitem__(i, c))
     answer["many"] = len(many)
+    policy.model.generation_config.eos_token_id = list(range(150, 250))  # and the tokenizer's own end, 1
+    seen = []
+    sampler.sample([[40, 50]], 16, Sampling(1.5, 32), 5, lambda i, c: seen.append(c))
+    ends = [t for c in seen for t in c.tokens[:-1] if t in policy.eos]
+    answer["all ends"] = not ends and all(c.finished == (c.tokens[-1] in policy.eos) for c in seen)
+    policy.model.generation_config.eos_token_id = 1
+    sampler.sample([[40, 50]], 16, Sampling(1.5, 32), 5, lambda i, c: seen.append(c))
+    answer["beyond the tokenizer"] = max(t for c in seen for t in c.tokens)
     prompts = prompts_before
     torch.manual_seed(1)
     with torch.no_grad():
@@ -93,4 +107,6 @@ def test_weights_are_synced_and_log_probs_agree(toy_folder: Path) -> None:
     assert answer["greedy synced"] != answer["greedy before"]
     assert answer["greedy synced"] == answer["greedy expected"]
     assert answer["part"] and answer["stopped"] and answer["many"] == 120
+    assert answer["all ends"] and answer["beyond the tokenizer"] >= 258
+    assert "max_new_tokens is 5064" in answer["too long"] and answer["too long"].endswith("at most 1024")
     assert answer["same seed"] and not answer["other seed"] and answer["ends"]

@@ -46,9 +46,9 @@ PROGRAMS = [
 
 @pytest.fixture(scope="module")
 def failures() -> list[Failure]:
-    spoken = [languages.load(name) for name in ("lua", "python", "c")]
-    spoken = [replace(language, limits=replace(language.limits, test_s=1.0)) for language in spoken]
-    with open_pool(spoken, executor="local", workers=2) as pool:
+    found = [languages.load(name) for name in ("lua", "python", "c")]
+    found = [replace(language, limits=replace(language.limits, test_s=1.0)) for language in found]
+    with open_pool(found, executor="local", workers=2) as pool:
         jobs = [Job(str(n), name, program, SUM.tests) for n, (name, program, _) in enumerate(PROGRAMS)]
         verdicts = [future.result() for future in [pool.submit(job) for job in jobs]]
     return [

@@ -1,0 +1,180 @@
+"""What a model brings with it: ends, chat template, vocabulary, dtype, adapters; and what is refused at load."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from omegaconf import DictConfig, OmegaConf
+from safetensors.torch import load_file
+
+from base.errors import ConfigError, ModelError
+from policy.model import Policy
+from policy.samplers.generate import TransformersSampler
+from policy.samplers.sampler import Completion, Sampling
+from tests.conftest import ROOT
+from tests.policy.families import build
+from tests.policy.test_families import MASK, PROMPT, TOKENS, assert_exact
+
+FULL: Any = OmegaConf.create({"rank": 0, "alpha": 8, "targets": "all-linear"})  # as train.py passes it
+
+
+@pytest.fixture
+def changed(toy_folder: Path, tmp_path: Path, model_config: DictConfig) -> Any:
+    """The toy model after changes to its JSON files: changed(file, key=value or None to remove)."""
+    folder = tmp_path / "model"
+    shutil.copytree(toy_folder, folder)
+    model_config.path = str(folder)
+
+    def change(file: str, **values: object) -> DictConfig:
+        path = folder / file
+        settings = {**json.loads(path.read_text()), **values}
+        path.write_text(json.dumps({key: value for key, value in settings.items() if value is not None}))
+        return model_config
+
+    return change
+
+
+def test_ends_are_those_of_the_generation_config_and_the_tokenizer_together(changed: Any) -> None:
+    assert Policy.load(changed("generation_config.json", eos_token_id=[7, 9])).eos == [7, 9, 1]
+    assert Policy.load(changed("generation_config.json", eos_token_id=1)).eos == [1]
+    assert Policy.load(changed("tokenizer_config.json", eos_token=None)).eos == [1]
+    assert Policy.load(changed("generation_config.json", eos_token_id=7), weights=False).eos == [7]
+
+
+def test_generate_ends_at_each_of_them(changed: Any) -> None:
+    policy = Policy.load(changed("generation_config.json", eos_token_id=list(range(150, 300))))
+    seen: list[Completion] = []
+    TransformersSampler(policy, 8).sample([[40, 50]], 8, Sampling(1.0, 40), 0, lambda _, c: seen.append(c))
+    assert any(c.finished for c in seen)
+    assert all(c.finished == (c.tokens[-1] >= 150 or c.tokens[-1] == 1) for c in seen)
+    assert all(1 < token < 150 or token == 0 for c in seen for token in c.tokens[:-1])
+
+
+def test_no_end_is_refused(changed: Any) -> None:
+    changed("generation_config.json", eos_token_id=None)
+    changed("config.json", eos_token_id=None)
+    with pytest.raises(ModelError, match=r"has no end token.*set eos_token_id in its generation_config\.json"):
+        Policy.load(changed("tokenizer_config.json", eos_token=None))
+
+
+def test_no_chat_template_is_refused_where_it_is_needed(changed: Any) -> None:
+    config = changed("tokenizer_config.json", chat_template=None)
+    (Path(config.path) / "chat_template.jinja").unlink(missing_ok=True)
+    with pytest.raises(ModelError, match="has no chat template"):
+        Policy.load(config, adapters=FULL)
+    policy = Policy.load(config)  # a base model can still continue texts
+    with pytest.raises(ModelError, match="has no chat template"):
+        policy.template([{"role": "user", "content": "x"}])
+
+
+def test_a_template_that_refuses_the_chat_is_one_sentence(policy: Policy) -> None:
+    policy.tokenizer.chat_template = "{{ raise_exception('System role not supported') }}"
+    with pytest.raises(ModelError, match=r"refuses a chat .System role not supported"):
+        policy.template([{"role": "system", "content": "x"}])
+
+
+def with_keys(config: DictConfig, **changes: Any) -> DictConfig:
+    found = OmegaConf.merge(config, changes)
+    assert isinstance(found, DictConfig)
+    return found
+
+
+def test_dtypes(model_config: DictConfig) -> None:
+    for value in ("float8", "int8", "half", "nn"):
+        with pytest.raises(ConfigError, match=rf"model.compute_dtype is '{value}'; the choices are float32, bfloat16"):
+            Policy.load(with_keys(model_config, compute_dtype=value))
+    half = with_keys(model_config, compute_dtype="float16")
+    with pytest.raises(ConfigError, match=r"model.compute_dtype is 'float16'; the choices are float32, bfloat16$"):
+        Policy.load(half, adapters=FULL)
+    Policy.load(half)  # evaluation needs no gradients
+
+
+def test_ids_beyond_the_tokenizer_read_as_nothing(policy: Policy, model_config: Any, capsys: Any) -> None:
+    """The toy has 300 entries and a tokenizer of 258, as models padded to a round number have."""
+    assert policy.words == 300 and len(policy.tokenizer) == 258
+    text = policy.tokenizer.decode([60, 61])
+    assert policy.decode([60, 299, 61, 258]) == policy.decode([60, 299, 61], special=True) == text
+    seen: list[Completion] = []
+    TransformersSampler(policy, 16).sample([[40]], 16, Sampling(2.0, 20), 0, lambda _, c: seen.append(c))
+    assert any(token >= 258 for c in seen for token in c.tokens)
+    Policy.load(model_config, adapters=FULL)
+    assert "the vocabulary has 42 entries that the tokenizer has no text for" in capsys.readouterr().err
+
+
+def test_a_tokenizer_of_another_model_is_refused(policy: Policy) -> None:
+    policy.tokenizer.add_tokens([f"<extra{n}>" for n in range(50)])
+    with pytest.raises(ModelError, match=r"makes token 307, and the model knows 300 only"):
+        policy.encode("a<extra49>")
+
+
+@pytest.mark.parametrize("targets", [["q_proj", "wrong"], ["wrong"], ".*wrong"], ids=str)
+def test_targets_that_are_not_there(model_config: DictConfig, targets: Any) -> None:
+    adapters: Any = OmegaConf.create({"rank": 4, "alpha": 8, "targets": targets})
+    with pytest.raises(ConfigError, match=r"lora.targets is .*no module \S*wrong; .* are q_proj, k_proj, .*all-linear"):
+        Policy.load(model_config, adapters=adapters)
+
+
+@pytest.mark.parametrize("targets", [["lm_head"], ["embed_tokens", "q_proj"], ".*(q_proj|lm_head)"], ids=str)
+def test_adapters_of_half_of_a_tied_matrix_are_refused(model_config: DictConfig, targets: Any) -> None:
+    adapters: Any = OmegaConf.create({"rank": 4, "alpha": 8, "targets": targets})
+    with pytest.raises(ConfigError, match="embedding and head are one matrix"):
+        Policy.load(model_config, adapters=adapters)
+
+
+def test_an_adapter_of_the_head_is_scored_and_trained() -> None:
+    from policy import lora
+
+    adapters: Any = OmegaConf.create({"rank": 4, "alpha": 8, "targets": ["lm_head", "q_proj"]})
+    model: Any = lora.attach(build("phi", tie_word_embeddings=False), adapters).double()
+    for name, parameter in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter)
+    policy = Policy(model, None, OmegaConf.create({"name": "toy", "compute_dtype": "float32"}), "random")
+    assert_exact(policy)
+    assert policy.shares_prompt(20)
+    model.lm_head.lora_B["default"].weight.grad = None
+    policy.logprobs(PROMPT, TOKENS, MASK, 1.0)[0].sum().backward()
+    assert model.lm_head.lora_B["default"].weight.grad.abs().max() > 0
+    with model.disable_adapter():
+        own = model(torch.tensor([PROMPT])).logits[0, -1].log_softmax(-1)  # [vocabulary]
+    reference = policy.reference_logprobs(PROMPT, TOKENS, MASK, 1.0)  # [rows, tokens]
+    torch.testing.assert_close(reference[:, 0], own[TOKENS[:, 0]])
+
+
+@pytest.mark.parametrize(
+    "kind", ["qwen3", "qwen3_moe", "mixtral", "qwen3_next", "gpt_oss", "granitemoe", "deepseek_v3"]
+)
+def test_weights_have_the_names_of_a_checkpoint(kind: str, tmp_path: Path, toy_folder: Path) -> None:
+    """What vLLM is given; transformers itself holds the experts of a layer as one tensor."""
+    for file in toy_folder.glob("*token*"):
+        shutil.copy(file, tmp_path)
+    build(kind).float().save_pretrained(tmp_path)
+    config = {"path": str(tmp_path), "compute_dtype": "float32", "gradient_checkpointing": False}
+    weights = dict(Policy.load(DictConfig(config)).weights())
+    saved = {name: value for file in tmp_path.glob("*.safetensors") for name, value in load_file(file).items()}
+    saved = {name: value for name, value in saved.items() if "bias_correction" not in name and "score_corr" not in name}
+    assert set(weights) == set(saved)
+    assert all(torch.equal(weights[name], value) for name, value in saved.items())
+
+
+def test_no_hub_is_one_sentence() -> None:
+    """In a process of its own, where the hub's libraries have been told nothing yet."""
+    script = (
+        "from omegaconf import OmegaConf; from policy.model import Policy\n"
+        "Policy.load(OmegaConf.merge(OmegaConf.load('conf/model/qwen3_4b.yaml'), {'path': 'some/model'}))"
+    )
+    environment = {**os.environ, "HF_ENDPOINT": "http://127.0.0.1:9", "NO_PROXY": "127.0.0.1"}
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert (
+        "ModelError: model.path: 'some/model' is no folder and not in the hub's cache, and no hub answers"
+        in done.stderr
+    )
+    assert "Retrying" not in done.stderr and "retry" not in done.stderr

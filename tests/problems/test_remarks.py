@@ -1,0 +1,82 @@
+"""What is said about problems at load; data that changed, and data that are kept."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from problems import load
+from problems.problem import Problem
+from problems.sources.packed_tests import PackedTests
+from problems.sources.rows import Tally, explains_hidden
+from sandbox.job import Test
+from tests.problems.packing import pack
+
+
+def problem(name: str, statement: str = "Print x.", **changed: Any) -> Problem:
+    return Problem(name, statement, (Test("1\n", "2"), Test("3\n", "4")), **changed)
+
+
+def test_held_out_problems_that_training_sees_are_said() -> None:
+    train = [problem("a"), problem("b", "Add\n 1.")]
+    assert load.shared(train, [problem("c", "Other."), problem("d", "Another.")]) == []
+    assert load.shared(train, [problem("x", "Add 1."), problem("a", "Other.")]) == [
+        "1 held-out problems are in training by their statement (x is b)",
+        "1 held-out problems are in training by their id only (a)",
+    ]
+
+
+def test_data_that_changed_have_another_fingerprint() -> None:
+    one = load.fingerprint([problem("a")])
+    assert one == load.fingerprint([problem("a")]) and len(one) == 16
+    tests = (Test("1\n", "2"), Test("3\n", "5"))
+    for other in ([problem("b")], [problem("a", "Print y.")], [replace(problem("a"), tests=tests)], []):
+        assert load.fingerprint(other) != one
+
+
+def test_what_was_read_is_kept_exactly(tmp_path: Path) -> None:
+    packed = PackedTests(pack(json.dumps([{"input": "1\n", "output": "2\u2028"}])))
+    problems = [problem("a", notes="é\u2028"), replace(problem("b"), tests=packed)]
+    reads = []
+
+    def read() -> list[Problem]:
+        reads.append(1)
+        return problems
+
+    path = tmp_path / "train.jsonl"
+    first, second = load.kept(path, read), load.kept(path, read)
+    assert first == second == problems and len(reads) == 1
+    assert isinstance(second[1].tests, PackedTests)
+    assert load.fingerprint(first) == load.fingerprint(problems)
+
+
+@pytest.mark.parametrize(
+    ("notes", "shown", "hidden"),
+    [
+        ("In the second example the answer is 7.", 1, True),
+        ("In the second example the answer is 7.", 2, False),
+        ("In the first sample, nothing is left.", 1, False),
+        ("In the last test nothing is left.", 2, True),
+        ("Example 3: all are equal.", 2, True),
+        ("See the picture for the sample.", 0, True),
+        ("Numbers are at most 9.", 0, False),
+    ],
+)
+def test_notes_on_a_hidden_example_are_seen(notes: str, shown: int, hidden: bool) -> None:
+    assert explains_hidden(notes, shown, 3) is hidden
+
+
+def test_problems_whose_verdicts_mean_little_are_said() -> None:
+    tally = Tally()
+    tally.keep(problem("hidden"))
+    tally.keep(problem("all", examples=2))
+    tally.keep(problem("noted", notes="The second example is easy."))
+    tally.keep(replace(problem("large"), tests=(Test("", "1"), Test("", "x" * (6 << 20)))))
+    said = " | ".join(tally.sentences())
+    assert "1 with no hidden test: the prompt shows them all (all)" in said
+    assert "1 whose notes seem to explain an example that the prompt does not show (noted)" in said
+    assert "above the output cap (limits.output_mb, 5 MiB) (large)" in said

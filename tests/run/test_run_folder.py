@@ -1,0 +1,75 @@
+"""A run's folder: what it was started with decides who may go on in it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from run import run_folder
+from tests.conftest import SMALL, command, composed, run
+from tests.test_train import refused
+
+
+def test_what_changes_no_result_may_differ(tmp_path: Path) -> None:
+    folder = run_folder.create(composed(f"run_dir={tmp_path}/run"))
+    for change in ("stall_s=5", "checkpoint.every=1", "checkpoint.keep=7", "optimizer.token_budget=99", "wandb=offline",
+                   "sandbox.workers=1", "debug=true", "prompts_too_long=refuse"):  # fmt: skip
+        assert run_folder.create(composed(f"run_dir={tmp_path}/run", "resume=auto", change)) == folder
+    for change in ("optimizer.learning_rate=1e-3", "reward=partial", "seed=1", "heldout.samples=2"):
+        with pytest.raises(Exception, match="was started with another"):
+            run_folder.create(composed(f"run_dir={tmp_path}/run", "resume=auto", change))
+
+
+def test_a_run_of_before_has_the_names_of_today(tmp_path: Path) -> None:
+    folder = run_folder.create(composed(f"run_dir={tmp_path}/run"))
+    text = (folder / run_folder.CONFIG).read_text()
+    for new, old in (("policy.builtin.tiny", "policy.tiny"), ("  answers: null", "  samples: null")):
+        assert new in text
+        text = text.replace(new, old)
+    (folder / run_folder.CONFIG).write_text(
+        "\n".join(line for line in text.splitlines() if "function: null" not in line)
+    )
+    assert run_folder.create(composed(f"run_dir={tmp_path}/run", "resume=auto")) == folder
+
+
+def test_data_that_changed_are_noticed(tmp_path: Path, few: str) -> None:
+    problem = {"id": "a", "statement": "Print 1.", "tests": [{"input": "", "output": "1\n"}]}
+    data = tmp_path / "train.jsonl"
+    data.write_text(json.dumps(problem) + "\n")
+    arguments = (*SMALL, few, f"dataset.train={data}", "steps=2", "checkpoint.every=1", f"run_dir={tmp_path}/run")
+    done = run(*arguments)
+    assert done.returncode == 0, done.stderr
+    (tmp_path / "run" / run_folder.FINISHED).unlink()
+    data.write_text(json.dumps(problem | {"statement": "Print 2."}) + "\n")
+    refused(run(*arguments, "resume=auto"), "the problems of dataset.train are not those that the run in")
+
+
+def test_two_processes_do_not_share_a_folder(tmp_path: Path, few: str) -> None:
+    """The second one is told whose it is; a lock that a killed process has left is none."""
+    arguments = (*SMALL, few, "steps=50", f"run_dir={tmp_path}/run", "resume=auto")
+    with subprocess.Popen(command(*arguments), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as first:
+        while not (tmp_path / "run/metrics.jsonl").exists():
+            assert first.poll() is None
+        refused(run(*arguments), f"is in use by process {first.pid} on ")
+        first.send_signal(signal.SIGKILL)
+    stopped = run(*arguments, "debug=true", "model.path=/no/such/model")
+    assert "in use" not in stopped.stderr
+
+
+def test_a_prompt_that_is_too_long_is_known_before_the_first_step(tmp_path: Path, few: str) -> None:
+    tests = [{"input": "", "output": "1\n"}]
+    problems = [{"id": f"p{n}", "statement": "Print 1. " * (1 if n else 200), "tests": tests} for n in range(3)]
+    data = tmp_path / "train.jsonl"
+    data.write_text("".join(json.dumps(problem) + "\n" for problem in problems))
+    arguments = (*SMALL, few, f"dataset.train={data}", "steps=2", "rollout.max_prompt_tokens=400")
+    done = run(*arguments, f"run_dir={tmp_path}/drop")
+    assert done.returncode == 0, done.stderr
+    assert "left out: 1 problem with a prompt longer than rollout.max_prompt_tokens=400 tokens: 'p0' (" in done.stderr
+    refused(
+        run(*arguments, "prompts_too_long=refuse", f"run_dir={tmp_path}/refuse"), "1 problem with a prompt", "'p0' ("
+    )
+    assert not (tmp_path / "refuse").exists()
