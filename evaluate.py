@@ -26,15 +26,16 @@ from rich.table import Table
 
 import languages
 from base import script
+from base.checks import flat
 from base.errors import ConfigError, Interrupted, RunError
 from base.files import write_text
 from base.lock import locked
-from base.settings import Count, ScriptSettings
+from base.settings import Count, ScriptSettings, Settings
 from chat.settings import AnyModel, EndpointSettings
 from policy import lora
 from policy.settings import RolloutSettings
 from problems import load
-from problems.task import Task
+from problems.task import Task, prompts_hash
 from rollout import heldout, score
 from rollout.collect import collect, missing
 from rollout.draw import AnswerSource, EndpointModel, LocalModel
@@ -51,7 +52,25 @@ NOT_IN_HASH = (
     "sandbox",
     "k",
 )  # what changes no sample, as do these of the groups model and rollout
+ROLLOUT = script.CONF / "rollout/transformers.yaml"
 NOT_IN_GROUPS = (*run_folder.ENDPOINT, "gpu_memory_utilization", "cpu_kv_cache_gib")
+
+
+# What protocol=heldout leaves null, and the key of a run's config that has it.
+OF_RUN = {
+    "samples": "heldout.samples",
+    "extract": "extract",
+    "seed": "seed",
+    "rollout.temperature": "heldout.temperature",
+    "rollout.max_new_tokens": "rollout.max_new_tokens",
+    "rollout.max_prompt_tokens": "rollout.max_prompt_tokens",
+}
+
+
+class PromptSettings(Settings):
+    """The key `prompt`."""
+
+    template: str | None
 
 
 class Evaluation(ScriptSettings):
@@ -69,13 +88,16 @@ class Evaluation(ScriptSettings):
     prefix: bool
     seed: int
     extract: Literal["default", "paper"]
+    compare: Literal["exact", "tokens", "lines", "decimal"] | None
+    prompt: PromptSettings
     k: list[Count]
     run_dir: str | None
 
     def task(self) -> Task:
         """The benchmark in the language. Raises DataError, LanguageError."""
         language, dataset = languages.from_config(self.language), OmegaConf.create(self.dataset)
-        return load.task(dataset, language, self.split, self.limit, self.extract, self.prefix)
+        words = self.prompt.template
+        return load.task(dataset, language, self.split, self.limit, self.extract, self.prefix, self.compare, words)
 
     def dataset_name(self) -> str:
         """The benchmark as a name: with its part, and what of it was taken."""
@@ -89,7 +111,7 @@ class Evaluation(ScriptSettings):
 
 def run(config: DictConfig) -> dict[str, Any]:
     """One model, benchmark and language. Returns the scores (rollout/score.py)."""
-    evaluation = Evaluation.read(config)
+    evaluation = Evaluation.read(as_in_training(config))
     task = evaluation.task()
     checkpoint = checkpoint_folder(evaluation)
     folder, settings = results_folder(evaluation, checkpoint, task)
@@ -130,30 +152,59 @@ def score_of(evaluation: Evaluation, task: Task, checkpoint: Path | None, folder
             "samples": evaluation.samples,
             "temperature": evaluation.rollout.temperature,
             "max_new_tokens": evaluation.rollout.max_new_tokens,
+            "top_p": evaluation.rollout.top_p,
             "prefix": evaluation.prefix,
             "extract": evaluation.extract,
+            "compare": evaluation.compare or "own",
+            "template": evaluation.prompt.template and file_hash(evaluation.prompt.template),
         },
+        "prompts_sha256": prompts_hash(task),
         "seconds": samples.seconds,
         "unanswered": asked - len(samples.rows),
         **score.scores((samples.rows[key] for key in sorted(samples.rows)), evaluation.k),
     }, trouble
 
 
+def as_in_training(config: DictConfig) -> DictConfig:
+    """`config` with what protocol=heldout leaves null taken from the checkpoint's run, and where there is none from
+    train.py's defaults. A key that is set stays. Raises RunError.
+    """
+    missing_keys = [key for key in OF_RUN if OmegaConf.select(config, key) is None]
+    if not missing_keys:
+        return config
+    run = run_folder.config_of(find_checkpoint(config.checkpoint)) if config.checkpoint else None
+    if run is None:
+        defaults = [OmegaConf.load(script.CONF / "train.yaml"), {"rollout": OmegaConf.load(ROLLOUT)}]
+        run = flat(OmegaConf.to_container(OmegaConf.merge(*defaults, {"model": config.model}), resolve=True))
+    config = config.copy()
+    for key in missing_keys:
+        OmegaConf.update(config, key, run.get(OF_RUN[key]))
+    if run.get("dataset.name") == config.dataset.name and config.dataset.get("tiers", "none here") is None:
+        config.dataset.tiers = run.get("dataset.tiers")
+    return config
+
+
+def find_checkpoint(name: str) -> Path:
+    """A checkpoint itself, or the newest of a run folder. Raises RunError."""
+    folder = Path(name).expanduser()
+    found = (
+        folder
+        if any((folder / file).is_file() for file in ("config.json", lora.FILE))
+        else run_folder.last_checkpoint(folder)
+    )
+    if found is None:
+        raise RunError(f"checkpoint={name} is neither a checkpoint nor a run folder that holds one")
+    return found
+
+
 def checkpoint_folder(evaluation: Evaluation) -> Path | None:
-    """The checkpoint that the key `checkpoint` means: itself, or the newest of a run folder.
+    """The checkpoint that the key `checkpoint` means.
 
     Raises ConfigError where its run trained another model than the config names: it would be asked by another's rules.
     """
     if evaluation.checkpoint is None:
         return None
-    folder = Path(evaluation.checkpoint).expanduser()
-    found = (
-        folder
-        if any((folder / name).is_file() for name in ("config.json", lora.FILE))
-        else run_folder.last_checkpoint(folder)
-    )
-    if found is None:
-        raise RunError(f"checkpoint={evaluation.checkpoint} is neither a checkpoint nor a run folder that holds one")
+    found = find_checkpoint(evaluation.checkpoint)
     trained = run_folder.model_of(found)
     if trained not in (None, evaluation.model.name):
         raise ConfigError(f"checkpoint={evaluation.checkpoint} is of model {trained!r}: add model={trained}")
@@ -165,13 +216,14 @@ def results_folder(evaluation: Evaluation, checkpoint: Path | None, task: Task) 
 
     Scores belong to weights and not to the path where they lie: new weights in an old folder are a new evaluation.
     """
-    settings = evaluation.model_dump(exclude={*NOT_IN_HASH})
+    settings = evaluation.model_dump(exclude={*NOT_IN_HASH, "prompt"})
     for group in ("model", "rollout"):
         settings[group] = {key: value for key, value in settings[group].items() if key not in NOT_IN_GROUPS}
     settings["checkpoint"] = str(checkpoint.resolve()) if checkpoint else None
     place = checkpoint or getattr(evaluation.model, "path", None)
     settings["weights"] = weights(Path(place).expanduser()) if place else {}
     settings["data"] = load.fingerprint(task.problems)
+    settings["prompts"] = prompts_hash(task)
     if evaluation.run_dir:
         return Path(evaluation.run_dir).expanduser(), settings
     name = f"{evaluation.dataset_name()}-{task.language.name}-{evaluation.model.name.replace('/', '-')}"
@@ -197,6 +249,11 @@ def weights(folder: Path) -> dict[str, str]:
     """Size and time of each weight file of a local model; nothing for a hub id, which the hub's cache keeps apart."""
     files = sorted(path for path in folder.glob("*") if path.suffix in WEIGHTS) if folder.is_dir() else []
     return {path.name: f"{path.stat().st_size} bytes, {path.stat().st_mtime_ns} ns" for path in files}
+
+
+def file_hash(name: str) -> str:
+    """The SHA-256 of a file."""
+    return hashlib.sha256(Path(name).expanduser().read_bytes()).hexdigest()
 
 
 _open: tuple[str, AnswerSource] | None = None  # the jobs of a sweep over languages share one model

@@ -15,10 +15,12 @@ import languages
 from base.errors import DataError
 from languages import Language
 from problems.problem import Problem, read_jsonl, write_jsonl
+from problems.prompt import Template
 from problems.sources import codeforces_x, hub, livecodebench_x, mbpp_x
 from problems.sources.multipl_e import MultiplE
 from problems.sources.rows import Tally, named
 from problems.task import Stdio, Task
+from sandbox.job import Compare
 
 ROOT = Path(__file__).parent.parent
 
@@ -148,13 +150,31 @@ def batch(problems: Sequence[Problem], step: int, prompts: int, seed: int) -> li
     return chosen
 
 
-def task(dataset: DictConfig, language: Language, split: str, limit: int | None, extract: str, prefix: bool) -> Task:
+def task(
+    dataset: DictConfig,
+    language: Language,
+    split: str,
+    limit: int | None,
+    extract: str,
+    prefix: bool,
+    compare: str | None = None,
+    template: str | None = None,
+) -> Task:
     """The first `limit` problems (None: all) of the benchmark of the config group `dataset`, in a language.
 
-    `extract`: how a program is found in an answer; `prefix`: whether the prompt holds what the language file says. Both
-    are for programs that read and print. Raises DataError.
+    For programs that read and print: `extract`, how a program is found in an answer; `prefix`, whether the prompt holds
+    what the language file says; `compare`, a rule of sandbox/compare.py in place of the problems' own (but where a
+    checker judges); `template`, a file that words the prompts. Raises DataError.
     """
     if dataset.name == "multipl_e":
+        if compare or template:
+            key = "compare" if compare else "prompt.template"
+            raise DataError(f"{key} is not for dataset=multipl_e, which is asked and judged as its own harness does")
         whole = MultiplE.load(dataset, language)
         return MultiplE(whole.problems[:limit], whole.language, whole.style)
-    return Stdio(load(dataset, split)[:limit], language, extract, prefix)
+    problems = load(dataset, split)[:limit]
+    if compare:
+        rule = Compare(compare)
+        problems = [problem if problem.compare.checker else replace(problem, compare=rule) for problem in problems]
+    words = Template(Path(template).expanduser()) if template else None
+    return Stdio(problems, language, extract, prefix, template=words)

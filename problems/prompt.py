@@ -6,6 +6,11 @@ ours. Tests beyond the first `problem.examples` never appear in a prompt.
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import jinja2
+
+from base.errors import DataError
 from languages import Language
 from problems.problem import Problem
 from sandbox.job import Test
@@ -58,7 +63,52 @@ def example(test: Test) -> str:
     return f"Input:\n```\n{test.input.rstrip()}\n```\nOutput:\n```\n{test.output.rstrip()}\n```"
 
 
-def messages(problem: Problem, language: Language, system: str | None = None) -> list[dict[str, str]]:
-    """The chat that `tokenizer.apply_chat_template` takes; `system` is the model's own switch, if it has one."""
+def messages(
+    problem: Problem, language: Language, system: str | None = None, template: Template | None = None
+) -> list[dict[str, str]]:
+    """The chat that `tokenizer.apply_chat_template` takes; `system` is the model's own switch, if it has one.
+
+    `template` words the message in place of `render`.
+    """
     chat = [{"role": "system", "content": system}] if system else []
-    return [*chat, {"role": "user", "content": render(problem, language)}]
+    text = render(problem, language) if template is None else template.render(problem, language)
+    return [*chat, {"role": "user", "content": text}]
+
+
+class Template:
+    """A user's own wording: a Jinja file, its bytes kept as they are, the line end at its end too.
+
+    The fields: statement, input_format, output_format, notes (texts, empty where a problem has none), examples (a list
+    of {input, output}, those that the prompt may show), language (its title), prefix (what its file says of it).
+    """
+
+    FIELDS = ("statement", "input_format", "output_format", "examples", "notes", "language", "prefix")
+
+    def __init__(self, path: Path) -> None:
+        """Raises DataError for a file that cannot be read or is no template."""
+        self.path = path
+        environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True, autoescape=False)
+        try:
+            self._template = environment.from_string(path.read_bytes().decode("utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+            raise DataError(f"prompt.template: cannot read {path} ({reason})") from error
+        except jinja2.TemplateSyntaxError as error:
+            raise DataError(f"prompt.template: {path}, line {error.lineno}: {error.message}") from error
+
+    def render(self, problem: Problem, language: Language) -> str:
+        """Raises DataError for a field that there is not."""
+        values = {
+            "statement": problem.statement,
+            "input_format": problem.input_format,
+            "output_format": problem.output_format,
+            "examples": [test._asdict() for test in problem.tests[: problem.examples]],
+            "notes": problem.notes,
+            "language": language.title,
+            "prefix": language.prompt,
+        }
+        try:
+            return self._template.render(values)
+        except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError) as error:
+            fields = ", ".join(self.FIELDS)
+            raise DataError(f"prompt.template: {self.path}: {error}; the fields are {fields}") from error

@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from languages import Language
 from problems.problem import Problem
-from problems.prompt import messages
+from problems.prompt import Template, messages
 from sandbox import answer
 
 Prompt = list[dict[str, str]] | str  # a chat without its system message, or plain text that the model continues
@@ -36,6 +37,18 @@ class Task(Protocol):
         """The program in the model's answer `text`, or None when it holds none."""
 
 
+def prompt_hash(prompt: Prompt) -> str:
+    """The SHA-256 of a prompt's words, in UTF-8: those that the user's message has, or the text that is continued."""
+    words = prompt if isinstance(prompt, str) else prompt[-1]["content"]
+    return hashlib.sha256(words.encode("utf-8", "replace")).hexdigest()
+
+
+def prompts_hash(task: Task) -> str:
+    """The SHA-256 over those of all prompts (in hexadecimal, one after the other), in the problems' order."""
+    hashes = "".join(prompt_hash(task.prompt(problem)) for problem in task.problems)
+    return hashlib.sha256(hashes.encode()).hexdigest()
+
+
 @dataclass(frozen=True)
 class Stdio:
     """Programs that read standard input and print; the answer's code block is the program."""
@@ -45,9 +58,11 @@ class Stdio:
     rule: str = "default"  # of sandbox/answer.py
     prefix: bool = True  # whether the prompt holds what the language file says of the language, or its bare name
     stop: tuple[str, ...] = ()
+    template: Template | None = None  # the user's own wording of a prompt
 
     def prompt(self, problem: Problem) -> Prompt:
-        return messages(problem, self.language if self.prefix else replace(self.language, prompt=""))
+        language = self.language if self.prefix else replace(self.language, prompt="")
+        return messages(problem, language, template=self.template)
 
     def program(self, problem: Problem, text: str) -> str | None:
         return answer.RULES[self.rule](text, self.language)

@@ -14,7 +14,7 @@ from functools import partial
 from base.progress import Progress
 from policy.samplers.sampler import Sampling
 from problems.problem import Problem
-from problems.task import Prompt, Task
+from problems.task import Prompt, Task, prompt_hash
 from rollout.draw import Answer, AnswerSource, Question, draw
 from rollout.samples import Samples
 from rollout.score import Row, judged
@@ -99,6 +99,7 @@ def new_row(problem: Problem, sample: int, prompt: Prompt, answer: Answer, progr
         "problem": problem.id,
         "sample": sample,
         "prompt": _clean(prompt if isinstance(prompt, str) else json.dumps(prompt)),
+        "prompt_sha256": prompt_hash(prompt),
         "completion": _clean(answer.text),
         "program": None if program is None else _clean(program),
         "verdict": None,

@@ -24,6 +24,7 @@ SCHEMA = pa.schema(
         ("problem", pa.string()),
         ("sample", pa.int32()),
         ("prompt", pa.string()),  # a chat as JSON, or the text that was continued
+        ("prompt_sha256", pa.string()),  # of its words; null in files of before 2026-11-28
         ("completion", pa.string()),
         ("program", pa.string()),
         ("verdict", pa.string()),  # null: not known yet

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from math import comb
+from math import comb, sqrt
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from sandbox.job import Status
 Row = dict[str, Any]  # a sample: the columns of rollout/samples.py
 
 UNVERIFIED = "unverified"  # an answer whose verdict never came
+Z = 1.959964  # standard deviations on each side of 95 % of a normal distribution
 RESAMPLES = 10_000
 BATCH = 500  # resamples at once: bounds memory
 
@@ -34,10 +35,23 @@ def pass_at_k(n: int, passed: int, k: int) -> float:
 
 
 def interval(values: Sequence[float], seed: int = 0) -> tuple[float, float]:
-    """The 95 % interval of the mean of `values`, one a problem, by bootstrap over problems (percentiles)."""
+    """The 95 % interval of the mean of `values`, one per problem, each from 0 to 1: over problems, not over samples.
+
+    By bootstrap (percentiles), but where every value is 0 or 1, as with one sample per problem. Those are as many
+    independent draws, and have Wilson's interval: none of n is no proof of 0, and resampling n zeros would give [0, 0].
+    """
+    if set(values) <= {0.0, 1.0}:
+        return wilson(round(sum(values)), len(values))
     means = resampled_means(np.asarray(values, dtype=np.float64), seed)  # [resamples]
     low, high = np.percentile(means, [2.5, 97.5])
     return float(low), float(high)
+
+
+def wilson(hits: int, n: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share of which `hits` of `n` draws were seen (Wilson 1927; Brown et al. 2001)."""
+    centre = (hits + Z * Z / 2) / (n + Z * Z)
+    half = Z * sqrt(hits * (n - hits) / n + Z * Z / 4) / (n + Z * Z)
+    return max(0.0, centre - half) if hits else 0.0, min(1.0, centre + half) if hits < n else 1.0
 
 
 def resampled_means(values: np.ndarray, seed: int = 0) -> np.ndarray:
@@ -52,7 +66,8 @@ def scores(rows: Iterable[Row], ks: Sequence[int]) -> dict[str, Any]:
     """The scores of an evaluation's rows.
 
     Infrastructure errors are no samples: they are counted, and no pass@k has them. A k that is larger than every
-    problem's number of samples is left out; a problem with fewer than k samples is no part of pass@k.
+    problem's number of samples is left out; a problem with fewer than k samples is no part of pass@k. Where no sample
+    has a verdict of its own there is no score: pass@1 is None.
     """
     by_problem: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
@@ -64,7 +79,7 @@ def scores(rows: Iterable[Row], ks: Sequence[int]) -> dict[str, Any]:
         passed = sum(row["verdict"] == Status.PASSED for row in known)
         verdicts = Counter(row["verdict"] or UNVERIFIED for row in group)
         table.append({"problem": problem, "samples": len(known), "passed": passed, "verdicts": dict(verdicts)})
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = {} if any(row["samples"] for row in table) else {"pass@1": None}
     for k in sorted(set(ks)):
         values = [pass_at_k(row["samples"], row["passed"], k) for row in table if row["samples"] >= k]
         if values:

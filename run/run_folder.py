@@ -159,6 +159,14 @@ def _today(config: dict[str, Any]) -> dict[str, Any]:
     return found | {"model.build": MOVED.get(str(found.get("model.build")), found.get("model.build"))}
 
 
+def config_of(checkpoint: Path) -> dict[str, Any] | None:
+    """The config of a checkpoint's run, flat, with today's names of keys; None where it lies in no run folder."""
+    try:
+        return _today(flat(yaml.safe_load((checkpoint.parents[1] / CONFIG).read_text(encoding="utf-8"))))
+    except (OSError, IndexError, ValueError, AttributeError, TypeError, yaml.YAMLError):
+        return None
+
+
 def model_of(checkpoint: Path) -> str | None:
     """The name of the model of a checkpoint's run; None where it lies in no run folder."""
     try:

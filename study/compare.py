@@ -4,7 +4,7 @@
 
 The difference of their pass@1 with its 95 % interval (paired bootstrap over problems), and the p-value of a paired
 permutation test: how often would a difference as large come about if, in each problem, it were chance which of the two
-results is A's? Problems that only one of them has are left out, and counted.
+results is A's? Problems that only one of them has are left out, and counted; two protocols are refused.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ import numpy as np
 
 from base.errors import DataError
 from rollout.score import resampled_means
+from study import report
 
+UNBIASED = {"samples"}  # of a protocol: what changes the precision of pass@1 and not what it estimates
+UNKNOWN = {"top_p": 1.0, "compare": "own", "template": None, "limits": "own"}  # what evaluations of before did not name
 PERMUTATIONS = 100_000
 BATCH = 1_000  # permutations at once: bounds memory
 
@@ -27,6 +30,14 @@ def compare(a: dict[str, Any], b: dict[str, Any], seed: int = 0) -> dict[str, fl
     """Two scores.json -> {difference (B - A), low, high, p, problems, left_out}. Raises DataError."""
     if a["dataset"] != b["dataset"]:
         raise DataError(f"the two evaluations have other data sets ({a['dataset']}, {b['dataset']}): nothing to pair")
+    ways = a.get("protocol") or {}, b.get("protocol") or {}
+    for key in sorted(({*ways[0]} | {*ways[1]}) - UNBIASED):
+        here, there = (way.get(key, UNKNOWN.get(key)) for way in ways)
+        if here != there:
+            raise DataError(
+                f"the two evaluations have other protocols ({key}: {here}, {there}): their difference would say little "
+                "of the models"
+            )
     ours, theirs = _by_problem(a), _by_problem(b)
     shared = sorted(set(ours) & set(theirs))
     if not shared:
@@ -70,7 +81,7 @@ def read(name: str) -> dict[str, Any]:
     path = path / "scores.json" if path.is_dir() else path
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        found["dataset"], found["per_problem"], found["pass@1"]["value"]
+        found["dataset"], found["per_problem"], found["pass@1"] and found["pass@1"]["value"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path} is not the scores.json of a finished evaluation ({error!r})") from error
     return dict(found)
@@ -85,7 +96,7 @@ def main(arguments: list[str]) -> None:
     except DataError as error:
         sys.exit(f"error: {error}")
     for name, scores in (("A", a), ("B", b)):
-        print(f"{name}: {100 * scores['pass@1']['value']:.1f} %  {scores['model']} in {scores['language']}")
+        print(f"{name}: {report.percent(scores['pass@1'])} %  {scores['model']} in {scores['language']}")
     print(
         f"B - A: {100 * found['difference']:+.1f} points, 95 % interval [{100 * found['low']:+.1f}, "
         f"{100 * found['high']:+.1f}], p = {found['p']:.4f}, {found['problems']} problems"

@@ -37,6 +37,14 @@ def gather(folders: Sequence[Path], evaluations: Sequence[dict[str, Any]] = ()) 
     """
     runs = [Run.read(folder) for folder in folders]
     keys = varying([run.config for run in runs])
+    protocols = varying([{"protocol": scores.get("protocol", {})} for scores in evaluations])
+
+    def name_of(scores: dict[str, Any]) -> str:
+        """Benchmark and language, and what of its protocol others do not share: figures of two are not one column."""
+        protocol = run_folder.flat({"protocol": scores.get("protocol", {})})
+        told = [f"{key.partition('.')[2]} {protocol.get(key)}" for key in protocols]
+        return " ".join([scores["dataset"], scores["language"], *told])
+
     found = []
     for run in runs:
         config = run_folder.flat(run.config)
@@ -58,14 +66,16 @@ def gather(folders: Sequence[Path], evaluations: Sequence[dict[str, Any]] = ()) 
                 "interval": [last["pass@1"]["low"], last["pass@1"]["high"]] if last and "pass@1" in last else None,
                 "best": max(heldout) if heldout else None,
                 "seconds": run.seconds(),
-                "scores": {f"{scores['dataset']} {scores['language']}": scores["pass@1"] for scores in ours},
+                "scores": {name_of(scores): scores["pass@1"] for scores in ours},
             }
         )
     return keys, sorted(found, key=lambda row: [_sortable(row[key]) for key in keys])
 
 
 def varying(configs: Sequence[dict[str, Any]]) -> list[str]:
-    """The keys that differ between configs. Of a group with a name (language, model, ...) only the name, if it does."""
+    """The keys that differ between configs. Of a group with a name (language, model, ...) only the name, where configs
+    of one name are equal in the rest: what these keys do not tell apart differs in nothing that changes a result.
+    """
     flats = [run_folder.flat(config) for config in configs]
     every = {key: None for config in flats for key in config}  # in order
     skipped = {*run_folder.NOT_COMPARED, "language_mix" if not any(c.get("language_mix") for c in configs) else ""}
@@ -74,8 +84,14 @@ def varying(configs: Sequence[dict[str, Any]]) -> list[str]:
         for key in every
         if not {key, key.partition(".")[0]} & skipped and len({repr(config.get(key)) for config in flats}) > 1
     ]
-    named = {key.partition(".")[0] for key in keys if key.endswith(".name")}
-    return [key for key in keys if key.partition(".")[0] not in named or key.endswith(".name")]
+
+    def told(key: str) -> bool:
+        """Whether the name of a key's group tells its value."""
+        name = f"{key.partition('.')[0]}.name"
+        values = {(repr(config.get(name)), repr(config.get(key))) for config in flats}
+        return key != name and name in keys and len(values) == len({of for of, _ in values})
+
+    return [key for key in keys if not told(key)]
 
 
 def _sortable(value: Any) -> tuple[str, float, str]:
@@ -83,16 +99,19 @@ def _sortable(value: Any) -> tuple[str, float, str]:
 
 
 def means(keys: Sequence[str], found: Sequence[Found]) -> list[Found]:
-    """Runs that differ in nothing but the seed, as one: mean and standard deviation of what they ended with."""
+    """Runs that differ in nothing but the seed, as one: mean and standard deviation of what they ended with.
+
+    Of runs that do not even differ in that the last counts: a repetition is no other draw.
+    """
     settings = [key for key in keys if key != "seed"]
-    groups: dict[tuple[str, ...], list[Found]] = defaultdict(list)
+    groups: dict[tuple[str, ...], dict[str, Found]] = defaultdict(dict)
     for row in found:
         if row["after"] is not None and row["finished"]:
-            groups[tuple(repr(row[key]) for key in settings)].append(row)
+            groups[tuple(repr(row[key]) for key in settings)][repr(row.get("seed"))] = row
     table = []
-    for rows in groups.values():
+    for rows in [list(group.values()) for group in groups.values()]:
         after = [row["after"] for row in rows]
-        names = sorted({name for row in rows for name in row["scores"]})
+        names = sorted(set.intersection(*({name for name, score in row["scores"].items() if score} for row in rows)))
         table.append(
             {
                 **{key: rows[0][key] for key in settings},
@@ -100,10 +119,7 @@ def means(keys: Sequence[str], found: Sequence[Found]) -> list[Found]:
                 "mean": statistics.fmean(after),
                 "deviation": statistics.stdev(after) if len(after) > 1 else None,
                 "seconds": statistics.fmean(row["seconds"] for row in rows),
-                "scores": {
-                    name: statistics.fmean(row["scores"][name]["value"] for row in rows if name in row["scores"])
-                    for name in names
-                },
+                "scores": {name: statistics.fmean(row["scores"][name]["value"] for row in rows) for name in names},
             }
         )
     return table

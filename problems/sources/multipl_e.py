@@ -134,8 +134,7 @@ def join(problem: Continuation, completion: str) -> str:
 
 
 def toolchain(language: Language) -> Language:
-    """The language as the harness runs and judges it: exit code 0 is a pass, whatever its toolchain makes of
-    failures."""
+    """The language as the harness runs and judges it, so that exit code 0 is a pass."""
     harness = dict(HARNESS[language.name])
     del harness["name"]
     limits = replace(language.limits, test_s=float(harness.pop("test_s", TEST_S)))

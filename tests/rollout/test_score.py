@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rollout.score import interval, pass_at_k, scores
+from study import report
 
 counts = st.integers(1, 9).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n), st.integers(1, n)))
 
@@ -72,3 +73,21 @@ def test_scores() -> None:
         "passed": 1,
         "verdicts": {"timeout": 1, "no_program": 1, "wrong_output": 1, "passed": 1},
     }
+
+
+@pytest.mark.parametrize(("passed", "wanted"), [(0, (0.0, 0.2775)), (5, (0.2366, 0.7634)), (10, (0.7225, 1.0))])
+def test_none_of_ten_is_no_proof_of_zero(passed: int, wanted: tuple[float, float]) -> None:
+    verdicts = ["passed"] * passed + ["wrong_output"] * (10 - passed)
+    found = scores([row(str(n), 0, verdict) for n, verdict in enumerate(verdicts)], [1])["pass@1"]
+    assert (found["low"], found["high"]) == pytest.approx(wanted, abs=1e-4)  # as published tables have them
+    several = [row(str(n), sample, "wrong_output") for n in range(10) for sample in range(4)]
+    assert scores(several, [1, 4])["pass@1"]["high"] == pytest.approx(0.2775, abs=1e-4)
+
+
+def test_nothing_but_infrastructure_errors_is_no_score() -> None:
+    found = scores(
+        [row(p, n, verdict) for p in "ab" for n, verdict in enumerate(["infrastructure_error", None])], [1, 2]
+    )
+    assert found["pass@1"] is None and "pass@2" not in found and found["infrastructure_errors"] == 4
+    lines = dict(report.lines({**found, "unanswered": 0, "seconds": 1.0}))
+    assert lines["pass@1, % [95 % interval]"] == "none: every verdict is an infrastructure error"

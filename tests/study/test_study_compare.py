@@ -96,3 +96,20 @@ def test_a_matrix_has_models_by_languages_and_a_table_a_protocol() -> None:
     assert "| A | 100.0 [90.0, 110.0] | 25.0 [15.0, 35.0] |" in text
     assert "| B |  | 0.0 [-10.0, 10.0] |" in text
     assert text.count("## ladder") == 2
+
+
+def test_other_protocols_are_not_compared_but_other_numbers_of_samples_are() -> None:
+    a, b = result([2, 2]), result([2, 2], samples=8)
+    assert compare(a, b)["difference"] == pytest.approx(-0.25)
+    for key, value in (("temperature", 0.7), ("compare", "exact"), ("template", "abc")):
+        b["protocol"] = {**a["protocol"], key: value}
+        with pytest.raises(DataError, match=f"other protocols \\({key}: .*, {value}\\)"):
+            compare(a, b)
+
+
+def test_an_evaluation_without_a_score_is_said_to_be_one(tmp_path: Path) -> None:
+    none = {**result([0, 0]), "pass@1": None, "per_problem": [{"problem": "p0", "samples": 0, "passed": 0}]}
+    assert "| A | none: every verdict is an infrastructure error |" in matrix.matrix([none])
+    (tmp_path / "scores.json").write_text(json.dumps(none))
+    with pytest.raises(DataError, match="no problem in common"):
+        compare(read(str(tmp_path)), result([1]))

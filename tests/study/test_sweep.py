@@ -191,7 +191,7 @@ def test_jobs_hold_gpus_of_their_own(four_gpus: None) -> None:
         assert os.environ["CUDA_VISIBLE_DEVICES"] == "GPU-0000-test,GPU-1111-test"
     assert "CUDA_VISIBLE_DEVICES" not in os.environ
     script = (
-        "import os; from policy import gpus\n"
+        "import os; from run import gpus\n"
         "with gpus.hold(1): print(os.environ['CUDA_VISIBLE_DEVICES'], flush=True); input()"
     )
 
@@ -219,3 +219,48 @@ def test_jobs_hold_gpus_of_their_own(four_gpus: None) -> None:
         assert taken.wait(30)
         thread.join()
     assert len(set(seen)) == 2 and set(seen) <= {"GPU-0000-test", "GPU-1111-test", "GPU-3333-test"}
+
+
+def test_runs_that_differ_beside_their_names_are_not_averaged() -> None:
+    models = [("tiny", "a"), ("big", "b"), ("big", "c")]
+    configs = [
+        {"model": {"name": name, "path": path}, "seed": seed, "language_mix": None}
+        for seed, (name, path) in enumerate(models)
+    ]
+    keys = sweep.varying(configs)
+    assert keys == ["model.name", "model.path", "seed"]
+    rows = [
+        {"model.name": name, "model.path": path, "seed": seed, "after": 0.5, "finished": True, "seconds": 1.0,
+         "scores": {}}
+        for seed, (name, path) in enumerate(models)
+    ]  # fmt: skip
+    assert [row["runs"] for row in sweep.means(keys, rows)] == [1, 1, 1]
+
+
+def test_a_repeated_seed_counts_once_and_a_score_that_one_run_lacks_has_no_mean() -> None:
+    rows = [
+        {"seed": seed, "after": after, "finished": True, "seconds": 1.0,
+         "scores": {"ladder lua": {"value": after}} | ({"mbpp lua": {"value": 1.0}} if seed else {"mbpp lua": None})}
+        for seed, after in [(0, 0.1), (0, 0.3), (1, 0.5)]
+    ]  # fmt: skip
+    (found,) = sweep.means(["seed"], rows)
+    assert (found["runs"], found["mean"], found["scores"]) == (
+        2,
+        pytest.approx(0.4),
+        {"ladder lua": pytest.approx(0.4)},
+    )
+
+
+def test_scores_of_two_protocols_are_two_columns(tmp_path: Path) -> None:
+    run = made(tmp_path, "r0", 0, 0.7, [0.1, 0.5])
+    made(tmp_path, "r1", 1, 0.7, [0.1, 0.5])
+    evaluations = [
+        {"model": str(run), "dataset": "ladder", "language": "lua", "pass@1": {"value": value}, "per_problem": [],
+         "protocol": {"temperature": temperature}}
+        for value, temperature in ((0.2, 0.2), (0.3, 0.7))
+    ]  # fmt: skip
+    _, found = sweep.gather([run, tmp_path / "r1"], evaluations)
+    assert found[0]["scores"] == {
+        "ladder lua temperature 0.2": {"value": 0.2},
+        "ladder lua temperature 0.7": {"value": 0.3},
+    }

@@ -1,5 +1,4 @@
-"""MultiPL-E in every language that is not refused: a right continuation passes and a wrong one fails, as in its
-harness.
+"""MultiPL-E in every language that is not refused: a right continuation passes and a wrong one fails.
 
 The rows (`multipl_e_rows.yaml`) are ours: one problem, in the form that the benchmark gives it in each language.
 """
