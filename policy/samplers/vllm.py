@@ -8,12 +8,14 @@ even where it is tied to the embedding: left out, vLLM keeps the old head and sa
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Container, Sequence
 from typing import Any
 
 import torch
 from peft import PeftModel
 
+from base.errors import ModelError
 from policy.model import Policy
 from policy.ranks import ALONE, Ranks
 from policy.samplers.sampler import Completion, RolloutSettings, Sampling
@@ -33,11 +35,12 @@ class VllmSampler:
         self.policy = policy
         self.can_sleep = policy.device.type == "cuda" and not policy.outline
         state = torch.get_rng_state()
-        self.engine = LLM(
+        longest = config.max_prompt_tokens + config.max_new_tokens
+        options: dict[str, Any] = dict(
             model=policy.source,
             dtype=policy.config.compute_dtype,  # type: ignore[arg-type]
             seed=seed % 2**32,
-            max_model_len=config.max_prompt_tokens + config.max_new_tokens,
+            max_model_len=longest,
             gpu_memory_utilization=config.gpu_memory_utilization,
             max_num_seqs=config.batch_size,
             enable_sleep_mode=self.can_sleep,
@@ -49,6 +52,10 @@ class VllmSampler:
             # one engine a rank, in the process group that is there already
             distributed_executor_backend="external_launcher" if ranks.world > 1 else None,
         )
+        try:
+            self.engine = LLM(**options)
+        except ValueError as error:  # pydantic's is one
+            raise _refusal(error, policy.source, longest) from error
         torch.set_rng_state(state)  # the engine seeds the global generator
         self.requests = 0
         if isinstance(policy.model, PeftModel):  # the engine read the weights without the adapters
@@ -79,7 +86,9 @@ class VllmSampler:
                 max_tokens=sampling.max_new_tokens,
                 logprobs=0,  # of the sampled token alone
                 seed=(seed + index) % 2**63,
+                ignore_eos=True,  # vLLM's own notion of the end; a completion ends where transformers' does
                 stop_token_ids=self.policy.eos,
+                detokenize=bool(sampling.stop),  # for stop texts only: an id without a text would be an error there
                 stop=list(sampling.stop),
                 output_kind=RequestOutputKind.FINAL_ONLY,
             )
@@ -111,6 +120,18 @@ class VllmSampler:
         self.engine.reset_prefix_cache()  # holds keys and values of the old weights
         if self.can_sleep:
             self.engine.wake_up(["kv_cache"])
+
+
+def _refusal(error: ValueError, source: str, longest: int) -> ModelError:
+    reason = " ".join(str(error).split())
+    if "max_model_len" in reason:
+        limits = [int(limit) for limit in re.findall(r"(?:max_position_embeddings|model_max_length)=(\d+)", reason)]
+        limit = f"at most {min(limits)}" if limits else "smaller"
+        return ModelError(
+            f"rollout.max_prompt_tokens + rollout.max_new_tokens is {longest}, and {source!r} reads less; "
+            f"set both so that it is {limit}"
+        )
+    return ModelError(f"rollout=vllm: the engine refuses {source!r} ({reason[:300]})")
 
 
 def _completion(prompt: int, output: Any, policy: Policy) -> Completion:

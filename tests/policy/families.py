@@ -60,6 +60,7 @@ OWN: dict[str, dict[str, Any]] = {
     },
     "deepseek_v2": {"topk_method": "greedy", "num_key_value_heads": 4},
     "gemma3n_text": {"laurel_rank": 4, "num_kv_shared_layers": 0, "activation_sparsity_pattern": [0.0] * 4, **WINDOWS},
+    "gemma4_text": {"head_dim": 8, "global_head_dim": 8, "num_kv_shared_layers": 0, **WINDOWS},
     "gpt_neo": {"attention_types": [[["global", "local"], 2]]},
     "granitemoehybrid": {"layer_types": ["mamba", "attention"] * 2},
     "jamba": {"attn_layer_period": 2, "attn_layer_offset": 1, "expert_layer_period": 2},
@@ -81,15 +82,7 @@ OWN: dict[str, dict[str, Any]] = {
     },
     **{
         kind: {"num_key_value_heads": 4}
-        for kind in (
-            "deepseek_v3",
-            "deepseek_v32",
-            "glm4_moe_lite",
-            "glm_moe_dsa",
-            "longcat_flash",
-            "minicpm3",
-            "youtu",
-        )
+        for kind in ("deepseek_v3", "deepseek_v32", "glm4_moe_lite", "glm_moe_dsa", "minicpm3", "youtu")
     },
 }
 
@@ -97,12 +90,9 @@ OWN: dict[str, dict[str, Any]] = {
 def build(kind: str, **settings: Any) -> PreTrainedModel:
     """The model of type `kind` (as config.json calls it), in training mode."""
     default = CONFIG_MAPPING[kind]()
-    latent = kind != "deepseek_v2" and hasattr(default, "kv_lora_rank")
-    known = {
-        key: value
-        for key, value in SHAPE.items()
-        if hasattr(default, key) and not (key == "head_dim" and (latent or kind == "falcon"))
-    }
+    knows = default.to_dict()
+    latent = kind != "deepseek_v2" and "kv_lora_rank" in knows
+    known = {key: value for key, value in SHAPE.items() if key in knows and not (key == "head_dim" and latent)}
     config = type(default)(**{**known, **OWN.get(kind, {}), **settings})
     config._experts_implementation = "eager"  # the others know no float64
     with torch.random.fork_rng():

@@ -6,10 +6,8 @@ from typing import Any
 
 import pytest
 import torch
-from omegaconf import OmegaConf
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
-from base.errors import ModelError
 from policy.attention import hidden_states
 from policy.model import Policy
 
@@ -51,7 +49,7 @@ def test_a_row_sees_neither_the_others_nor_its_padding(policy: Policy) -> None:
     assert not torch.allclose(after[1, 1:], before[1, 1:])
 
 
-def test_a_sliding_window_that_cuts_is_refused() -> None:
+def test_a_sliding_window_that_cuts_cannot_share_a_prompt() -> None:
     config = Qwen3Config(
         vocab_size=50,
         hidden_size=16,
@@ -67,11 +65,8 @@ def test_a_sliding_window_that_cuts_is_refused() -> None:
     model = Qwen3ForCausalLM(config)
     with pytest.raises(ValueError, match="7 tokens is longer than the model's sliding window"):
         hidden_states(model, PROMPT, COMPLETIONS)
-    cut = Policy(model, None, OmegaConf.create(), "some/model")
-    cut.check_length(4)
-    with pytest.raises(ModelError, match=r"'some/model' looks back over 4 tokens only .* is 7: set both"):
-        cut.check_length(7)
 
 
 def test_a_model_that_sees_everything_has_no_bound(policy: Policy) -> None:
     policy.check_length(1_000_000)
+    assert policy.shares_prompt(1_000_000)

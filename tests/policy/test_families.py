@@ -1,0 +1,273 @@
+"""Every causal architecture: log-probs and gradients are those of the model's own logits, row by row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from base.errors import ModelError
+from policy.model import Policy
+from tests.policy.families import build
+
+PROMPT = [5, 17, 3, 88, 2]
+TOKENS = torch.tensor([[7, 9, 11, 0], [1, 2, 3, 4], [50, 0, 0, 0]])
+MASK = torch.tensor([[1, 1, 1, 0], [1, 1, 1, 1], [1, 0, 0, 0]], dtype=torch.bool)
+
+MANY = torch.arange(45).view(3, 15) + 3  # [rows, tokens]
+MANY_MASK = torch.arange(15) < torch.tensor([[15], [4], [12]])  # [rows, tokens]
+
+# Attention alone, over keys and values that rows can share: here the prompt must go through the model once.
+SHARED = [
+    "afmoe",
+    "apertus",
+    "arcee",
+    "aria_text",
+    "biogpt",
+    "bitnet",
+    "cohere",
+    "cohere2",
+    "cohere2_moe",
+    "ctrl",
+    "cwm",
+    "dbrx",
+    "deepseek_v2",
+    "deepseek_v3",
+    "diffllama",
+    "dots1",
+    "ernie4_5",
+    "ernie4_5_moe",
+    "exaone4",
+    "exaone_moe",
+    "flex_olmo",
+    "gemma",
+    "gemma3_text",
+    "gemma3n_text",
+    "gemma4_text",
+    "glm",
+    "glm4",
+    "glm4_moe",
+    "glm4_moe_lite",
+    "gpt2",
+    "gpt_bigcode",
+    "gpt_neox",
+    "granite",
+    "granitemoe",
+    "granitemoeshared",
+    "helium",
+    "hunyuan_v1_dense",
+    "hunyuan_v1_moe",
+    "hy_v3",
+    "hyperclovax",
+    "jais2",
+    "jetmoe",
+    "laguna",
+    "llama",
+    "llama4_text",
+    "mellum",
+    "minicpm3",
+    "minimax_m2",
+    "ministral",
+    "ministral3",
+    "mistral",
+    "mixtral",
+    "nanochat",
+    "olmo",
+    "olmo2",
+    "olmo3",
+    "olmoe",
+    "opt",
+    "persimmon",
+    "phi",
+    "phi3",
+    "phimoe",
+    "qwen2",
+    "qwen2_moe",
+    "qwen3",
+    "qwen3_moe",
+    "seed_oss",
+    "smollm3",
+    "solar_open",
+    "starcoder2",
+    "vaultgemma",
+    "youtu",
+]
+# State spaces, convolutions, linear or sparse attention, sinks, biases by position, or code of another make.
+APART = [
+    "bamba",
+    "bloom",
+    "codegen",
+    "deepseek_v32",
+    "doge",
+    "falcon",
+    "falcon_h1",
+    "falcon_mamba",
+    "glm_moe_dsa",
+    "gpt_neo",
+    "gpt_neox_japanese",
+    "gpt_oss",
+    "gptj",
+    "granite_swa",
+    "granitemoe_swa",
+    "granitemoehybrid",
+    "jamba",
+    "lfm2",
+    "lfm2_moe",
+    "mamba",
+    "mamba2",
+    "mimo_v2_flash",
+    "minimax",
+    "minimax_m3_vl_text",
+    "modernbert-decoder",
+    "mpt",
+    "nemotron",
+    "nemotron_h",
+    "olmo_hybrid",
+    "openai-gpt",
+    "qwen3_5_moe_text",
+    "qwen3_5_text",
+    "qwen3_next",
+    "recurrent_gemma",
+    "rwkv",
+    "stablelm",
+    "zamba",
+    "zamba2",
+]
+
+
+def policy_of(model: PreTrainedModel) -> Policy:
+    return Policy(model, None, OmegaConf.create({"name": "toy", "compute_dtype": "float32"}), "random")
+
+
+def plain(model: Any, prompt: list[int], tokens: Tensor, mask: Tensor, temperature: float) -> Tensor:
+    """Log-probs [rows, tokens], one row at a time, from the model's own logits."""
+    result = torch.zeros(tokens.shape, dtype=torch.float64)  # [rows, tokens]
+    for row in range(len(tokens)):
+        completion = tokens[row][mask[row]]  # [its tokens]
+        ids = torch.cat([torch.tensor(prompt), completion])[None]  # [1, prompt + its tokens]
+        logits = model(input_ids=ids, use_cache=False).logits[0, len(prompt) - 1 : -1]  # [its tokens, vocabulary]
+        logp = (logits / temperature).log_softmax(-1)  # [its tokens, vocabulary]
+        result[row, : len(completion)] = logp.gather(1, completion[:, None])[:, 0]
+    return result
+
+
+def gradients(model: Any, logp: Tensor) -> dict[str, Tensor]:
+    model.zero_grad()
+    weights = torch.linspace(-1, 2, logp.numel(), dtype=logp.dtype).view(logp.shape)  # [rows, tokens]
+    (logp * weights).sum().backward()
+    return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+
+
+def assert_exact(policy: Policy, prompt: list[int] = PROMPT, tokens: Tensor = TOKENS, mask: Tensor = MASK) -> None:
+    wanted = plain(policy.model, prompt, tokens, mask, 0.7)
+    wanted_gradients = gradients(policy.model, wanted)
+    seen, entropy = policy.logprobs(prompt, tokens, mask, 0.7)
+    # Norms, rotations and state spaces are computed in fp32 even in a model of fp64.
+    torch.testing.assert_close(seen, wanted, rtol=0, atol=5e-6)
+    assert (entropy[mask] > 0).all() and (entropy[~mask] == 0).all()
+    seen_gradients = gradients(policy.model, seen)
+    for name, gradient in wanted_gradients.items():
+        assert (seen_gradients[name] - gradient).abs().max() <= 3e-5 * gradient.abs().max() + 1e-6, name
+
+
+@pytest.mark.parametrize("kind", [*SHARED, *APART])
+def test_every_family_is_scored_as_its_own_logits_say(kind: str) -> None:
+    policy = policy_of(build(kind))
+    assert_exact(policy)
+    assert policy.shares_prompt(20) == (kind in SHARED), policy.scorer.road
+
+
+def test_gradient_checkpointing_goes_every_road() -> None:
+    for kind in ("qwen3", "qwen3_next", "lfm2", "gpt_oss"):
+        policy = policy_of(build(kind))
+        policy.model.gradient_checkpointing_enable({"use_reentrant": False})
+        assert_exact(policy)
+
+
+def test_attention_with_a_soft_cap_on_scores_is_apart() -> None:
+    model = build("gemma2", attn_logit_softcapping=2.0, attn_implementation="eager")  # as Policy.load loads it
+    policy = policy_of(model)
+    assert_exact(policy)
+    assert not policy.shares_prompt(20)
+
+
+@pytest.mark.parametrize("kind", ["mistral", "gemma3_text", "olmo3", "phi3", "cohere2", "qwen2"])
+def test_beyond_a_sliding_window_rows_go_apart(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    more = {"use_sliding_window": True, "max_window_layers": 1} if kind == "qwen2" else {}
+    policy = policy_of(build(kind, sliding_window=16, **more))
+    assert policy.shares_prompt(16) and not policy.shares_prompt(17)
+    assert_exact(policy)
+    assert_exact(policy, PROMPT, MANY, MANY_MASK)
+    policy.check_length(16)
+    assert "window" not in capsys.readouterr().err
+    policy.check_length(17)
+    assert (
+        "16 tokens only; sequences of more than 16 tokens are computed with a prompt of its own, which is slower"
+        in (capsys.readouterr().err)
+    )
+
+
+LONG = {"rope_type": "longrope", "short_factor": [1.0] * 4, "long_factor": [9.0] * 4, "rope_theta": 1e4}
+ROPES: dict[str, dict[str, Any]] = {
+    "phi3": {"rope_parameters": LONG, "original_max_position_embeddings": 16, "max_position_embeddings": 64},
+    "llama": {
+        "rope_parameters": {"rope_type": "dynamic", "factor": 4.0, "rope_theta": 1e4},
+        "max_position_embeddings": 16,
+    },
+}
+
+
+@pytest.mark.parametrize("kind", ROPES)
+def test_positions_that_change_with_length(kind: str) -> None:
+    """Within the original length nothing changes. Across it, scores would depend on what comes later: refused."""
+    policy = policy_of(build(kind, sliding_window=None, **ROPES[kind]))
+    assert_exact(policy)
+    assert policy.shares_prompt(16)
+    policy.check_length(16)
+    with pytest.raises(ModelError, match=r"once a sequence is longer than 16 tokens.* is 17: set both .* at most 16"):
+        policy.check_length(17)
+    if kind == "phi3":  # scored all the same, a row by itself; dynamic positions depend on what was computed before
+        assert_exact(policy, PROMPT, MANY, MANY_MASK)
+
+
+def test_noise_of_training_is_off() -> None:
+    for kind, noise in (("gpt2", {"resid_pdrop": 0.5}), ("mixtral", {"router_jitter_noise": 0.5})):
+        assert_exact(policy_of(build(kind, **noise)))
+
+
+def test_a_model_that_cannot_score_is_one_sentence() -> None:
+    model: Any = build("qwen3")
+    model.lm_head.weight.data.fill_(float("nan"))
+    with pytest.raises(ModelError, match="Qwen3ForCausalLM gives log-probs that are not finite"):
+        policy_of(model)
+
+
+def test_what_is_left_out_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    policy_of(build("qwen3_moe")).check_length(20)
+    assert "auxiliary loss is left out" in capsys.readouterr().err
+    policy_of(build("qwen3_next")).check_length(20)
+    assert "(linear_attention) carry one row's tokens into the next; every completion is" in capsys.readouterr().err
+
+
+def test_the_check_at_start_gives_up_a_road_that_a_probe_took_for_exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Layers of LFM2 with all guards blind: only the batch's own figures can tell."""
+    policy = policy_of(build("lfm2"))
+    right = policy.scorer.road
+    policy.scorer.road = type(right)(right.head, float("inf"))
+    policy.model.config._attn_implementation = "shared_prompt"
+    found = policy.self_check(PROMPT, TOKENS, MASK, 0.7)
+    assert found.mean < 1e-6 and found.q99 < 1e-5
+    assert not policy.shares_prompt(20)
+
+
+def test_a_wrong_architecture_is_named_at_start() -> None:
+    policy = policy_of(build("qwen3"))
+    body: Any = policy.model.get_decoder()
+    calls = iter(range(100))
+    body.norm.register_forward_hook(lambda _, __, states: states * (1 + next(calls)))  # no two passes are alike
+    with pytest.raises(ModelError, match=r"Qwen3ForCausalLM differ .* nats a token on average, 99 % of tokens below"):
+        policy.self_check(PROMPT, TOKENS, MASK, 0.7)
