@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -175,19 +176,21 @@ class Policy:
         return tokens <= self.scorer.road.shared
 
     @torch.no_grad()
-    def self_check(self, prompt: Sequence[int], completions: Tensor, mask: Tensor, temperature: float) -> Gap:
+    def self_check(
+        self, prompts: Sequence[Sequence[int]], completions: Tensor, mask: Tensor, temperature: float
+    ) -> Gap:
         """How far the log-probs of a batch are from the model's own forward pass, row by row, full logits and all.
 
         Arguments as for `logprobs`. Where a shared prompt is at fault, it is given up for good. Raises ModelError where
         the model's architecture is not scored right on any road. Under FSDP2 every rank must ask, with as many rows.
         """
-        ids = torch.tensor(prompt, device=self.device)  # [prompt]
+        ids, counts = self._grouped(prompts)
         bound = ROUNDING[DTYPES[self.config.compute_dtype]]
         road = self.scorer.road
         with self.autocast(keep_casts=False):
-            own, _ = self.scorer(ids, completions, mask, temperature, PLAIN)  # [rows, tokens]
+            own, _ = self.scorer(ids, counts, completions, mask, temperature, PLAIN)  # [rows, tokens]
             for choice in dict.fromkeys((road, replace(road, shared=0), replace(PLAIN, alone=road.alone))):
-                seen, _ = self.scorer(ids, completions, mask, temperature, choice)  # [rows, tokens]
+                seen, _ = self.scorer(ids, counts, completions, mask, temperature, choice)  # [rows, tokens]
                 if (found := gap(seen, own, mask)).mean <= bound:
                     self.scorer.road = choice
                     return found
@@ -272,29 +275,35 @@ class Policy:
         return torch.autocast(self.device.type, dtype=dtype, enabled=enabled, cache_enabled=keep_casts)
 
     def logprobs(
-        self, prompt: Sequence[int], completions: Tensor, mask: Tensor, temperature: float
+        self, prompts: Sequence[Sequence[int]], completions: Tensor, mask: Tensor, temperature: float
     ) -> tuple[Tensor, Tensor]:
-        """Log-probs of completions of ONE prompt, and entropies, both [rows, tokens] in nats; 0 where masked.
+        """Log-probs of completions, and entropies, both [rows, tokens] in nats; 0 where masked.
 
-        `completions` [rows, tokens] right-padded, `mask` [rows, tokens] True for real tokens. The prompt is computed
-        once for all rows (`policy.attention`): with a group of short completions that is most of the work saved.
+        `prompts` has that of each row; `completions` [rows, tokens] right-padded, `mask` [rows, tokens] True for real
+        tokens, at least one a row. A prompt that rows after one another share is computed once (`policy.attention`):
+        with a group of short completions that is most of the work saved.
         """
-        ids = torch.tensor(prompt, device=self.device)  # [prompt]
+        ids, counts = self._grouped(prompts)
         with self.autocast(keep_casts=False):
-            logp, entropy = self.scorer(ids, completions, mask, temperature)  # [rows, tokens], [rows, tokens]
+            logp, entropy = self.scorer(ids, counts, completions, mask, temperature)  # 2 x [rows, tokens]
         return logp, entropy
 
     @torch.no_grad()
     def reference_logprobs(
-        self, prompt: Sequence[int], completions: Tensor, mask: Tensor, temperature: float
+        self, prompts: Sequence[Sequence[int]], completions: Tensor, mask: Tensor, temperature: float
     ) -> Tensor:
         """Log-probs [rows, tokens] by the weights that training began with; arguments as for `logprobs`."""
-        ids = torch.tensor(prompt, device=self.device)  # [prompt]
+        ids, counts = self._grouped(prompts)
         scorer: Any = self.reference or self.scorer
         model: Any = self.model
         with self.autocast(keep_casts=False), nullcontext() if self.reference else model.disable_adapter():
-            logp, _ = scorer(ids, completions, mask, temperature)  # [rows, tokens]
+            logp, _ = scorer(ids, counts, completions, mask, temperature)  # [rows, tokens]
         return logp
+
+    def _grouped(self, prompts: Sequence[Sequence[int]]) -> tuple[list[Tensor], list[int]]:
+        """Each prompt once, [its tokens], and how many rows after one another have it."""
+        runs = [(prompt, len(list(rows))) for prompt, rows in groupby(prompts)]
+        return [torch.tensor(prompt, device=self.device) for prompt, _ in runs], [count for _, count in runs]
 
     @torch.no_grad()
     def weights(self) -> Iterator[tuple[str, Tensor]]:
