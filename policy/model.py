@@ -184,7 +184,7 @@ class Policy:
         Arguments as for `logprobs`. Where a shared prompt is at fault, it is given up for good. Raises ModelError where
         the model's architecture is not scored right on any road. Under FSDP2 every rank must ask, with as many rows.
         """
-        ids, counts = self._grouped(prompts)
+        ids, counts = self._grouped(prompts, len(completions))
         bound = ROUNDING[DTYPES[self.config.compute_dtype]]
         road = self.scorer.road
         with self.autocast(keep_casts=False):
@@ -275,34 +275,36 @@ class Policy:
         return torch.autocast(self.device.type, dtype=dtype, enabled=enabled, cache_enabled=keep_casts)
 
     def logprobs(
-        self, prompts: Sequence[Sequence[int]], completions: Tensor, mask: Tensor, temperature: float
+        self, prompts: Sequence[int] | Sequence[Sequence[int]], completions: Tensor, mask: Tensor, temperature: float
     ) -> tuple[Tensor, Tensor]:
         """Log-probs of completions, and entropies, both [rows, tokens] in nats; 0 where masked.
 
-        `prompts` has that of each row; `completions` [rows, tokens] right-padded, `mask` [rows, tokens] True for real
-        tokens, at least one a row. A prompt that rows after one another share is computed once (`policy.attention`):
-        with a group of short completions that is most of the work saved.
+        `prompts` has that of each row, or is the one of all; `completions` [rows, tokens] right-padded, `mask` [rows,
+        tokens] True for real tokens, at least one per row. A prompt that rows after one another share is computed once
+        (`policy.attention`): with a group of short completions that is most of the work saved.
         """
-        ids, counts = self._grouped(prompts)
+        ids, counts = self._grouped(prompts, len(completions))
         with self.autocast(keep_casts=False):
             logp, entropy = self.scorer(ids, counts, completions, mask, temperature)  # 2 x [rows, tokens]
         return logp, entropy
 
     @torch.no_grad()
     def reference_logprobs(
-        self, prompts: Sequence[Sequence[int]], completions: Tensor, mask: Tensor, temperature: float
+        self, prompts: Sequence[int] | Sequence[Sequence[int]], completions: Tensor, mask: Tensor, temperature: float
     ) -> Tensor:
         """Log-probs [rows, tokens] by the weights that training began with; arguments as for `logprobs`."""
-        ids, counts = self._grouped(prompts)
+        ids, counts = self._grouped(prompts, len(completions))
         scorer: Any = self.reference or self.scorer
         model: Any = self.model
         with self.autocast(keep_casts=False), nullcontext() if self.reference else model.disable_adapter():
             logp, _ = scorer(ids, counts, completions, mask, temperature)  # [rows, tokens]
         return logp
 
-    def _grouped(self, prompts: Sequence[Sequence[int]]) -> tuple[list[Tensor], list[int]]:
-        """Each prompt once, [its tokens], and how many rows after one another have it."""
-        runs = [(prompt, len(list(rows))) for prompt, rows in groupby(prompts)]
+    def _grouped(self, prompts: Sequence[Any], rows: int) -> tuple[list[Tensor], list[int]]:
+        """Each prompt once, [its tokens], and how many of the `rows` after one another have it."""
+        if isinstance(prompts[0], int):
+            return [torch.tensor(prompts, device=self.device)], [rows]
+        runs = [(prompt, len(list(same))) for prompt, same in groupby(prompts)]
         return [torch.tensor(prompt, device=self.device) for prompt, _ in runs], [count for _, count in runs]
 
     @torch.no_grad()

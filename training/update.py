@@ -214,8 +214,8 @@ class Learner:
         few = [r for r in rollouts if r.prompt_tokens == prompt and r.completion.tokens][:CHECKED]
         if not few:
             return Gap(0.0, 0.0)
-        micro = _collate(few, list(range(len(few))), self.policy)
-        return self.policy.self_check(micro.prompt, micro.tokens, micro.mask, temperature)
+        micro = collate(few, list(range(len(few))), self.policy)
+        return self.policy.self_check(micro.prompts, micro.tokens, micro.mask, temperature)
 
     def count_skipped(self, figures: Mapping[str, float]) -> None:
         """Raises UpdateError after `max_skipped` updates in a row that were skipped. Every rank calls it."""
@@ -252,7 +252,7 @@ class Learner:
             logp, entropy = policy.logprobs(*where)  # [rows, tokens], [rows, tokens]
             before = old.setdefault(number, logp.detach())  # [rows, tokens]
             reference = policy.reference_logprobs(*where) if config.kl else None  # [rows, tokens]
-            loss, parts = objective.loss(
+            loss, measured = objective.loss(
                 logp, before, micro.sampled, micro.advantages, micro.mask, size, config, reference
             )  # []
             # FSDP2 averages over the ranks where a sum is due
@@ -266,7 +266,7 @@ class Learner:
                 sums["forward_tokens"] += micro.forward_tokens
                 sums["sampler_gap"] += float(gap.abs().sum())
                 sums["sampler_ratio"] += float((gap.exp() * micro.mask).sum())
-                for name, value in parts.items():
+                for name, value in measured.items():
                     sums[name] += float(value)
         if ranks.first:
             sums["imbalance"] = imbalance / objective.epochs
