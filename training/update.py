@@ -23,6 +23,7 @@ from training.loss import BatchSize, Loss, LossConfig
 from training.optimizer import OptimizerSettings
 
 CHECKED = 3  # rollouts that are scored twice at the start
+ABOVE = {f"sampler_gap_above_{bound:g}": bound for bound in (2.0**octave for octave in range(-14, 5))}  # nats
 
 
 @dataclass
@@ -183,7 +184,7 @@ class Learner:
             if (gap := totals["sampler_gap"] / max(tokens, 1)) > objective.max_sampler_gap:
                 raise SamplerGapError(
                     f"sampler and trainer disagree on the tokens just sampled: mean |difference of log-probs| "
-                    f"{gap:.3f}, "
+                    f"{gap:.3f} nats per token, 99 % of tokens below {_quantile(totals, 0.99):.3g}; "
                     f"rollout.max_sampler_gap is {objective.max_sampler_gap}; look at the weight sync, at "
                     "model.compute_dtype and at rollout.temperature"
                 )
@@ -196,8 +197,9 @@ class Learner:
             elif tokens:
                 optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        per_batch = ("loss", "grad_norm", "skipped_updates", "tokens", "forward_tokens", "imbalance")
+        per_batch = ("loss", "grad_norm", "skipped_updates", "tokens", "forward_tokens", "imbalance", *ABOVE)
         return {
+            "sampler_gap_q99": _quantile(totals, 0.99),
             "loss": totals["loss"],
             "grad_norm": totals["grad_norm"],
             "skipped_updates": totals["skipped_updates"],
@@ -266,11 +268,24 @@ class Learner:
                 sums["forward_tokens"] += micro.forward_tokens
                 sums["sampler_gap"] += float(gap.abs().sum())
                 sums["sampler_ratio"] += float((gap.exp() * micro.mask).sum())
+                for name, value in _above(gap.abs()[micro.mask]).items():
+                    sums[name] += value
                 for name, value in measured.items():
                     sums[name] += float(value)
         if ranks.first:
             sums["imbalance"] = imbalance / objective.epochs
         return sums
+
+
+def _above(gaps: Tensor) -> dict[str, float]:
+    """How many of the gaps [tokens] are above each bound: such counts add up over micro-batches and ranks."""
+    return {name: float((gaps > bound).sum()) for name, bound in ABOVE.items()}
+
+
+def _quantile(totals: Mapping[str, float], share: float) -> float:
+    """The smallest bound that `share` of the tokens do not exceed, in nats."""
+    most = (1 - share) * totals["tokens"]
+    return next((bound for name, bound in ABOVE.items() if totals[name] <= most), math.inf)
 
 
 def _out_of_memory(error: RuntimeError) -> bool:
