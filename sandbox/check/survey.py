@@ -37,10 +37,10 @@ for ever, takes all memory, prints for ever. Then those that do what programs in
 million numbers, sort words, compute with big numbers, fill a large array, use the standard library.
 `make test-languages` runs them all and writes this page.
 
-How deep calls may nest, where a runtime has a bound of its own below memory: Java, Kotlin, Scala, Clojure and Common
-Lisp have 256 MB of stack in the main thread (a million calls and more), Node 500 MB; Ruby and Tcl a million calls;
-Python what `sys.setrecursionlimit` says, through C too; Octave 10^5; Emacs Lisp 10^6; Lua 20,000, R 7,000 and Haxe
-(Neko) 10,000, which their makers compiled in. Everywhere else memory is the bound.
+How deep calls may nest, where a runtime has a bound of its own below memory: Java, Kotlin, Scala and Clojure (200 MB of
+stack in the main thread), Common Lisp, Ruby and Tcl allow a million calls, Node with 500 MB some millions; Python
+what `sys.setrecursionlimit` says, through C too; Octave 10^5; Emacs Lisp 10^6; Lua 20,000, R 7,000 and Haxe (Neko)
+10,000, which their makers compiled in. Everywhere else memory is the bound.
 
 Text sorts by byte everywhere, in R too. In Java, Kotlin, Scala, Erlang, Ada the program may have another name than the
 prompt asks for: the class or module with a main is run.
