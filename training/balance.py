@@ -217,8 +217,8 @@ def _evened(high: Part, low: Part, costs: Any, prompts: Any, budget: int) -> boo
     if found[best] >= value(high.cost, max(high.tokens, low.tokens)) * (1 - 1e-9):
         return False
     moves = [(give[best[0]], high, low), *([(take[best[1] - 1], low, high)] if best[1] else [])]
-    for row, source, goal in moves:
+    for row, _, goal in moves:
         _put(goal, *row, costs, prompts)
-    for row, source, goal in moves:
+    for row, source, _ in moves:
         _take(source, *row, costs, prompts)
     return True

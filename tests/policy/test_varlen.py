@@ -122,7 +122,9 @@ def test_packed_prompts_equal_prompts_one_by_one(policy: Policy) -> None:
     mask = torch.tensor([[1, 1, 1], [1, 0, 0], [1, 1, 0], [1, 1, 1]], dtype=torch.bool)
     with torch.no_grad():
         packed, _ = policy.logprobs(prompts, tokens, mask, 0.7)
-        alone = [policy.logprobs([p], t[None], m[None], 0.7)[0][0] for p, t, m in zip(prompts, tokens, mask)]
+        alone = [
+            policy.logprobs([p], t[None], m[None], 0.7)[0][0] for p, t, m in zip(prompts, tokens, mask, strict=True)
+        ]
     torch.testing.assert_close(packed, torch.stack(alone), rtol=0, atol=1e-5)
 
 
