@@ -28,7 +28,8 @@ import languages
 from base import script
 from base.errors import CheckpointError
 from languages import Language
-from policy.model import Policy
+from policy.model import Policy, outlined
+from policy.model import folder as folder_of
 from policy.ranks import Ranks
 from policy.samplers import open_sampler
 from policy.samplers.generate import TransformersSampler
@@ -44,10 +45,11 @@ from rollout.rollout import RolloutWorker
 from run import launch, run_folder
 from run.run import Run
 from sandbox import open_pool
-from training import checkpoint, teacher
+from training import checkpoint, memory, teacher
 from training.batches import Batches, OneStepAhead, OnPolicy
-from training.checkpoint import TrainerState
+from training.checkpoint import Checkpoints, TrainerState
 from training.loss import open_loss
+from training.memory import Machine
 from training.optimizer import open_optimizer, set_learning_rate
 from training.settings import TrainSettings
 from training.supervised import verified_answers
@@ -57,6 +59,7 @@ from training.update import Learner, Objective
 def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
     """One run in `folder`, from its last checkpoint if it has one. Returns the last held-out pass@1."""
     settings = TrainSettings.read(config)
+    fits(config, settings)
     taught = languages.of_run(config)
     reward = open_reward(settings.reward)
     if ranks.first and (why := distrust(reward)):
@@ -75,7 +78,8 @@ def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
         worker = RolloutWorker(model, pool, settings.extract, ranks)
         batches = open_batches(settings, worker, problems, taught, reward, state, folder, bool(resumed))
         begun = state.step if resumed else None
-        with Run(folder, config, ranks, begun, batches.steps, batches.cost, pool.pending) as run:
+        saving = Checkpoints(folder / "checkpoints", learner, settings.checkpoint.keep)
+        with saving, Run(folder, config, ranks, begun, batches.steps, batches.cost, pool.pending) as run:
 
             def evaluate(step: int) -> dict[str, Any]:
                 with run.phase("held-out evaluation"):
@@ -87,8 +91,10 @@ def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
             def save(step: int) -> None:
                 with run.phase("checkpoint"):
                     now = TrainerState(step, run.score_of(step), batches.state(step))
-                    checkpoint.save(folder / "checkpoints", now, learner, settings.checkpoint.keep)
+                    saving.save(now)  # written while training goes on
                     run.draw_curve()
+                    if step == batches.steps or run.interrupted():
+                        saving.wait()
 
             grpo(run, batches, learner, model, evaluate, save, state.step, settings)
             return run.score
@@ -185,15 +191,19 @@ def open_policy(config: DictConfig, settings: TrainSettings, resumed: Path | Non
 
 
 def sampler_of(policy: Policy, settings: TrainSettings, ranks: Ranks) -> Sampler:
-    """This rank's engine; the policy is spread over the ranks once the engine has read its weights."""
-    sampler = (
-        open_sampler(policy, settings.rollout, settings.seed, ranks)
-        if ranks.samples
-        else TransformersSampler(policy, 1)
-    )
+    """This rank's engine. The policy is spread over the ranks first: the engine takes its share of what is free."""
     if settings.shard:
         policy.shard()
-    return sampler
+    if not ranks.samples:
+        return TransformersSampler(policy, 1)
+    return open_sampler(policy, settings.rollout, settings.seed, ranks)
+
+
+def fits(config: DictConfig, settings: TrainSettings) -> None:
+    """Raises ConfigError where a GPU's memory is too small for the run."""
+    machine = Machine.here()
+    if machine.gpu:
+        memory.check(outlined(folder_of(config.model)), settings, machine)
 
 
 def fit(
@@ -242,7 +252,12 @@ def open_batches(
 
 
 def main(config: DictConfig) -> None:
-    launch.start(train, config)
+    if config.fit:
+        settings, machine = TrainSettings.read(config), Machine.here()
+        found = memory.check(outlined(folder_of(config.model)), settings, machine)
+        print(memory.page(found, machine))
+    else:
+        launch.start(train, config)
 
 
 if __name__ == "__main__":
