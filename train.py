@@ -38,22 +38,20 @@ from problems import load
 from problems.problem import Problem
 from problems.task import Stdio
 from rollout import heldout
-from rollout.curriculum import Curriculum
 from rollout.draw import LocalModel, fitting
-from rollout.reward import RewardFunction, distrust, open_reward
+from rollout.reward import distrust, open_reward
 from rollout.rollout import RolloutWorker
 from run import launch, run_folder
 from run.run import Run
 from sandbox import open_pool
-from training import checkpoint, memory, teacher
-from training.batches import Batches, OneStepAhead, OnPolicy
+from training import checkpoint, memory
+from training.batches import Batches
 from training.checkpoint import Checkpoints, TrainerState
-from training.loss import open_loss
 from training.memory import Machine
+from training.methods import open_batches
 from training.optimizer import open_optimizer, set_learning_rate
 from training.settings import TrainSettings
-from training.supervised import verified_answers
-from training.update import Learner, Objective
+from training.update import Learner
 
 
 def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
@@ -212,43 +210,6 @@ def fit(
     """The problems whose prompts fit in every language."""
     tasks = [Stdio(problems, language, settings.extract) for language in taught]
     return fitting(problems, tasks, model, settings.rollout.max_prompt_tokens, settings.prompts_too_long)
-
-
-def open_batches(
-    settings: TrainSettings,
-    worker: RolloutWorker,
-    problems: Sequence[Problem],
-    taught: Sequence[Language],
-    reward: RewardFunction,
-    state: TrainerState,
-    folder: Path,
-    resumed: bool,
-) -> Batches:
-    """The source of batches that `method` and `samplers` mean."""
-    sampling = settings.rollout.sampling()
-    if settings.method != "grpo":
-        answers = (
-            teacher.kept(folder, problems)
-            if resumed
-            else teacher.collect(
-                settings.teacher, settings.method, folder, worker, sampling, problems, taught[0], settings.seed
-            )
-        )
-        return verified_answers(
-            answers, worker.model, problems, taught[0], sampling, settings.teacher, settings.seed, settings.steps
-        )
-    steps = settings.steps or load.steps_per_epoch(problems, settings.prompts)
-    objective = Objective(
-        open_loss(settings.loss),
-        settings.loss,
-        settings.rollout.temperature,
-        settings.rollout.max_new_tokens,
-        settings.epochs_per_batch,
-        settings.rollout.max_sampler_gap,
-    )
-    curriculum = Curriculum(settings.curriculum, problems, steps, state.source.curriculum)
-    on_policy = OnPolicy(worker, curriculum, taught, reward, objective, sampling, steps, settings)
-    return OneStepAhead(on_policy, state.source.ahead, state.step) if settings.samplers else on_policy
 
 
 def main(config: DictConfig) -> None:

@@ -268,8 +268,8 @@ class Learner:
                 sums["forward_tokens"] += micro.forward_tokens
                 sums["sampler_gap"] += float(gap.abs().sum())
                 sums["sampler_ratio"] += float((gap.exp() * micro.mask).sum())
-                for name, value in _above(gap.abs()[micro.mask]).items():
-                    sums[name] += value
+                for name, count in _above(gap.abs()[micro.mask]).items():
+                    sums[name] += count
                 for name, value in measured.items():
                     sums[name] += float(value)
         if ranks.first:
