@@ -50,7 +50,7 @@ from training.checkpoint import TrainerState
 from training.loss import open_loss
 from training.optimizer import open_optimizer, set_learning_rate
 from training.settings import TrainSettings
-from training.supervised import verified_answers
+from training.supervised import together, verified_answers
 from training.update import Learner, Objective
 
 
@@ -66,14 +66,16 @@ def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
     resumed = run_folder.last_checkpoint(folder)
     policy = open_policy(config, settings, resumed)
     model = LocalModel(policy, sampler_of(policy, settings, ranks))
-    problems, held = (fit(some, taught, model, settings) for some in (problems, held))
+    shown = teacher_languages(settings, taught)
+    every = {language.name: language for language in [*taught, *shown]}
+    problems, held = fit(problems, shown, model, settings), fit(held, taught, model, settings)
     learner = Learner(policy, open_optimizer(policy, settings.optimizer), settings.optimizer, ranks)
     state = checkpoint.restore(resumed, policy, learner.optimizer, problems) if resumed else TrainerState()
 
     sandbox = {**settings.sandbox, "workers": settings.sandbox.get("workers") or ranks.cores()}
-    with open_pool(load.pool_languages([*problems, *held], *taught), **sandbox) as pool:
+    with open_pool(load.pool_languages([*problems, *held], *every.values()), **sandbox) as pool:
         worker = RolloutWorker(model, pool, settings.extract, ranks)
-        batches = open_batches(settings, worker, problems, taught, reward, state, folder, bool(resumed))
+        batches = open_batches(settings, worker, problems, shown, reward, state, folder, bool(resumed))
         begun = state.step if resumed else None
         with Run(folder, config, ranks, begun, batches.steps, batches.cost, pool.pending) as run:
 
@@ -176,8 +178,11 @@ def due(step: int, every: int) -> bool:
 
 
 def open_policy(config: DictConfig, settings: TrainSettings, resumed: Path | None) -> Policy:
-    """The model with the weights of the checkpoint `resumed`, or with its own."""
-    policy = Policy.load(config.model, resumed, settings.lora)
+    """The model with the weights of the checkpoint `resumed`, else of `warm_start`, or its own. Raises RunError."""
+    begin = resumed
+    if begin is None and settings.warm_start is not None:
+        begin = run_folder.find_checkpoint("warm_start", settings.warm_start, settings.model["name"])
+    policy = Policy.load(config.model, begin, settings.lora)
     policy.check_length(settings.rollout.max_prompt_tokens + settings.rollout.max_new_tokens)
     if settings.loss.kl:
         policy.keep_reference()
@@ -194,6 +199,15 @@ def sampler_of(policy: Policy, settings: TrainSettings, ranks: Ranks) -> Sampler
     if settings.shard:
         policy.shard()
     return sampler
+
+
+def teacher_languages(settings: TrainSettings, taught: Sequence[Language]) -> list[Language]:
+    """The languages that training shows: those of `teacher.answers`, where it names some. Raises LanguageError."""
+    answers = settings.teacher.answers
+    if settings.method == "grpo" or not isinstance(answers, dict):
+        return list(taught)
+    own = {language.name: language for language in taught}
+    return [own.get(name) or languages.load(name) for name in answers]
 
 
 def fit(
@@ -217,16 +231,21 @@ def open_batches(
     """The source of batches that `method` and `samplers` mean."""
     sampling = settings.rollout.sampling()
     if settings.method != "grpo":
-        answers = (
-            teacher.kept(folder, problems)
-            if resumed
-            else teacher.collect(
-                settings.teacher, settings.method, folder, worker, sampling, problems, taught[0], settings.seed
+        parts = []
+        for language in taught:
+            part = language.name if isinstance(settings.teacher.answers, dict) else ""
+            if resumed:
+                answers = teacher.kept(folder, problems, part)
+            else:
+                answers = teacher.collect(
+                    settings.teacher, settings.method, folder, worker, sampling, problems, language, settings.seed, part
+                )
+            parts.append(
+                verified_answers(
+                    answers, worker.model, problems, language, sampling, settings.teacher, settings.seed, settings.steps
+                )
             )
-        )
-        return verified_answers(
-            answers, worker.model, problems, taught[0], sampling, settings.teacher, settings.seed, settings.steps
-        )
+        return together(parts)
     steps = settings.steps or load.steps_per_epoch(problems, settings.prompts)
     objective = Objective(
         open_loss(settings.loss),
