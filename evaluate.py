@@ -172,7 +172,9 @@ def as_in_training(config: DictConfig) -> DictConfig:
     missing_keys = [key for key in OF_RUN if OmegaConf.select(config, key) is None]
     if not missing_keys:
         return config
-    run = run_folder.config_of(find_checkpoint(config.checkpoint)) if config.checkpoint else None
+    run = (
+        run_folder.config_of(run_folder.find_checkpoint("checkpoint", config.checkpoint)) if config.checkpoint else None
+    )
     if run is None:
         defaults = [OmegaConf.load(script.CONF / "train.yaml"), {"rollout": OmegaConf.load(ROLLOUT)}]
         run = flat(OmegaConf.to_container(OmegaConf.merge(*defaults, {"model": config.model}), resolve=True))
@@ -184,31 +186,11 @@ def as_in_training(config: DictConfig) -> DictConfig:
     return config
 
 
-def find_checkpoint(name: str) -> Path:
-    """A checkpoint itself, or the newest of a run folder. Raises RunError."""
-    folder = Path(name).expanduser()
-    found = (
-        folder
-        if any((folder / file).is_file() for file in ("config.json", lora.FILE))
-        else run_folder.last_checkpoint(folder)
-    )
-    if found is None:
-        raise RunError(f"checkpoint={name} is neither a checkpoint nor a run folder that holds one")
-    return found
-
-
 def checkpoint_folder(evaluation: Evaluation) -> Path | None:
-    """The checkpoint that the key `checkpoint` means.
-
-    Raises ConfigError where its run trained another model than the config names: it would be asked by another's rules.
-    """
+    """The checkpoint that the key `checkpoint` means. Raises RunError, ConfigError."""
     if evaluation.checkpoint is None:
         return None
-    found = find_checkpoint(evaluation.checkpoint)
-    trained = run_folder.model_of(found)
-    if trained not in (None, evaluation.model.name):
-        raise ConfigError(f"checkpoint={evaluation.checkpoint} is of model {trained!r}: add model={trained}")
-    return found
+    return run_folder.find_checkpoint("checkpoint", evaluation.checkpoint, evaluation.model.name)
 
 
 def results_folder(evaluation: Evaluation, checkpoint: Path | None, task: Task) -> tuple[Path, dict[str, Any]]:

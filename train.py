@@ -48,7 +48,7 @@ from training import checkpoint, memory
 from training.batches import Batches
 from training.checkpoint import Checkpoints, TrainerState
 from training.memory import Machine
-from training.methods import open_batches
+from training.methods import open_batches, teacher_languages
 from training.optimizer import open_optimizer, set_learning_rate
 from training.settings import TrainSettings
 from training.update import Learner
@@ -67,14 +67,16 @@ def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
     resumed = run_folder.last_checkpoint(folder)
     policy = open_policy(config, settings, resumed)
     model = LocalModel(policy, sampler_of(policy, settings, ranks))
-    problems, held = (fit(some, taught, model, settings) for some in (problems, held))
+    shown = teacher_languages(settings, taught)
+    every = {language.name: language for language in [*taught, *shown]}
+    problems, held = fit(problems, shown, model, settings), fit(held, taught, model, settings)
     learner = Learner(policy, open_optimizer(policy, settings.optimizer), settings.optimizer, ranks)
     state = checkpoint.restore(resumed, policy, learner.optimizer, problems) if resumed else TrainerState()
 
     sandbox = {**settings.sandbox, "workers": settings.sandbox.get("workers") or ranks.cores()}
-    with open_pool(load.pool_languages([*problems, *held], *taught), **sandbox) as pool:
+    with open_pool(load.pool_languages([*problems, *held], *every.values()), **sandbox) as pool:
         worker = RolloutWorker(model, pool, settings.extract, ranks)
-        batches = open_batches(settings, worker, problems, taught, reward, state, folder, bool(resumed))
+        batches = open_batches(settings, worker, problems, shown, reward, state, folder, bool(resumed))
         begun = state.step if resumed else None
         saving = Checkpoints(folder / "checkpoints", learner, settings.checkpoint.keep)
         with saving, Run(folder, config, ranks, begun, batches.steps, batches.cost, pool.pending) as run:
@@ -180,8 +182,11 @@ def due(step: int, every: int) -> bool:
 
 
 def open_policy(config: DictConfig, settings: TrainSettings, resumed: Path | None) -> Policy:
-    """The model with the weights of the checkpoint `resumed`, or with its own."""
-    policy = Policy.load(config.model, resumed, settings.lora)
+    """The model with the weights of the checkpoint `resumed`, else of `warm_start`, or its own. Raises RunError."""
+    begin = resumed
+    if begin is None and settings.warm_start is not None:
+        begin = run_folder.find_checkpoint("warm_start", settings.warm_start, settings.model["name"])
+    policy = Policy.load(config.model, begin, settings.lora)
     policy.check_length(settings.rollout.max_prompt_tokens + settings.rollout.max_new_tokens)
     if settings.loss.kl:
         policy.keep_reference()

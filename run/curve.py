@@ -18,7 +18,9 @@ def learning_curve(rows: Sequence[dict[str, Any]], path: Path, title: str) -> No
     logging.getLogger("matplotlib").setLevel(logging.WARNING)  # it tells of its font cache
     from matplotlib import pyplot as plt
 
-    train = [(row["step"], row["reward"]) for row in rows if row.get("reward") is not None]
+    # Of all programs drawn: with `resample`, those that a step keeps flatter the policy.
+    rewards_of = [(row["step"], row.get("drawn/reward", row.get("reward"))) for row in rows]
+    train = [(step, reward) for step, reward in rewards_of if reward is not None]
     held = [(row["step"], row["heldout/pass@1"]) for row in rows if row.get("heldout/pass@1") is not None]
     figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
     if train:

@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from base import checks
 from base.checks import flat
-from base.errors import DataError, RunError
+from base.errors import ConfigError, DataError, RunError
 from base.files import write_text
 from base.settings import RENAMED
 
@@ -160,6 +160,20 @@ def _today(config: dict[str, Any]) -> dict[str, Any]:
     if "optimizer.betas" in found:
         found = {"optimizer.name": "adamw"} | found
     return found | {"model.build": MOVED.get(str(found.get("model.build")), found.get("model.build"))}
+
+
+def find_checkpoint(key: str, name: str, model: str | None = None) -> Path:
+    """The checkpoint that a `key` of a config means: itself, or the newest of a run folder. Raises RunError, and
+    ConfigError where its run trained another model than `model`: it would be asked by another's rules."""
+    folder = Path(name).expanduser()
+    own = any((folder / file).is_file() for file in ("config.json", "adapter_config.json"))
+    found = folder if own else last_checkpoint(folder)
+    if found is None:
+        raise RunError(f"{key}={name} is neither a checkpoint nor a run folder that holds one")
+    trained = model_of(found)
+    if model is not None and trained not in (None, model):
+        raise ConfigError(f"{key}={name} is of model {trained!r}: add model={trained}")
+    return found
 
 
 def config_of(checkpoint: Path) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
@@ -19,6 +21,7 @@ import languages
 from base.errors import ConfigError, DataError, RunError, UserError
 from base.lock import locked
 from evaluate import Evaluation
+from sandbox.compare import matches
 from tests.conftest import HELDOUT, ROOT, command, run
 from tests.scripted_endpoint import Raw, serve
 
@@ -75,16 +78,85 @@ def test_the_papers_protocol_is_the_default() -> None:
     config = composed()
     assert (config.samples, config.rollout.temperature, config.rollout.max_new_tokens) == (20, 0.2, 1024)
     assert (config.prefix, config.rollout.top_p) == (False, 1.0)
-    config = composed("protocol=heldout", "model=tiny")
+    config = evaluate.as_in_training(composed("protocol=heldout", "model=tiny"))
     assert (config.samples, config.rollout.temperature, config.prefix) == (4, 0.2, True)
     assert config.rollout.max_new_tokens == config.model.max_new_tokens
 
 
 def test_the_language_is_named_and_not_explained(few: str) -> None:
     for overrides, explained in (((), False), (("protocol=heldout",), True)):
-        task = Evaluation.read(composed(few, *overrides)).task()
+        task = Evaluation.read(evaluate.as_in_training(composed(few, *overrides))).task()
         prompt = json.dumps(task.prompt(task.problems[0]))
         assert "Lua program" in prompt and ("LuaJIT" in prompt) == explained
+
+
+def test_the_papers_harness_and_its_training() -> None:
+    config = composed("protocol=ag_lcb_x", "dataset=livecodebench_x", "language=fortran")
+    assert (config.extract, config.compare, config.samples, config.prefix) == ("paper", "exact", 20, False)
+    assert (config.rollout.temperature, config.rollout.max_new_tokens) == (0.2, 1024)
+    language = languages.from_config(config.language)
+    assert (language.name, language.limits.program_s, language.limits.test_s) == ("fortran", 15.0, 15.0)
+    config = composed("protocol=paper_training")
+    assert (config.extract, config.compare, config.samples, config.prefix) == ("paper", "exact", 1, True)
+    assert config.rollout.temperature == 0.0
+    for protocol in ("ag_lcb_x", "paper_training"):
+        Evaluation.read(composed(f"protocol={protocol}"))
+
+
+def test_the_papers_harness_compares_the_whole_output(tmp_path: Path) -> None:
+    row = {"id": "a", "statement": "s", "tests": [{"input": "", "output": "1.0"}], "compare": {"rule": "decimal"}}
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n")
+    problems = [
+        Evaluation.read(composed("dataset=jsonl", f"dataset.heldout={tmp_path}/rows.jsonl", *words)).task().problems[0]
+        for words in ((), ("protocol=ag_lcb_x",))
+    ]
+    assert [matches(problem.compare, "1.00\n", "1.0") for problem in problems] == [True, False]
+    assert [matches(problem.compare, " 1.0", "1.0") for problem in problems] == [True, False]
+    assert matches(problems[1].compare, "1.0 \n\n", "1.0")
+
+
+def test_heldout_asks_as_the_checkpoints_run_did(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "run/checkpoints/step_000002"
+    checkpoint.mkdir(parents=True)
+    (checkpoint / "config.json").write_text("{}")
+    there = {
+        "model": {"name": "tiny"}, "dataset": {"name": "ladder", "tiers": [1, 2]}, "extract": "paper", "seed": 7,
+        "heldout": {"samples": 3, "temperature": 0.5}, "rollout": {"max_new_tokens": 77, "max_prompt_tokens": 99},
+    }  # fmt: skip
+    (tmp_path / "run/config.yaml").write_text(yaml.safe_dump(there))
+    words = (f"checkpoint={checkpoint}", "protocol=heldout", "dataset=ladder")
+    found = Evaluation.read(evaluate.as_in_training(composed(*words)))
+    assert (found.samples, found.extract, found.seed, found.dataset["tiers"]) == (3, "paper", 7, [1, 2])
+    rollout = found.rollout
+    assert (rollout.temperature, rollout.max_new_tokens, rollout.max_prompt_tokens) == (0.5, 77, 99)
+    found = Evaluation.read(evaluate.as_in_training(composed(*words, "samples=10", "dataset.tiers=[1]")))
+    assert (found.samples, found.extract, found.dataset["tiers"]) == (10, "paper", [1])
+    found = Evaluation.read(evaluate.as_in_training(composed(*words[:2], "dataset=starter")))
+    assert "tiers" not in found.dataset and found.samples == 3
+
+
+def test_prompts_in_ones_own_words_are_in_the_results_with_their_hashes(few: str, tmp_path: Path) -> None:
+    words = (
+        "In {{ language|lower }}:\n{{ statement }}\n{% for e in examples %}{{ e.input }}->{{ e.output }}{% endfor %}\n"
+    )
+    (tmp_path / "words.jinja").write_text(words)
+    config = composed(*QUICK, few, f"prompt.template={tmp_path}/words.jinja", f"run_dir={tmp_path}/out")
+    found = evaluate.run(config)
+    task = Evaluation.read(config).task()
+    hashes = []
+    for problem in task.problems:
+        test = problem.tests[0]
+        text = f"In lua:\n{problem.statement}\n{test.input}->{test.output}\n"
+        assert task.prompt(problem) == [{"role": "user", "content": text}]
+        hashes.append(hashlib.sha256(text.encode()).hexdigest())
+    assert {row["problem"]: row["prompt_sha256"] for row in table(tmp_path / "out")} == dict(
+        zip([problem.id for problem in task.problems], hashes, strict=True)
+    )
+    assert found["prompts_sha256"] == hashlib.sha256("".join(hashes).encode()).hexdigest()
+    assert found["protocol"]["template"] == hashlib.sha256(words.encode()).hexdigest()
+    (tmp_path / "words.jinja").write_text("Other words: {{ statement }}")
+    with pytest.raises(RunError, match="prompts"):
+        evaluate.run(config)
 
 
 def test_the_same_command_asks_the_model_nothing_again(whole: Path, few: str, monkeypatch: pytest.MonkeyPatch) -> None:

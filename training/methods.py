@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import languages
 from languages import Language
 from problems import load
 from problems.problem import Problem
@@ -16,8 +17,17 @@ from training.batches import Batches, OneStepAhead, OnPolicy
 from training.checkpoint import TrainerState
 from training.loss import open_loss
 from training.settings import TrainSettings
-from training.supervised import verified_answers
+from training.supervised import together, verified_answers
 from training.update import Objective
+
+
+def teacher_languages(settings: TrainSettings, taught: Sequence[Language]) -> list[Language]:
+    """The languages that training shows: those of `teacher.answers`, where it names some. Raises LanguageError."""
+    answers = settings.teacher.answers
+    if settings.method == "grpo" or not isinstance(answers, dict):
+        return list(taught)
+    own = {language.name: language for language in taught}
+    return [own.get(name) or languages.load(name) for name in answers]
 
 
 def open_batches(
@@ -33,16 +43,21 @@ def open_batches(
     """The source of batches that `method` and `samplers` mean."""
     sampling = settings.rollout.sampling()
     if settings.method != "grpo":
-        answers = (
-            teacher.kept(folder, problems)
-            if resumed
-            else teacher.collect(
-                settings.teacher, settings.method, folder, worker, sampling, problems, taught[0], settings.seed
+        parts = []
+        for language in taught:
+            part = language.name if isinstance(settings.teacher.answers, dict) else ""
+            if resumed:
+                answers = teacher.kept(folder, problems, part)
+            else:
+                answers = teacher.collect(
+                    settings.teacher, settings.method, folder, worker, sampling, problems, language, settings.seed, part
+                )
+            parts.append(
+                verified_answers(
+                    answers, worker.model, problems, language, sampling, settings.teacher, settings.seed, settings.steps
+                )
             )
-        )
-        return verified_answers(
-            answers, worker.model, problems, taught[0], sampling, settings.teacher, settings.seed, settings.steps
-        )
+        return together(parts)
     steps = settings.steps or load.steps_per_epoch(problems, settings.prompts)
     objective = Objective(
         open_loss(settings.loss),

@@ -45,6 +45,7 @@ class TrainSettings(Settings):
     lora: LoraSettings
     heldout: HeldoutSettings
     checkpoint: CheckpointSettings
+    warm_start: str | None
     steps: Count | None
     prompts: Count
     group: Count
@@ -80,6 +81,14 @@ class TrainSettings(Settings):
                 f"sampler's "
                 "log-probs are those of the cut distribution, which shrinks a sequence's weight with its length; "
                 "use token_truncate or token_mask"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _the_reference_is_the_beginning(self) -> TrainSettings:
+        if self.warm_start is not None and self.loss.kl:
+            raise ValueError(
+                "loss.kl pulls towards the model's own weights, where warm_start did not begin; set it to 0"
             )
         return self
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 from random import Random
 from typing import Any
 
@@ -134,6 +134,14 @@ def verified_answers(
         longest = f", {count} are longer than rollout.max_new_tokens" if (count := found.dropped["too long"]) else ""
         raise RunError(f"no answer to learn from, with teacher.accept={settings.accept}: {counts}{longest}")
     return found
+
+
+def together(parts: Sequence[VerifiedAnswers]) -> VerifiedAnswers:
+    """The answers in several languages, as one source of batches."""
+    cost = Cost(*(sum(figures) for figures in zip(*(astuple(part.cost) for part in parts), strict=True)))
+    answers = [answer for part in parts for answer in part.answers]
+    dropped = sum((part.dropped for part in parts), Counter[str]())
+    return replace(parts[0], answers=answers, cost=cost, dropped=dropped)
 
 
 def accepted(row: Row, rule: str) -> bool:

@@ -39,7 +39,8 @@ class TeacherSettings(Settings):
     """The key `teacher` of a training config."""
 
     model: dict[str, Any] | None  # distillation: an endpoint (conf/model/endpoint.yaml) that is asked for programs
-    answers: str | None  # or answers that are there: a folder of evaluate.py, a .parquet or .jsonl file
+    # Or answers that are there: a folder of evaluate.py, a .parquet or .jsonl file; one for each of several languages.
+    answers: str | dict[str, str] | None
     n: Count  # answers drawn per problem
     accept: Literal["passed", "answered"]  # learn from what passes every test, or from any program
     batch: Count  # answers per optimizer step
@@ -71,21 +72,25 @@ def collect(
     problems: Sequence[Problem],
     language: Language,
     seed: int,
+    part: str = "",
 ) -> list[Row]:
-    """The verified answers to `problems`, in order, on every rank; `folder` is that of the run.
+    """The verified answers to `problems`, in order, on every rank; `folder` is that of the run, `part` a folder within
+    its answers, where there are several.
 
     Each rank asks and verifies its share of the problems. Raises DataError, and RunError when interrupted.
     """
     ranks = worker.ranks
     task = Stdio([problems[number] for number in ranks.share(len(problems))], language, worker.rule)
-    own = folder / "teacher" if ranks.world == 1 else folder / "teacher" / f"rank_{ranks.rank}"
+    whole = folder / "teacher" / part
+    own = whole if ranks.world == 1 else whole / f"rank_{ranks.rank}"
     own.mkdir(parents=True, exist_ok=True)
     samples = _samples(own, problems)
     n = settings.n
     source: AnswerSource | None = None
-    if settings.answers is not None:
+    answers = settings.answers[language.name] if isinstance(settings.answers, dict) else settings.answers
+    if answers is not None:
         n = 0
-        for row in from_file(Path(settings.answers).expanduser(), task, problems, worker.model.policy):
+        for row in from_file(Path(answers).expanduser(), task, problems, worker.model.policy):
             if (row["problem"], row["sample"]) not in samples.rows:
                 samples.add(row)
     elif method == "rejection_sampling":
@@ -108,16 +113,16 @@ def collect(
         print(f"{len(task.problems) * n - len(samples.rows)} answers of the teacher are missing: {source.trouble}")
     rows = ranks.gather(in_order(samples, task.problems))
     if ranks.world > 1 and ranks.first:
-        gathered = Samples(folder / "teacher")
+        gathered = Samples(whole)
         for row in rows:
             gathered.add(row)
         gathered.finish()
     return rows
 
 
-def kept(folder: Path, problems: Sequence[Problem]) -> list[Row]:
+def kept(folder: Path, problems: Sequence[Problem], part: str = "") -> list[Row]:
     """The answers of a run whose training has begun, as they are."""
-    return in_order(_samples(folder / "teacher", problems), problems)
+    return in_order(_samples(folder / "teacher" / part, problems), problems)
 
 
 def _samples(folder: Path, problems: Sequence[Problem]) -> Samples:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+
+import pytest
 
 import languages
+from base.errors import DataError
 from problems.problem import Problem
-from problems.prompt import messages, render
+from problems.prompt import Template, messages, render
 from sandbox.job import Test
 
 LUA = languages.load("lua")
@@ -54,3 +58,36 @@ def test_a_language_without_a_prompt_is_only_named() -> None:
     for style in ("bold", "plain"):
         text = render(replace(PROBLEM, style=style), replace(LUA, prompt=""))
         assert "whole Lua program in one ```lua code block" in text and "Language" not in text
+
+
+def template(path: Path, text: str) -> Template:
+    path.write_bytes(text.encode())
+    return Template(path)
+
+
+def test_a_template_has_every_field_and_keeps_its_bytes(tmp_path: Path) -> None:
+    text = "{{ statement }}|{{ input_format }}|{{ output_format }}|{{ notes }}|{{ language }}|{{ prefix }}|"
+    text += "{% for example in examples %}{{ example.input }}{{ example.output }}{% endfor %} <&> \u00e9 {# no #}\n\n"
+    said = template(tmp_path / "t.jinja", text).render(PROBLEM, replace(LUA, prompt="Say."))
+    wanted = "Add two numbers.|Two integers.|Their sum.|Mind the sign.|Lua|Say.|2 3\n5\n <&> \u00e9 \n\n"
+    assert said == wanted
+    assert messages(PROBLEM, LUA, template=template(tmp_path / "t.jinja", "x\n"))[-1]["content"] == "x\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{{ statment }}", ("t.jinja", "'statment' is undefined", "the fields are statement, input_format")),
+        ("a\n{% for x %}", ("t.jinja, line 2",)),
+        ("{{ examples[5].input }}", ("t.jinja", "the fields are")),
+    ],
+)
+def test_a_template_that_is_wrong_is_one_sentence(tmp_path: Path, text: str, words: tuple[str, ...]) -> None:
+    with pytest.raises(DataError) as caught:
+        template(tmp_path / "t.jinja", text).render(PROBLEM, LUA)
+    assert all(word in str(caught.value) for word in words), caught.value
+
+
+def test_a_template_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"prompt\.template: cannot read .*none\.jinja \(No such file"):
+        Template(tmp_path / "none.jinja")
