@@ -49,8 +49,8 @@ def test_a_right_continuation_passes_and_a_wrong_one_fails(tmp_path: Path, langu
     row = ROWS[language]
     right, wrong, broken = verdicts(task(tmp_path, language), row["right"], row["wrong"], "\n ((( '\"")
     assert right.passed, right
-    assert wrong.status in (Status.RUNTIME_ERROR, Status.WRONG_OUTPUT), wrong
-    assert broken.status in (Status.RUNTIME_ERROR, Status.COMPILE_ERROR, Status.WRONG_OUTPUT), broken
+    for other in (wrong, broken):  # which may meet its time: a failed @test of Julia takes more than its 5 s here
+        assert other.status in (Status.RUNTIME_ERROR, Status.COMPILE_ERROR, Status.TIMEOUT), other
 
 
 def test_every_language_of_the_table_is_ours_and_has_a_row() -> None:
