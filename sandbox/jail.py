@@ -22,7 +22,8 @@ from typing import IO
 
 from base.limits import Limits
 from sandbox.cgroup import Cgroup
-from sandbox.driver.binaries import Binaries
+from sandbox.driver.binaries import Binaries, Level
+from sandbox.driver.confinement import Confinement
 from sandbox.job import SandboxError, Status
 
 MAGIC = 0x4A414752
@@ -120,7 +121,12 @@ class Jail:
         """`number` tells workers apart: each has a user of its own outside. Raises SandboxError."""
         self.toolchain = toolchain
         self.cgroup = cgroup
+        self._confinement = None
+        if binaries.level is not Level.NAMESPACES:
+            self._confinement = Confinement(toolchain.root, binaries)
         env = ENVIRONMENT | dict(toolchain.environment) | PRIVATE_ENVIRONMENT
+        if self._confinement:
+            env |= self._confinement.environment
         self._environment = _strings([f"{key}={value}" for key, value in env.items()])
         self._compile = _strings(command(toolchain.compile) if toolchain.compile else [])
         self._execute = _strings(command(toolchain.execute))
@@ -147,7 +153,8 @@ class Jail:
             self._receive(time.monotonic() + START_S)
         except JailBroken as error:
             self.close()
-            raise SandboxError(f"nsjail cannot start the jail of {toolchain.language}: {error}") from None
+            who = "the driver" if self._confinement else "nsjail"
+            raise SandboxError(f"{who} cannot start the jail of {toolchain.language}: {error}") from None
 
     def watch(self, fd: int) -> None:
         """From now on a hang-up of `fd` interrupts a run with JailBroken: the pool has gone."""
@@ -155,6 +162,9 @@ class Jail:
         self._writing.register(fd, 0)
 
     def _command(self, number: int, binaries: Binaries) -> list[str]:
+        if self._confinement:
+            procs = str(self.cgroup.path / "cgroup.procs") if self.cgroup else ""
+            return [binaries.driver, "confine", procs, *self._confinement.arguments]
         root = os.geteuid() == 0
         user = 100_000 + number if root else os.geteuid()
         group = 100_000 + number if root else os.getegid()
@@ -337,6 +347,8 @@ class Jail:
             self._process.wait()
         self._process.stdout.close()
         self._log.close()
+        if self._confinement:
+            self._confinement.close()
 
 
 def _strings(words: list[str]) -> bytes:
