@@ -62,7 +62,7 @@ def kth(data: Path, ours: dict[str, Language]) -> Iterator[Known]:
         tests = tuple(Test(test["input"], test["output"]) for test in problem["examples"] + problem["tests"])
         language = KTH_LANGUAGES.get(row["lang"], row["lang"])
         limits = ours[language].limits if language in ours else Limits()
-        limits = replace(limits, compile_s=60.0, test_s=SECONDS, cpu_s=20, program_s=600.0, memory_mb=2048)
+        limits = replace(limits, compile_s=60.0, test_s=SECONDS, program_s=600.0, memory_mb=2048)
         program = _named_main(row["program"]) if language == "java" else row["program"]
         job = Job(row["id"], language, program, tests, _flags(problem["validator_flags"]), limits)
         accepted = row["label"] == "accepted"

@@ -26,7 +26,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from base.errors import UserError
-from base.limits import Limits
+from base.limits import Limits, parse_limits
 
 FOLDER = Path(__file__).parent
 DEFAULT_BASE_IMAGE = "debian:trixie"
@@ -142,17 +142,10 @@ def parse(name: str, row: Any, where: str) -> Language:
 
 
 def _limits(row: Any, where: str) -> Limits:
-    kinds = {f.name: type(f.default) for f in fields(Limits)}
-    if not isinstance(row, dict):
-        raise LanguageError(f"{where}: key 'limits' must be a mapping, not {row!r}")
-    for key, value in row.items():
-        if key not in kinds:
-            raise LanguageError(f"{where}: unknown key 'limits.{key}'; the keys are {', '.join(kinds)}")
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or value <= 0 or (kinds[key] is int and not isinstance(value, int)):
-            kind = "a whole number" if kinds[key] is int else "a number"
-            raise LanguageError(f"{where}: key 'limits.{key}' must be {kind} above 0, not {value!r}")
-    return Limits(**row)
+    try:
+        return parse_limits(row)
+    except ValueError as error:
+        raise LanguageError(f"{where}: {error}") from None
 
 
 def folders() -> list[Path]:

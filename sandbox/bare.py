@@ -17,15 +17,19 @@ import time
 from collections.abc import Generator
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from base.limits import Limits
 from sandbox.jail import (
+    CPU,
     EXEC_FAILED,
     EXITED,
     OUTPUT_LIMIT,
     PRIVATE_ENVIRONMENT,
+    PROGRAM,
     SIGNALED,
     TIMEOUT,
+    WALL,
     Run,
     Toolchain,
     command,
@@ -48,18 +52,20 @@ class Bare:
         ahead: bool = False,
     ) -> Generator[Run]:
         """Compiles (where the language does) and runs the tests, one outcome at a time, never ahead."""
-        left = limits.program_s  # between two runs it stands still, as in a jail
+        left = limits.total_s(len(inputs))  # between two runs it stands still, as in a jail
         with tempfile.TemporaryDirectory(prefix="agnostics-") as folder:
             Path(folder, self.toolchain.filename).write_bytes(program.encode(errors="replace"))
             for name, content in (files or {}).items():
                 Path(folder, name).write_bytes(content)
             if self.toolchain.compile:
-                run = _run(command(self.toolchain.compile), b"", folder, min(limits.compile_s, left), limits, True)
+                span = Span(limits.compile_s, limits.compile_wall_s, left)
+                run = _run(command(self.toolchain.compile), b"", folder, span, limits, True)
                 left -= run.wall_s
                 yield run
             for text in inputs:
                 argv = command(self.toolchain.execute)
-                run = _run(argv, text.encode(errors="replace"), folder, min(limits.test_s, left), limits)
+                span = Span(limits.test_s, limits.test_wall_s, left)
+                run = _run(argv, text.encode(errors="replace"), folder, span, limits)
                 left -= run.wall_s
                 yield run
 
@@ -70,23 +76,35 @@ class Bare:
         """Nothing is kept between programs."""
 
 
-def _run(argv: list[str], stdin: bytes, folder: str, seconds: float, limits: Limits, compiling: bool = False) -> Run:
+class Span(NamedTuple):
+    """What a run may take, seconds."""
+
+    cpu: float
+    wall: float
+    left: float  # of the whole program's wall-clock time
+
+
+def _run(argv: list[str], stdin: bytes, folder: str, span: Span, limits: Limits, compiling: bool = False) -> Run:
     def bound() -> None:  # in the child
-        mb = 1 << 20
+        mb, most = 1 << 20, resource.RLIM_INFINITY
         for kind, value in (
             (resource.RLIMIT_AS, limits.memory_mb * mb),
+            (resource.RLIMIT_DATA, most),
+            (resource.RLIMIT_STACK, most),  # only the memory limit bounds it
             (resource.RLIMIT_FSIZE, limits.file_mb * mb),
-            (resource.RLIMIT_CPU, limits.cpu_s),
+            (resource.RLIMIT_CPU, int(span.cpu) + 2),  # should we not see to it
+            (resource.RLIMIT_NOFILE, 256),
             (resource.RLIMIT_CORE, 0),
         ):
-            hard, most = value + (kind == resource.RLIMIT_CPU), resource.getrlimit(kind)[1]
-            if most != resource.RLIM_INFINITY:
-                hard = min(hard, most)  # the machine's own limit is lower
-            resource.setrlimit(kind, (min(value, hard), hard))
+            try:
+                resource.setrlimit(kind, (value, value))
+            except ValueError:  # the machine's own limit is lower
+                hard = resource.getrlimit(kind)[1]
+                resource.setrlimit(kind, (hard, hard))
 
     start = time.monotonic()
-    if seconds <= 0:
-        return Run(TIMEOUT, 0, b"", b"", 0.0, 0.0, 0.0, False)
+    if span.left <= 0:
+        return Run(TIMEOUT, PROGRAM, b"", b"", 0.0, 0.0, 0.0, False)
     environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8"} | PRIVATE_ENVIRONMENT
     pipe = subprocess.PIPE
     try:
@@ -97,31 +115,53 @@ def _run(argv: list[str], stdin: bytes, folder: str, seconds: float, limits: Lim
     except OSError as error:
         return Run(EXEC_FAILED, error.errno or 0, b"", b"", 0.0, 0.0, 0.0, False)
     assert process.stdin and process.stdout and process.stderr
-    outcome, status, usage = _follow(process, stdin, start + seconds, round(limits.output_mb * (1 << 20)))
+    outcome, status, usage = _follow(process, stdin, start, span, round(limits.output_mb * (1 << 20)))
     wall = time.monotonic() - start
     cap = round(limits.output_mb * (1 << 20))
     out, err = outcome[1][:cap], outcome[2][:STDERR_KEPT]
-    how, code = outcome[0], 0
+    how, code = outcome[0], outcome[3]
     if how == EXITED:
         signaled = os.WIFSIGNALED(status)
         how = SIGNALED if signaled else EXITED
         code = os.WTERMSIG(status) if signaled else os.WEXITSTATUS(status)
     cpu = usage.ru_utime + usage.ru_stime
+    if how in (EXITED, SIGNALED) and cpu >= span.cpu:
+        how, code = TIMEOUT, CPU  # it ended, or met RLIMIT_CPU, between two looks
     starved = how in (EXITED, SIGNALED) and (how, code) != (EXITED, 0) and ran_out_of_memory(out, err, compiling)
     return Run(how, code, out, err, wall, cpu, usage.ru_maxrss / 1024, starved)
 
 
 def _follow(
-    process: subprocess.Popen[bytes], stdin: bytes, deadline: float, cap: int
-) -> tuple[tuple[int, bytes, bytes], int, resource.struct_rusage]:
-    """Feeds and drains the process until it has closed its outputs and ended, or broken a limit."""
+    process: subprocess.Popen[bytes], stdin: bytes, start: float, span: Span, cap: int
+) -> tuple[tuple[int, bytes, bytes, int], int, resource.struct_rusage]:
+    """Feeds and drains the process until it has closed its outputs and ended, or broken a limit.
+
+    Returns the outcome, the two outputs and which deadline was met; the exit status; what was used.
+    """
     assert process.stdin and process.stdout and process.stderr
     outputs = {process.stdout.fileno(): bytearray(), process.stderr.fileno(): bytearray()}
     streams = list(outputs.values())
     ends = [process.stdin, process.stdout, process.stderr]
     for end in ends:
         os.set_blocking(end.fileno(), False)
-    poll, left, outcome = select.poll(), memoryview(stdin), EXITED
+    poll, left, outcome, met = select.poll(), memoryview(stdin), EXITED, 0
+    deadline, look = start + min(span.wall, span.left), start + max(span.cpu / 8, 0.01)
+
+    def overdue() -> int:
+        """Which deadline has passed; 0: none."""
+        nonlocal look
+        now = time.monotonic()
+        if now >= deadline:
+            return WALL if span.wall < span.left else PROGRAM
+        if now >= look:
+            if (rest := span.cpu - _used(process.pid)) <= 0:
+                return CPU
+            look = now + max(rest / 8, 0.01)
+        return 0
+
+    def until() -> float:
+        return max(0.0, min(look, deadline) - time.monotonic())
+
     for fd in outputs:
         poll.register(fd, select.POLLIN)
     if left:
@@ -129,8 +169,8 @@ def _follow(
     else:
         process.stdin.close()
     while outputs and outcome == EXITED:
-        ready = poll.poll(max(0.0, deadline - time.monotonic()) * 1000)
-        if not ready:
+        ready = poll.poll(until() * 1000)
+        if met := overdue():
             outcome = TIMEOUT
         for fd, _ in ready:
             if fd in outputs:
@@ -154,8 +194,9 @@ def _follow(
                     process.stdin.close()
     if outcome == EXITED:  # the outputs are closed; the process may yet run on
         pid_fd = os.pidfd_open(process.pid)
-        if not select.select([pid_fd], [], [], max(0.0, deadline - time.monotonic()))[0]:
-            outcome = TIMEOUT
+        while outcome == EXITED and not select.select([pid_fd], [], [], until())[0]:
+            if met := overdue():
+                outcome = TIMEOUT
         os.close(pid_fd)
     if outcome != EXITED:
         with suppress(ProcessLookupError):
@@ -166,4 +207,16 @@ def _follow(
         os.killpg(process.pid, signal.SIGKILL)
     for end in ends:
         end.close()
-    return (outcome, bytes(streams[0]), bytes(streams[1])), status, usage
+    return (outcome, bytes(streams[0]), bytes(streams[1]), met), status, usage
+
+
+def _used(session: int) -> float:
+    """CPU time of the session's processes, and of those whom they have waited for, seconds."""
+    ticks = 0
+    for entry in os.listdir("/proc"):
+        if entry.isdecimal():
+            with suppress(OSError), open(f"/proc/{entry}/stat", "rb") as file:
+                words = file.read().rpartition(b")")[2].split()  # from field 3 on: the name before may hold anything
+                if int(words[3]) == session:
+                    ticks += sum(map(int, words[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")

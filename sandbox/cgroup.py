@@ -1,6 +1,7 @@
 """A worker's memory cgroup, version 1 or 2, made once and used for all its programs.
 
-Only a cgroup bounds the memory of many processes together. Where none can be made, each process gets RLIMIT_AS.
+Only a cgroup bounds the memory of many processes together. Where none can be made, each process gets RLIMIT_AS. It is
+also the only clock that no process escapes: see `cpu`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ class Cgroup:
     def __init__(self, path: Path, version: int):
         self.path = path
         self.version = version
+        self.paths = [path]  # of every hierarchy: version 1 has another one for CPU time
+        self.cpu: int | None = None  # the open file that says what all processes inside have used until now
         self._mb = 0
         events = "memory.oom_control" if version == 1 else "memory.events"
         self._events = os.open(path / events, os.O_RDONLY | os.O_CLOEXEC)
@@ -37,11 +40,28 @@ class Cgroup:
                 group = cls(path, version)
                 group.limit(64)
                 if _takes_processes(path):
+                    group._open_clock()
                     return group
             except OSError:
                 pass
             path.rmdir()
         return None
+
+    def _open_clock(self) -> None:
+        if self.version == 2:
+            self.cpu = os.open(self.path / "cpu.stat", os.O_RDONLY | os.O_CLOEXEC)
+            return
+        for base in (base for base, version in _bases("cpuacct") if version == 1):
+            path = base / self.path.name
+            with suppress(OSError):
+                if path != self.path:  # else both controllers are in one hierarchy
+                    path.mkdir()
+                    if not _takes_processes(path):
+                        path.rmdir()
+                        continue
+                    self.paths.append(path)
+                self.cpu = os.open(path / "cpuacct.usage", os.O_RDONLY | os.O_CLOEXEC)
+                return
 
     def limit(self, mb: int) -> None:
         """Bounds the memory (and swap) of all processes inside, MiB."""
@@ -68,9 +88,12 @@ class Cgroup:
         return 0
 
     def remove(self) -> None:
-        with suppress(OSError):
-            os.close(self._events)
-        remove(self.path)
+        for descriptor in (self._events, self.cpu):
+            if descriptor is not None:
+                with suppress(OSError):
+                    os.close(descriptor)
+        for path in self.paths:
+            remove(path)
 
 
 def _write(file: Path, text: str) -> None:
@@ -110,7 +133,7 @@ def remove(path: Path) -> None:
 def remove_stale() -> None:
     """Removes the empty cgroups of pools that were killed with all their workers: their names begin with the pool's
     process id. One that still has processes is let be: it may belong to a pool whose ids we cannot see."""
-    for base, _ in _bases():
+    for base, _ in [*_bases(), *_bases("cpuacct")]:
         for path in base.glob(f"{PREFIX}*"):
             pid = path.name.removeprefix(PREFIX).split("-")[0]
             if pid.isdigit() and not Path(f"/proc/{pid}").exists():
@@ -118,8 +141,8 @@ def remove_stale() -> None:
                     path.rmdir()
 
 
-def _bases() -> list[tuple[Path, int]]:
-    """Folders in which a memory cgroup may be made, nearest first, with their version."""
+def _bases(controller: str = "memory") -> list[tuple[Path, int]]:
+    """Folders in which a cgroup with a controller may be made, nearest first, with their version."""
     found: list[tuple[Path, int]] = []
     mounts: dict[str, tuple[Path, int]] = {}
     try:
@@ -130,13 +153,13 @@ def _bases() -> list[tuple[Path, int]]:
     for line in table.splitlines():
         before, _, after = line.partition(" - ")
         kind, _, options = after.split(" ", 2)
-        if kind == "cgroup" and "memory" in options.split(" ")[-1].split(","):
-            mounts["memory"] = (Path(before.split()[4]), 1)
+        if kind == "cgroup" and controller in options.split(" ")[-1].split(","):
+            mounts[controller] = (Path(before.split()[4]), 1)
         elif kind == "cgroup2":
             mounts[""] = (Path(before.split()[4]), 2)
     for line in own.splitlines():
         _, controllers, path = line.split(":", 2)
-        key = "memory" if "memory" in controllers.split(",") else controllers
+        key = controller if controller in controllers.split(",") else controllers
         if key not in mounts:
             continue
         mount, version = mounts[key]
@@ -164,5 +187,5 @@ def _delegates_memory(base: Path) -> bool:
 
 def remove_named(name: str) -> None:
     """Removes a cgroup that `Cgroup.create(name)` has made in another process, if it is there."""
-    for base, _ in _bases():
+    for base, _ in [*_bases(), *_bases("cpuacct")]:
         remove(base / f"{PREFIX}{name}")

@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from base.limits import Limits
 from sandbox.compare import RULES
+from sandbox.jail import INPUT_MB
 from sandbox.job import Job, JobError, SandboxError, Verdict
 
 RETRIES = 2  # how often a job is tried again after the sandbox itself has failed
@@ -119,14 +120,16 @@ class Executor:
                 raise JobError(f"job {job.id!r}: the pool has no language {language!r}; it has {known}")
         for field in fields(Limits):
             value = getattr(self.limits(job), field.name)
-            if not 0 < value <= LARGEST_LIMIT:
+            if value is not None and not 0 < value <= LARGEST_LIMIT:
                 raise JobError(f"job {job.id!r}: limit {field.name} is {value}, not within 0 to {LARGEST_LIMIT}")
-        half = self.limits(job).memory_mb / 2  # an input waits in the jail's memory while the program reads it
         for n, test in enumerate(job.tests):
-            if len(test.input) > half * 2**18 and (size := len(test.input.encode(errors="replace")) / 2**20) > half:
+            if (
+                len(test.input) > INPUT_MB * 2**18
+                and (size := len(test.input.encode(errors="replace"))) > INPUT_MB << 20
+            ):
                 raise JobError(
-                    f"job {job.id!r}: the input of test {n} is {size:.0f} MiB, more than half of limits.memory_mb="
-                    f"{half * 2:.0f}: raise that limit, or leave the test out"
+                    f"job {job.id!r}: the input of test {n} is {size / 2**20:.0f} MiB, and a jail takes no more than "
+                    f"{INPUT_MB}: leave the test out"
                 )
 
     def limits(self, job: Job) -> Limits:

@@ -10,7 +10,6 @@ import os
 import re
 import select
 import shlex
-import signal
 import struct
 import subprocess
 import tempfile
@@ -30,7 +29,8 @@ MAGIC = 0x4A414752
 JOB, TEST, LAST_TEST, STOP = 1, 2, 3, 4
 EXITED, SIGNALED, TIMEOUT, OUTPUT_LIMIT, EXEC_FAILED = range(5)
 HEAD = struct.Struct("<II")
-LIMITS = struct.Struct("<10I")
+LIMITS = struct.Struct("<11I")
+CPU, WALL, PROGRAM = 1, 2, 3  # the code of a TIMEOUT: which deadline was met
 RESULT = struct.Struct("<IIiIIIQQ")
 
 ENVIRONMENT = {
@@ -42,6 +42,7 @@ SHELL_CHARACTERS = set("|&;<>()$`\\\"'*?[]#~=%{}!\n\t")
 NSJAIL_LINE = re.compile(r"^(\[[^\]]*\])+ ?(\w+\(\):\d+ )?")
 GRACE_S = 10.0  # how much later than the driver the watchdog gives up, seconds
 START_S = 30.0  # for nsjail to start, seconds
+INPUT_MB = 1000  # of one test, MiB: a message to the driver is below 1 GiB
 AHEAD_CHARACTERS = 1 << 16  # of all inputs of a program that are sent with it, so that no test waits to be asked for
 NO_MEMORY = re.compile(  # what runtimes print when an allocation fails
     rb"(?i)out.?of.?memory"  # many: Java, Julia, OCaml, Modula-2, Guile
@@ -83,7 +84,7 @@ class Run:
     """One command's outcome as the driver saw it."""
 
     outcome: int  # EXITED, SIGNALED, ...
-    code: int  # exit code, signal or errno
+    code: int  # exit code, signal, errno, or which deadline
     stdout: bytes
     stderr: bytes  # the first 16 KiB
     wall_s: float
@@ -98,7 +99,7 @@ class Run:
             return Status.OUTPUT_LIMIT
         if self.out_of_memory:
             return Status.MEMORY_LIMIT
-        if self.outcome == TIMEOUT or (self.outcome, self.code) == (SIGNALED, signal.SIGXCPU):
+        if self.outcome == TIMEOUT:
             return Status.TIMEOUT
         return None if self.outcome == EXITED and self.code == 0 else Status.RUNTIME_ERROR
 
@@ -139,6 +140,7 @@ class Jail:
             bufsize=0,
             env={},
             cwd="/",
+            pass_fds=[cgroup.cpu] if cgroup and cgroup.cpu is not None else [],
         )
         assert self._process.stdin and self._process.stdout
         self._to_driver = self._process.stdin.fileno()
@@ -162,14 +164,14 @@ class Jail:
         self._writing.register(fd, 0)
 
     def _command(self, number: int, binaries: Binaries) -> list[str]:
-        if self._confinement:
-            procs = str(self.cgroup.path / "cgroup.procs") if self.cgroup else ""
-            return [binaries.driver, "confine", procs, *self._confinement.arguments]
         root = os.geteuid() == 0
         user = 100_000 + number if root else os.geteuid()
         group = 100_000 + number if root else os.getegid()
-        cgroup = str(self.cgroup.path / "cgroup.procs") if self.cgroup else ""
-        line = [binaries.driver, "launch", cgroup, self.toolchain.root if root else ""]
+        groups = [str(path / "cgroup.procs") for path in self.cgroup.paths] if self.cgroup else []
+        clock = [str(self.cgroup.cpu)] if self.cgroup and self.cgroup.cpu is not None else []
+        if self._confinement:
+            return [binaries.driver, "confine", "\n".join(groups), *self._confinement.arguments, *clock]
+        line = [binaries.driver, "launch", "\n".join(groups), self.toolchain.root if root else ""]
         chroot, inside = ("/sys/root", "/sys/driver") if root else (self.toolchain.root, binaries.driver)
         line += [binaries.nsjail, "-Mo", "-q", "--chroot", chroot, "--cwd", "/", "-t", "0"]
         line += ["-u", f"1000:{user}:1", "-g", f"1000:{group}:1", "--keep_caps", "--disable_rlimits"]
@@ -179,7 +181,9 @@ class Jail:
             line += ["-R", f"/dev/{device}"]
         for link, target in (("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")):
             line += ["-s", f"/proc/self/fd{target}:/dev/{link}"]
-        return [*line, "-R", f"{inside}:/dev/driver", "--", "/dev/driver"]
+        for descriptor in clock:
+            line += ["--pass_fd", descriptor]
+        return [*line, "-R", f"{inside}:/dev/driver", "--", "/dev/driver", *clock]
 
     def run(
         self,
@@ -196,13 +200,15 @@ class Jail:
         itself. An out-of-memory kill that an earlier test survived is then laid to a later test's failure.
         """
         if self.cgroup:
+            memory_mb = limits.memory_mb + _held_mb(inputs)
             try:
-                self.cgroup.limit(limits.memory_mb)
+                self.cgroup.limit(memory_mb)
             except OSError as error:
-                raise JailBroken(f"the memory cgroup refuses a limit of {limits.memory_mb} MiB: {error}") from None
+                raise JailBroken(f"the memory cgroup refuses a limit of {memory_mb} MiB: {error}") from None
         self._oom_kills = self.cgroup.oom_kills() if self.cgroup else 0
         compiling = compiles = self.toolchain.compile is not None
-        patience = limits.program_s + GRACE_S  # for each answer: the caller may take its time between two
+        # For each answer: the caller may take its time between two. Compiling comes first, with the same patience.
+        patience = max(limits.test_wall_s, limits.compile_wall_s if compiles else 0) + GRACE_S
         blobs = [
             self.toolchain.filename.encode(),
             program.encode(errors="replace"),
@@ -215,7 +221,7 @@ class Jail:
         blobs.append(b"".join(len(stdin).to_bytes(4, "little") + stdin for stdin in given) if ahead else b"")
         for name, content in (files or {}).items():
             blobs += [name.encode(), content]
-        payload = [self._limits(limits)]
+        payload = [self._limits(limits, len(inputs))]
         for blob in blobs:
             payload += [len(blob).to_bytes(4, "little"), blob]
         job = b"".join(payload)
@@ -264,16 +270,17 @@ class Jail:
         except (OSError, JailBroken):
             self._process.kill()
 
-    def _limits(self, limits: Limits) -> bytes:
+    def _limits(self, limits: Limits, tests: int) -> bytes:
         disk_mb = limits.disk_mb
         if self.cgroup:  # files on a tmpfs are memory that killing no process gives back: leave room for the program
             disk_mb = limits.room_mb
         return LIMITS.pack(
-            round(limits.compile_s * 1000),
-            round(limits.test_s * 1000),
-            round(limits.program_s * 1000),
+            _ms(limits.compile_s),
+            _ms(limits.compile_wall_s),
+            _ms(limits.test_s),
+            _ms(limits.test_wall_s),
+            _ms(limits.total_s(tests)),
             0 if self.cgroup else limits.memory_mb,
-            limits.cpu_s,
             limits.processes,
             limits.file_mb,
             disk_mb,
@@ -349,6 +356,15 @@ class Jail:
         self._log.close()
         if self._confinement:
             self._confinement.close()
+
+
+def _ms(seconds: float) -> int:
+    return min(max(1, round(seconds * 1000)), 0xFFFFFFFF)
+
+
+def _held_mb(inputs: list[str]) -> int:
+    """MiB that the init holds for the program while it reads its largest input: they are not the program's memory."""
+    return max((len(text) if text.isascii() else 4 * len(text) for text in inputs), default=0) >> 20
 
 
 def _strings(words: list[str]) -> bytes:

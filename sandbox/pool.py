@@ -19,6 +19,7 @@ import socket
 import subprocess
 import sys
 import threading
+import traceback
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -166,6 +167,7 @@ class _Worker:
             try:
                 verdict = self._verify(task.job)
             except BaseException as error:  # whatever it is, nobody may wait for ever
+                traceback.print_exc()
                 verdict = Verdict(task.job.id, Status.INFRASTRUCTURE_ERROR, message=f"the pool failed: {error!r}")
             if self.pool._closed:
                 return
@@ -173,10 +175,10 @@ class _Worker:
 
     def _verify(self, job: Job) -> Verdict:
         limits = self.pool.limits(job)
-        longest = limits.program_s + GRACE_S
+        longest = limits.total_s(len(job.tests)) + GRACE_S
         if job.compare.checker:
             limits = self.pool.toolchains[job.compare.checker.language].limits
-            longest += len(job.tests) * 2 * limits.program_s  # a checker that fails is asked about the reference too
+            longest += len(job.tests) * 2 * limits.total_s(1)  # a checker that fails is asked about the reference too
         why = ""
         for _ in range(1 + RETRIES):
             if self.pool._closed:

@@ -20,12 +20,12 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Future
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass
 from typing import IO, Any
 
 import languages
 from base.errors import DataError
-from base.limits import Limits
+from base.limits import Limits, parse_limits
 from languages import Language, LanguageError
 from sandbox.answer import extract
 from sandbox.job import Job, SandboxError, TestResult, Verdict
@@ -106,14 +106,10 @@ def parse_job(line: bytes, where: str, arguments: Arguments) -> Job:
 
 
 def _limits(row: Any, default: Limits, where: str) -> Limits:
-    kinds = {field.name: type(field.default) for field in fields(Limits)}
-    if not isinstance(row, dict) or not set(row) <= set(kinds):
-        raise DataError(f"{where}: key 'limits' must be an object with keys of {', '.join(kinds)}")
-    for key, value in row.items():
-        if isinstance(value, bool) or not isinstance(value, int if kinds[key] is int else int | float):
-            kind = "a whole number" if kinds[key] is int else "a number"
-            raise DataError(f"{where}: limits.{key} must be {kind}, not {value!r}")
-    return replace(default, **row)
+    try:
+        return parse_limits(row, default)
+    except ValueError as error:
+        raise DataError(f"{where}: {error}") from None
 
 
 def to_row(verdict: Verdict) -> dict[str, Any]:

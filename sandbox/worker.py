@@ -14,19 +14,22 @@ import signal
 import socket
 import struct
 import sys
+import traceback
 from dataclasses import dataclass, replace
 from typing import Any
 
+from base.limits import Limits
 from sandbox.bare import Bare
 from sandbox.cgroup import Cgroup
 from sandbox.compare import matches
 from sandbox.driver.binaries import Binaries
-from sandbox.jail import EXEC_FAILED, EXITED, SIGNALED, Jail, JailBroken, Run, Toolchain
+from sandbox.jail import CPU, EXEC_FAILED, EXITED, SIGNALED, WALL, Jail, JailBroken, Run, Toolchain
 from sandbox.job import Checker, Job, SandboxError, Status, TestResult, Verdict
 
 LENGTH = struct.Struct("<Q")
 CHECKERS = "-checkers"  # ends the name of the memory cgroup that a worker makes for them
 SHOWN = 2000  # characters of an output that a verdict keeps
+LOST_S = 60.0  # that a program's timeouts may take, where every test is run: what is then left counts as timed out, too
 
 
 @dataclass(frozen=True)
@@ -80,12 +83,17 @@ class Worker:
         # Not beside a checker: a candidate's clock would run while its results wait to be checked.
         ahead = not job.all_tests and job.compare.checker is None
         runs = jail.run(job.program, [test.input for test in job.tests], limits, ahead=ahead)
-        compiled = None
+        compiled, message, lost_s = None, "", 0.0
         if jail.toolchain.compile is not None:
-            compiled = self._compiled(next(runs))
+            run = next(runs)
+            compiled = self._compiled(run)
             if compiled.status is not Status.PASSED:
                 runs.close()
-                return Verdict(job.id, compiled.status, compile=compiled)
+                if compiled.status is Status.TIMEOUT:
+                    message = _deadline(
+                        run, "the compiler", "compile_s", limits.compile_s, limits.compile_wall_s, limits
+                    )
+                return Verdict(job.id, compiled.status, compile=compiled, message=message)
         results: list[TestResult] = []
         status = Status.PASSED
         for test, run in zip(job.tests, runs, strict=False):
@@ -93,10 +101,18 @@ class Worker:
             results.append(result)
             if status is Status.PASSED:
                 status = result.status
+                if status is Status.TIMEOUT:
+                    what = f"test {len(results) - 1}"
+                    message = _deadline(run, what, "test_s", limits.test_s, limits.test_wall_s, limits)
+            if result.status is Status.TIMEOUT:
+                lost_s += result.wall_s
+                if job.all_tests and lost_s > LOST_S:
+                    late = TestResult(Status.TIMEOUT, stderr=f"not run: others timed out for {lost_s:.0f} s in all")
+                    results += [late] * (len(job.tests) - len(results))
+                    break
             if status is not Status.PASSED and not job.all_tests:
                 break
         runs.close()
-        message = ""
         if status is Status.INFRASTRUCTURE_ERROR:
             message = next(r.stderr for r in results if r.status is Status.INFRASTRUCTURE_ERROR)
         return Verdict(job.id, status, tuple(results), compiled, message)
@@ -178,6 +194,17 @@ class Worker:
         self.jails.clear()
 
 
+def _deadline(run: Run, what: str, key: str, cpu_s: float, wall_s: float, limits: Limits) -> str:
+    """Which limit a timeout has met."""
+    if run.code == CPU:
+        return f"{what} needs more than {cpu_s:g} s of CPU time (limits.{key})"
+    used = f"after {run.cpu_s:.1f} s of CPU time"
+    if run.code == WALL:
+        name = "limits.wall_s" if key == "test_s" else f"four times limits.{key} and 10 s more"
+        return f"{what} was not done in {wall_s:g} s by the clock ({name}), {used}"
+    return f"{what} was not done when the program's time was up, {limits.program_s:g} s (limits.program_s), {used}"
+
+
 def _missing(run: Run) -> str:
     return f"the command of the language file cannot be started in its root file system: {os.strerror(run.code)}"
 
@@ -214,6 +241,7 @@ def main(fd: int) -> None:
                 worker.close()
                 answer = str(error)
             except Exception as error:  # a fault of ours: say so rather than die silently
+                traceback.print_exc()
                 worker.close()
                 answer = f"the worker failed: {error!r}"
             send(link, answer)

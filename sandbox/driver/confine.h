@@ -1,7 +1,7 @@
 /* Jails where no namespaces can be had: in most containers. Included by driver.c.
  *
- *   driver confine CGROUP_PROCS ROOT PROGRAM KEEPER   as the container's root: chroot, and two users of the worker's own
- *   driver confine CGROUP_PROCS ROOT WORK ABI         as an ordinary user: Landlock, of that version of its interface
+ *   driver confine CGROUPS ROOT PROGRAM KEEPER [CLOCK]   as the container's root: chroot, and two users of the jail's own
+ *   driver confine CGROUPS ROOT FOLDER LANDLOCK [CLOCK]  as an ordinary user: Landlock, of that version of its interface
  *
  * With root, a program runs in a root of the worker's own (sandbox/driver/linked_root.py) as the user PROGRAM, which
  * nothing else in the container is. The init above it has KEEPER for its real and PROGRAM for its effective user: so it
@@ -9,7 +9,7 @@
  * init. Only the server, which reads nothing that a program wrote, stays root.
  *
  * Without root, init and program are the user who runs all this. The init is in a Landlock domain that reaches the root
- * file system and the folder WORK, and each test in a domain inside that one. A domain signals and traces itself and
+ * file system and FOLDER/tmp, and each test in a domain inside that one. A domain signals and traces itself and
  * what is inside it, never what is around it: so kill(-1) means the same as above. Landlock scopes signals from the
  * version 6 of its interface on (Linux 6.12); before, a program may signal its own process group and itself only, and
  * the init finds what to kill by walking down from itself.
@@ -17,7 +17,6 @@
  * Either way the server empties the folder between two programs, and is the parent that the kernel gives to whatever
  * an init has left behind.
  */
-#include <dirent.h>
 #include <linux/landlock.h>
 #include <sys/statvfs.h>
 
@@ -39,11 +38,12 @@ static int scopes_signals(void) {
 
 /* --- entering ------------------------------------------------------------------------------------------------ */
 
-static void join_cgroup(const char *procs) {
-    if (!*procs) return;
-    int fd = open(procs, O_WRONLY | O_CLOEXEC);
-    if (fd < 0 || write(fd, "0", 1) < 0) die(procs);
-    close(fd);
+static void join_cgroups(char *files) {
+    for (char *file = strtok(files, "\n"); file; file = strtok(NULL, "\n")) {
+        int procs = open(file, O_WRONLY | O_CLOEXEC);
+        if (procs < 0 || write(procs, "0", 1) < 0) die(file);
+        close(procs);
+    }
 }
 
 /* Out of the way of every descriptor that a program may number. */
@@ -70,7 +70,7 @@ static int open_children(void) {
 
 static void confine(char **argv) {
     confined.on = 1;
-    join_cgroup(argv[2]);
+    join_cgroups(argv[2]);
     confined.proc = high(open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC), "/proc");
     if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)) die("subreaper");
     if (geteuid()) {

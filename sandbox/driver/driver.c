@@ -23,6 +23,7 @@
  * its own, STOPPED, unless the last result has gone out before; the next init skips a stop that came too late.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -60,16 +61,22 @@
 
 enum { JOB = 1, TEST = 2, LAST_TEST = 3, STOP = 4 };
 enum { EXITED = 0, SIGNALED = 1, TIMEOUT = 2, OUTPUT_LIMIT = 3, EXEC_FAILED = 4, STOPPED = 5 };
+enum { CPU = 1, WALL = 2, PROGRAM = 3 }; /* the code of a TIMEOUT: which deadline was met */
+
+struct span {
+    uint32_t cpu_ms, wall_ms;
+};
 
 struct limits {
-    uint32_t compile_ms, test_ms, program_ms;
+    struct span compile, test;
+    uint32_t program_ms;
     uint32_t address_mb; /* 0: unlimited, a memory cgroup is in force */
-    uint32_t cpu_s, processes, file_mb, disk_mb, inodes, output_bytes;
+    uint32_t processes, file_mb, disk_mb, inodes, output_bytes;
 };
 
 struct result {
     uint32_t magic, outcome;
-    int32_t code; /* exit code, signal or errno */
+    int32_t code; /* exit code, signal, errno, or which deadline */
     uint32_t stdout_bytes, stderr_bytes, memory_kb;
     uint64_t wall_us, cpu_us;
 };
@@ -87,6 +94,8 @@ static struct limits limits;
 static struct buffer out, err;
 static size_t held; /* bytes of the last run's input and outputs */
 static uint64_t left_us; /* of the program's time; between its runs it stands still, as a checker may be at work */
+static uint32_t span_s;  /* CPU time that a process of the run may use, should the init not see to it: whole seconds */
+static int group_clock = -1; /* cpuacct.usage or cpu.stat of a cgroup that holds nsjail and all below it */
 
 static void die(const char *what) {
     dprintf(2, "driver: %s: %s\n", what, strerror(errno));
@@ -334,6 +343,74 @@ static int drain(int fd, struct buffer *to) {
     }
 }
 
+/* --- CPU time ---------------------------------------------------------------------------------------------- */
+
+static pid_t zygote;       /* 0: none */
+static int zygote_is_test; /* the last */
+
+static uint64_t time_us(struct timeval user, struct timeval system) {
+    return (user.tv_sec + system.tv_sec) * 1000000ull + user.tv_usec + system.tv_usec;
+}
+
+static uint64_t ticks;
+
+/* Of a process and of those whom it has waited for; where there are no namespaces, of all below it, too. */
+static int count_ticks(pid_t pid) {
+    char path[64], text[1024];
+    unsigned long long user, system;
+    long long others_user, others_system;
+    int below = confined.on ? walk(pid, count_ticks) : 0;
+    if (pid == zygote && !zygote_is_test) return below;
+    snprintf(path, sizeof path, "%d/stat", pid);
+    int fd = open_proc(path, O_RDONLY);
+    ssize_t got = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+    if (fd >= 0) close(fd);
+    if (got <= 0) return below; /* it has just gone */
+    text[got] = 0;
+    char *name_end = strrchr(text, ')'); /* the name is the program's own choice */
+    if (name_end && sscanf(name_end + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %lld %lld", &user,
+                           &system, &others_user, &others_system) == 4)
+        ticks += user + system + others_user + others_system;
+    return below + 1;
+}
+
+/* Of all who live below the init but the zygote, and of those whom they have waited for. */
+static uint64_t living_us(void) {
+    ticks = 0;
+    if (confined.on) {
+        walk(getpid(), count_ticks);
+    } else {
+        DIR *all = opendir("/proc");
+        if (!all) die("/proc");
+        for (struct dirent *entry; (entry = readdir(all));)
+            if (atoi(entry->d_name) > 1) count_ticks(atoi(entry->d_name));
+        closedir(all);
+    }
+    return ticks * 1000000 / sysconf(_SC_CLK_TCK);
+}
+
+/* What this jail's programs have used until now, without the init's own work. Only a cgroup's clock misses nothing:
+   without one, a process whose parent ignores its end is counted while it lives, and no longer. `at_rest`: before a run,
+   when nobody lives but the zygote. */
+static uint64_t used_us(int at_rest) {
+    char text[256] = {0};
+    struct timespec own;
+    struct rusage waited_for;
+    if (group_clock >= 0) {
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &own); /* first, so that the sum below holds all of it */
+        if (pread(group_clock, text, sizeof text - 1, 0) <= 0) die("the cgroup's clock");
+        uint64_t v1 = strtoull(text, NULL, 10) / 1000, own_us = own.tv_sec * 1000000ull + own.tv_nsec / 1000;
+        return (sscanf(text, "usage_usec %lu", &v1), v1) - own_us;
+    }
+    getrusage(RUSAGE_CHILDREN, &waited_for);
+    return (at_rest ? 0 : living_us()) + time_us(waited_for.ru_utime, waited_for.ru_stime);
+}
+
+static uint64_t used_since(uint64_t before) {
+    uint64_t used = used_us(0);
+    return used > before ? used - before : 0; /* the two clocks are not read at once */
+}
+
 /* Runs between vfork and exec: the memory is the init's, so nothing here may change it but the error. */
 static __attribute__((noinline, noreturn)) void become(char *path, char **argv, char **environment, int ends[3],
                                                        int link, volatile int *error) {
@@ -342,8 +419,7 @@ static __attribute__((noinline, noreturn)) void become(char *path, char **argv, 
     sigprocmask(SIG_SETMASK, &none, NULL);
     if (dup2(ends[0], 0) < 0 || dup2(ends[1], 1) < 0 || dup2(ends[2], 2) < 0 || fchdir(work_dir)) _exit(126);
     if (link >= 0 && dup2(link, ZYGOTE_LINK) < 0) _exit(126);
-    /* Not on the init, which a program can keep busy. A second between SIGXCPU, which has a name, and SIGKILL. */
-    setrlimit(RLIMIT_CPU, &(struct rlimit){limits.cpu_s, limits.cpu_s + 1ull});
+    setrlimit(RLIMIT_CPU, &(struct rlimit){span_s, span_s}); /* not on the init, which a program can keep busy */
     if (limits.address_mb) {
         rlim_t bytes = (rlim_t)limits.address_mb << 20;
         setrlimit(RLIMIT_AS, &(struct rlimit){bytes, bytes});
@@ -362,7 +438,6 @@ static void make_pipe(int ends[2], int ours) {
 /* --- the zygote -------------------------------------------------------------------------------------------- */
 
 static int zygote_ours = -1, zygote_theirs = -1, loadavg = -1;
-static pid_t zygote; /* 0: none */
 static pid_t newest; /* the last process that was made here, as far as we were told; -1: there are others */
 static char **with_preload; /* the program's environment, with what makes its first test leave a zygote; then NULL */
 
@@ -523,18 +598,28 @@ static pid_t start(char *path, char **argv, char **environment, int ends[3], int
     return child;
 }
 
+#define HIDDEN_US 20000 /* a run that is shorter hides nothing worth a look at the clock */
+
+/* How long a program that has so much CPU time left is not looked at. It may use several cores: the closer, the oftener. */
+static uint64_t look_again_us(uint64_t left) {
+    return left / 8 > 10000 ? left / 8 : 10000;
+}
+
 /* Runs a command to its end or limit, and answers. Returns whether it exited with 0. `more`: it will run again. */
-static int run(char *path, char **argv, char **environment, const char *input, size_t input_bytes, uint32_t limit_ms,
+static int run(char *path, char **argv, char **environment, const char *input, size_t input_bytes, struct span span,
                int more) {
     struct result result = {.magic = MAGIC};
-    uint64_t start_us = now_us(), limit_us = limit_ms * 1000ull;
-    uint64_t deadline = start_us + (limit_us < left_us ? limit_us : left_us), looked = start_us;
+    uint64_t start_us = now_us(), wall_us = span.wall_ms * 1000ull, cpu_us = span.cpu_ms * 1000ull;
+    uint64_t deadline = start_us + (wall_us < left_us ? wall_us : left_us);
+    int deadline_code = wall_us < left_us ? WALL : PROGRAM;
+    uint64_t used_before = used_us(1), look = start_us + look_again_us(cpu_us), looked = start_us;
+    span_s = span.cpu_ms / 1000 + 2; /* the init has killed it before */
     int in_pipe[2], out_pipe[2], err_pipe[2];
     volatile int error = 0;
     if (held > LARGE) forget_peak();
     held = input_bytes, out.used = err.used = 0;
     if (!left_us) { /* the whole program's time is up */
-        result.outcome = TIMEOUT;
+        result.outcome = TIMEOUT, result.code = PROGRAM;
         answer(&result);
         return 0;
     }
@@ -549,6 +634,7 @@ static int run(char *path, char **argv, char **environment, const char *input, s
     int ends[3] = {in_pipe[0], out_pipe[1], err_pipe[1]};
     int lost = 0; /* the zygote, before it has started the test */
     pid_t child = 0; /* a copy of the zygote says who it is */
+    zygote_is_test = zygote && !more;
     if (zygote) {
         lost = !ask_zygote(ends, !more);
     } else if (more && zygote_theirs >= 0 && kind_of(path) == DYNAMIC) {
@@ -560,6 +646,7 @@ static int run(char *path, char **argv, char **environment, const char *input, s
     close(in_pipe[0]), close(out_pipe[1]), close(err_pipe[1]);
 
     struct rusage usage = {0};
+    uint64_t reaped_us = 0; /* CPU time of those who have ended, and of those whom they have waited for */
     int status = 0, ended = 0;
     struct pollfd fds[5] = {{child_signals, POLLIN, 0},
                             {out_pipe[0], POLLIN, 0},
@@ -569,11 +656,19 @@ static int run(char *path, char **argv, char **environment, const char *input, s
     while (!ended && !lost) {
         uint64_t now = now_us();
         if (now >= deadline) {
-            result.outcome = TIMEOUT;
+            result.outcome = TIMEOUT, result.code = deadline_code;
             break;
         }
+        if (now >= look) {
+            uint64_t used = used_since(used_before);
+            /* Twice: a process whose parent waits for it at this very moment may have been counted with both. */
+            if (used >= cpu_us && (group_clock >= 0 || used_since(used_before) >= cpu_us)) {
+                result.outcome = TIMEOUT, result.code = CPU;
+                break;
+            }
+            look = now + look_again_us(used < cpu_us ? cpu_us - used : 0);
+        }
         if (unsent_bytes && now >= unsent_since + PATIENCE_US) flush();
-        uint64_t until = unsent_bytes && unsent_since + PATIENCE_US < deadline ? unsent_since + PATIENCE_US : deadline;
         if (confined.on && now >= looked + LOOK_US) {
             if (uses_too_much_disk()) {
                 result.outcome = SIGNALED, result.code = SIGXFSZ;
@@ -581,7 +676,9 @@ static int run(char *path, char **argv, char **environment, const char *input, s
             }
             looked = now_us();
         }
-        if (confined.on && until > looked + LOOK_US) until = looked + LOOK_US;
+        uint64_t until = look < deadline ? look : deadline;
+        if (unsent_bytes && unsent_since + PATIENCE_US < until) until = unsent_since + PATIENCE_US;
+        if (confined.on && looked + LOOK_US < until) until = looked + LOOK_US;
         if (poll(fds, 5, until > now ? (until - now + 999) / 1000 : 0) < 0 && errno != EINTR) die("poll");
         if (fds[4].revents & POLLIN) stop();
         if (fds[4].revents) _exit(1); /* the host is gone */
@@ -606,6 +703,7 @@ static int run(char *path, char **argv, char **environment, const char *input, s
             for (pid_t pid; (pid = wait4(-1, &how, WNOHANG, &one)) > 0;) {
                 hear(&child);
                 if (!child && pid != zygote) child = pid; /* killed before it could say so */
+                if (pid == child || pid != zygote) reaped_us += time_us(one.ru_utime, one.ru_stime);
                 if (pid == zygote) forget_zygote();
                 if (pid == child) ended = 1, status = how, usage = one;
             }
@@ -621,10 +719,13 @@ static int run(char *path, char **argv, char **environment, const char *input, s
     struct rusage one;
     int how;
     pid_t left = ended ? wait4(-1, &how, WNOHANG, &one) : 0;
+    if (left > 0 && left != zygote) reaped_us += time_us(one.ru_utime, one.ru_stime);
     if (left < 0 ? errno != ECHILD : left > 0 || !zygote || !ended || made_others()) {
         kill_all();
-        for (pid_t pid; (pid = wait4(-1, &how, 0, &one)) > 0 || errno == EINTR;)
+        for (pid_t pid; (pid = wait4(-1, &how, 0, &one)) > 0 || errno == EINTR;) {
             if (pid == child) usage = one;
+            if (pid > 0 && (pid == child || pid != zygote)) reaped_us += time_us(one.ru_utime, one.ru_stime);
+        }
         forget_zygote();
     }
     if (!result.outcome && confined.on && uses_too_much_disk()) result.outcome = SIGNALED, result.code = SIGXFSZ;
@@ -634,7 +735,7 @@ static int run(char *path, char **argv, char **environment, const char *input, s
     if (in_pipe[1] >= 0) close(in_pipe[1]);
     uint64_t spent = now_us() - start_us; /* the killing of what was left, too */
     left_us -= spent < left_us ? spent : left_us;
-    if (lost) return run(path, argv, environment, input, input_bytes, limit_ms, more); /* without a zygote, now */
+    if (lost) return run(path, argv, environment, input, input_bytes, span, more); /* without a zygote, now */
 
     if (error) {
         result.outcome = EXEC_FAILED, result.code = error;
@@ -643,8 +744,13 @@ static int run(char *path, char **argv, char **environment, const char *input, s
     } else if (!result.outcome) {
         result.code = WEXITSTATUS(status);
     }
-    result.cpu_us = (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000ull + usage.ru_utime.tv_usec +
-                    usage.ru_stime.tv_usec;
+    result.cpu_us = reaped_us;
+    if (group_clock >= 0 && result.wall_us >= HIDDEN_US) { /* of processes that nobody waited for, too */
+        uint64_t used = used_since(used_before);
+        if (used > result.cpu_us) result.cpu_us = used;
+    }
+    if ((result.outcome == EXITED || result.outcome == SIGNALED) && result.cpu_us >= cpu_us)
+        result.outcome = TIMEOUT, result.code = CPU; /* it ended, or met RLIMIT_CPU, between two looks */
     result.memory_kb = usage.ru_maxrss;
     held += out.used + err.used;
     result.stdout_bytes = out.used > limits.output_bytes ? limits.output_bytes : out.used;
@@ -664,6 +770,22 @@ static void bound(int resource, const char *name, rlim_t value) {
     if (setrlimit(resource, &limit)) die(name);
 }
 #define BOUND(name, value) bound(name, #name, value)
+
+/* Once, in the server: all that is the same for every program. The others are set where the program's limits are known. */
+static void bound_resources(void) {
+    /* Only the memory limit bounds the stack. As unlimited, not as a large number: glibc would give each thread that. */
+    BOUND(RLIMIT_STACK, RLIM_INFINITY);
+    BOUND(RLIMIT_AS, RLIM_INFINITY); /* the init's */
+    BOUND(RLIMIT_DATA, RLIM_INFINITY);
+    BOUND(RLIMIT_LOCKS, RLIM_INFINITY);
+    BOUND(RLIMIT_RTTIME, RLIM_INFINITY);
+    BOUND(RLIMIT_NICE, 0);
+    BOUND(RLIMIT_RTPRIO, 0);
+    BOUND(RLIMIT_CORE, 1); /* 0 would not keep the kernel from piping a crash to the host's handler of core dumps */
+    BOUND(RLIMIT_MEMLOCK, 65536);
+    BOUND(RLIMIT_SIGPENDING, 1024);
+    BOUND(RLIMIT_MSGQUEUE, 0);
+}
 
 static void write_file(const char *path, const char *bytes, size_t count) {
     int fd = openat(work_dir, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
@@ -723,10 +845,6 @@ static __attribute__((noreturn)) void init(void) {
     if (mkdir(work, 0755)) die(work);
     if ((work_dir = open(work, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0) die(work);
     if (confined.on) remember_free_disk();
-    BOUND(RLIMIT_CORE, 1); /* 0 would not keep the kernel from piping a crash to the host's handler of core dumps */
-    BOUND(RLIMIT_MEMLOCK, 65536);
-    BOUND(RLIMIT_SIGPENDING, 1024);
-    BOUND(RLIMIT_MSGQUEUE, 0);
     give_up_privileges();
 
     sigset_t watched;
@@ -769,12 +887,12 @@ static __attribute__((noreturn)) void init(void) {
     BOUND(RLIMIT_FSIZE, (rlim_t)limits.file_mb << 20); /* the program's files, not those that it is given */
 
     left_us = limits.program_ms * 1000ull;
-    int passed = !*compile || run(find(*compile, environment), compile, environment, "", 0, limits.compile_ms, 0);
+    int passed = !*compile || run(find(*compile, environment), compile, environment, "", 0, limits.compile, 0);
     if (*compile && confined.root) make_executable(work_dir);
     char *path = find(*execute, environment), *input;
     while (ahead && passed && inputs < inputs_end) {
         input = next_blob(&inputs, inputs_end, &count);
-        passed = run(path, execute, environment, input, count, limits.test_ms, inputs < inputs_end);
+        passed = run(path, execute, environment, input, count, limits.test, inputs < inputs_end);
     }
     if (ahead) {
         flush();
@@ -783,20 +901,35 @@ static __attribute__((noreturn)) void init(void) {
     for (;;) {
         uint32_t kind = receive(&input, &length);
         if (kind != TEST && kind != LAST_TEST) _exit(kind == STOP ? 0 : 1);
-        run(path, execute, environment, input, length, limits.test_ms, kind == TEST);
+        run(path, execute, environment, input, length, limits.test, kind == TEST);
         if (kind == LAST_TEST) _exit(0);
         free(input);
     }
 }
 
-/* driver launch CGROUP_PROCS ROOT nsjail ...: runs outside, before nsjail. Joins the worker's cgroup ("" for none).
+/* Whatever the shell that started us allows or ignores: what holds in the jail is set there, and may be more. */
+static void forget_the_caller(void) {
+    for (int resource = 0; resource < RLIM_NLIMITS; resource++) {
+        rlim_t most = resource == RLIMIT_NOFILE ? 4 * DESCRIPTORS : RLIM_INFINITY; /* of these the kernel allows no end */
+        struct rlimit limit = {most, most};
+        if (!setrlimit(resource, &limit)) continue; /* as root; else as much as we may */
+        if (getrlimit(resource, &limit)) die("getrlimit");
+        limit.rlim_cur = limit.rlim_max;
+        if (setrlimit(resource, &limit)) die("setrlimit");
+    }
+    for (int number = 1; number < NSIG; number++) signal(number, SIG_DFL);
+    umask(022);
+}
+
+/* driver launch CGROUP_PROCS ROOT nsjail ...: runs outside, before nsjail. Joins the worker's cgroups (one a line).
    As root, nsjail's child is a user that cannot walk to a root below, say, /root: so ROOT ("" for none) is bound to
    /sys/root, and this file to /sys/driver, on a tmpfs in a mount namespace that goes with nsjail.
    Over /sys, which nsjail does not read: a checkout or a cache may lie below any other folder, /tmp too. */
 static void launch(char **argv) {
-    const char *cgroup = argv[2], *root = argv[3];
+    const char *root = argv[3];
     if (prctl(PR_SET_PDEATHSIG, SIGKILL)) die("pdeathsig");
-    join_cgroup(cgroup);
+    forget_the_caller();
+    join_cgroups(argv[2]);
     if (*root) {
         if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL)) die("mount namespace");
         int self = open(argv[0], O_PATH | O_CLOEXEC), made;
@@ -818,12 +951,20 @@ int main(int argc, char **argv) {
     if (argc > 1 && !strcmp(argv[1], "landlock")) return print_landlock();
     if (argc > 2 && !strcmp(argv[1], "clear")) return clear(argv + 2);
     if (prctl(PR_SET_PDEATHSIG, SIGKILL)) die("pdeathsig");
-    if (argc == 6 && !strcmp(argv[1], "confine")) confine(argv);
+    if (argc > 5 && !strcmp(argv[1], "confine")) {
+        forget_the_caller();
+        confine(argv);
+        argc -= 5, argv += 5;
+    }
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) die("no_new_privs");
     from_host = fcntl(0, F_DUPFD_CLOEXEC, 10);
     to_host = fcntl(1, F_DUPFD_CLOEXEC, 10);
     int log = fcntl(2, F_DUPFD_CLOEXEC, 10);
     if (from_host < 0 || to_host < 0 || log < 0) die("dup");
+    if (argc > 1) {
+        if ((group_clock = fcntl(atoi(argv[1]), F_DUPFD_CLOEXEC, 10)) < 0) die("the cgroup's clock");
+        close(atoi(argv[1]));
+    }
     int null = open("/dev/null", O_RDWR | O_CLOEXEC); /* so that no pipe of ours is ever 0, 1 or 2 */
     if (null < 0 || dup3(null, 0, O_CLOEXEC) < 0 || dup3(null, 1, O_CLOEXEC) < 0) die("/dev/null");
     if (dup3(log, 2, O_CLOEXEC) < 0) die("dup");
@@ -832,6 +973,7 @@ int main(int argc, char **argv) {
     if (!confined.on && mount(NULL, "/dev", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID, NULL)) die("remount /dev");
     mallopt(M_MMAP_THRESHOLD, 1 << 17); /* fixed: what is large is given back when it is freed */
     bound_capabilities();
+    bound_resources();
     filter_server();
 
     struct result hello = {.magic = MAGIC};
