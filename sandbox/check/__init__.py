@@ -21,11 +21,11 @@ from rich.markup import escape
 from rich.table import Table
 
 import languages
+from sandbox import protection
 from sandbox.check import proof
 from sandbox.jail import Toolchain
 from sandbox.job import Job, SandboxError, Status, Test, Verdict
 from sandbox.pool import Pool, toolchain
-from sandbox.protection import protections
 from sandbox.rootfs import debian
 
 NEEDED = ("sum", "wrong", "crash", "broken", "loop", "flood")  # the least that says that a language works
@@ -246,11 +246,16 @@ def show(language: languages.Language, report: Report, console: Console) -> None
     limits = ", ".join(f"{key} {value}" for key, value in vars(language.limits).items())
     console.print(f"limits: {limits}", markup=False, soft_wrap=True)
 
+    found = protection.find()
     guards = Table("protection", "in force", "how", title="This machine")
-    for protection in protections():
-        state = "[green]yes[/]" if protection.in_force else "[red]no[/]" if protection.required else "[yellow]no[/]"
-        guards.add_row(protection.name, state, escape(protection.how))
+    for guard in protection.protections(found):
+        state = "[green]yes[/]" if guard.in_force else "[red]no[/]" if guard.required else "[yellow]no[/]"
+        guards.add_row(guard.name, state, escape(guard.how))
     console.print(guards)
+    level = found.binaries.level if found.binaries else "none"
+    console.print(f"level: {level}{f' ({found.why})' if found.why else ''}", markup=False, soft_wrap=True)
+    for sentence in protection.lacks(found.binaries) if found.binaries else ():
+        console.print(f"- not promised here: {sentence}", markup=False, soft_wrap=True)
 
     for remark in report.remarks:
         console.print(f"- {remark}", markup=False, soft_wrap=True)

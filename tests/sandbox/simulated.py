@@ -1,0 +1,91 @@
+"""Runs a command as containers run it, to test on a machine of one's own what rented ones have:
+
+    python -m tests.sandbox.simulated root COMMAND ...     Docker's default: root with Docker's capabilities
+    python -m tests.sandbox.simulated user COMMAND ...     an ordinary user without any, as Kubernetes' restricted pods
+
+In both no user namespace can be made (`user.max_user_namespaces` of the one that the command is in is 0), nothing can be
+mounted, and cgroups are read-only. The user's files are those of the machine's root: a checkout and a cache are found
+where they are. Needs root. What differs from a container: no device can be made (an engine without root forbids it, too).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+NEW_MOUNTS, NEW_USERS, NEW_PROCESSES = 0x20000, 0x10000000, 0x20000000  # CLONE_NEW* of sched.h
+READ_ONLY, REMOUNT, BIND, PRIVATE = 0x1, 0x20, 0x1000, 0x44000  # MS_* of mount.h; PRIVATE with MS_REC
+PR_SET_PDEATHSIG = 1
+USER = 54321
+DOCKER = (  # the capabilities that Docker gives by default
+    "chown", "dac_override", "fowner", "fsetid", "kill", "setgid", "setuid", "setpcap", "net_bind_service", "net_raw",
+    "sys_chroot", "mknod", "audit_write", "setfcap",
+)  # fmt: skip
+ROOT_COMMAND = ["setpriv", "--bounding-set", ",".join(["-all", *(f"+{name}" for name in DOCKER)])]
+USER_COMMAND = ["setpriv", "--bounding-set", "-all", "--no-new-privs"]
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def available() -> bool:
+    """Whether containers can be simulated here."""
+    return os.geteuid() == 0 and subprocess.run([*command("root"), "true"], capture_output=True).returncode == 0
+
+
+def command(who: str) -> list[str]:
+    """What to put before a command; `who`: root or user."""
+    return [sys.executable, str(Path(__file__)), who]
+
+
+def _call(result: int, what: str) -> None:
+    if result:
+        error = ctypes.get_errno()
+        raise OSError(error, f"{what}: {os.strerror(error)}")
+
+
+def main(who: str, argv: list[str]) -> int:
+    ready_read, ready_write = os.pipe()
+    mapped_read, mapped_write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        _call(LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL), "pdeathsig")
+        _call(LIBC.unshare(NEW_USERS | NEW_MOUNTS | NEW_PROCESSES), "unshare")
+        os.write(ready_write, b".")
+        os.read(mapped_read, 1)
+        os._exit(inside(who, argv))
+    os.read(ready_read, 1)
+    ids = f"{USER} 0 1\n" if who == "user" else "0 0 65536\n"
+    for name in ("uid_map", "gid_map"):
+        Path(f"/proc/{child}/{name}").write_text(ids)
+    os.write(mapped_write, b".")
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def inside(who: str, argv: list[str]) -> int:
+    """In the new namespaces, with all privileges over them still."""
+    if first := os.fork():  # whose pid is 1 in there: with it all go
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        return abs(os.waitstatus_to_exitcode(os.waitpid(first, 0)[1]))
+    _call(LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL), "pdeathsig")
+    _call(LIBC.mount(None, b"/", None, PRIVATE, None), "private mounts")
+    _call(LIBC.mount(b"proc", b"/proc", b"proc", 0, None), "proc")
+    for line in Path("/proc/self/mounts").read_text().splitlines():
+        place, kind = line.split()[1:3]
+        if kind.startswith("cgroup"):
+            _call(LIBC.mount(None, place.encode(), None, READ_ONLY | REMOUNT | BIND, None), place)
+    Path("/proc/sys/user/max_user_namespaces").write_text("0")
+    if who == "user":
+        os.setresgid(USER, USER, USER)
+        os.setresuid(USER, USER, USER)
+    worker = subprocess.Popen([*(ROOT_COMMAND if who == "root" else USER_COMMAND), *argv])
+    while True:  # a container's first process waits for those that nobody else waits for
+        pid, status = os.wait()
+        if pid == worker.pid:
+            return abs(os.waitstatus_to_exitcode(status))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], sys.argv[2:]))
