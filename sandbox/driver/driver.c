@@ -881,8 +881,8 @@ static __attribute__((noreturn)) void init(void) {
     char *after_first = inputs;
     if (ahead) next_blob(&after_first, inputs_end, &count);
     if (!ahead || after_first < inputs_end) open_zygote_link(environment); /* more than one test */
-    /* The server, this init and the zygote count; confined, all that the user runs. */
-    BOUND(RLIMIT_NPROC, limits.processes + 2 + (zygote_theirs >= 0) + (confined.on ? count_others() : 0));
+    /* The server, this init and the zygote count; without namespaces, all that the user runs. */
+    BOUND(RLIMIT_NPROC, limits.processes + (zygote_theirs >= 0) + (confined.on ? count_others() : 2));
     BOUND(RLIMIT_NOFILE, DESCRIPTORS);
     BOUND(RLIMIT_FSIZE, (rlim_t)limits.file_mb << 20); /* the program's files, not those that it is given */
 

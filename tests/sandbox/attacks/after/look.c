@@ -15,7 +15,7 @@ int main(void) {
         if (pid != getpid() && !kill(pid, 0)) printf("found process %d\n", pid);
     char socket[200]; /* the network namespace is that of all programs of a jail */
     FILE *sockets = fopen("/proc/net/unix", "r");
-    if (!sockets || !fgets(socket, sizeof socket, sockets)) return 1;
-    while (fgets(socket, sizeof socket, sockets)) printf("found socket %s", socket);
+    if (sockets && !fgets(socket, sizeof socket, sockets)) return 1;
+    while (sockets && fgets(socket, sizeof socket, sockets)) printf("found socket %s", socket);
     fputs(line, stdout);
 }
