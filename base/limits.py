@@ -8,23 +8,24 @@ from typing import Any
 WHOLE = ("memory_mb", "processes", "file_mb", "disk_mb", "inodes")
 GONE = {"cpu_s": "test_s, which bounds the CPU time of all processes of a test together"}
 
+ASLEEP_S = 10.0  # what a test may take by the clock above its CPU limit
+PATIENCE = 10  # one who gets a tenth of a core, among busy processes, is waited for until its CPU time is up
+
 
 @dataclass(frozen=True)
 class Limits:
     """Bounds on one program; a language file's `limits:` mapping overrides any of them.
 
-    Programs are held to CPU time, which a busy machine does not stretch. What sleeps uses none, so a wall-clock limit
-    lies well above it: see `wall`.
+    Programs are held to CPU time, which a busy machine does not stretch. What sleeps uses none, so the clock bounds
+    them too: a test may take its `wall_s`, and PATIENCE times the CPU time that it has used.
     """
 
     compile_s: float = 30.0  # CPU time of the compile command, seconds
-    # CPU time of one test, seconds: of all its processes and threads together. Right programs in Perl, PHP, Ruby, Python
-    # and Lua were seen to take more than 5 s; 10 s is what judges give interpreters where C has 2 s.
+    # CPU time of one test, seconds: of all its processes and threads together. Right programs in Perl, PHP, Ruby,
+    # Python and Lua were seen to take more than 5 s; 10 s is what judges give interpreters where C has 2 s.
     test_s: float = 10.0
-    wall_s: float | None = None  # wall-clock time of one test, seconds; None: see `wall`
-    program_s: float | None = (
-        None  # wall-clock time of compiler and all tests, seconds; None: no less than each may take
-    )
+    wall_s: float | None = None  # wall-clock time of one test that uses no CPU time, seconds; None: test_s + 10
+    program_s: float | None = None  # wall-clock time of compiler and tests together, seconds; None: no limit of its own
     memory_mb: int = 1024  # MiB, compiler and program alike
     processes: int = 64  # processes and threads alive at once
     file_mb: int = 64  # MiB, the largest file a program may write
@@ -39,23 +40,19 @@ class Limits:
 
     @property
     def compile_wall_s(self) -> float:
-        return wall(self.compile_s)
+        """As `test_wall_s`, of the compile command."""
+        return self.compile_s + ASLEEP_S
 
     @property
     def test_wall_s(self) -> float:
-        return self.wall_s or wall(self.test_s)
+        """`wall_s`, or what it is where nobody has set it, seconds."""
+        return self.wall_s or self.test_s + ASLEEP_S
 
-    def total_s(self, tests: int) -> float:
-        """Wall-clock time of a program with so many tests, seconds: grows with them where `program_s` does not say."""
-        return self.program_s or self.compile_wall_s + tests * self.test_wall_s
-
-
-def wall(cpu_s: float) -> float:
-    """The wall-clock limit that goes with a CPU limit, both in seconds.
-
-    A program that gets a quarter of a core, as beside three busy processes, still gets all of its CPU time before.
-    """
-    return 4 * cpu_s + 10
+    def longest_s(self, tests: int) -> float:
+        """What compiling and so many tests may take by the clock, seconds."""
+        compiling = self.compile_wall_s + PATIENCE * self.compile_s
+        one = self.test_wall_s + PATIENCE * self.test_s
+        return self.program_s or compiling + tests * one
 
 
 def parse_limits(row: Any, default: Limits = Limits()) -> Limits:

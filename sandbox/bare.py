@@ -7,6 +7,7 @@ wherever the user can, and one that leaves its process group outlives its test.
 
 from __future__ import annotations
 
+import math
 import os
 import resource
 import select
@@ -19,7 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from base.limits import Limits
+from base.limits import PATIENCE, Limits
 from sandbox.jail import (
     CPU,
     EXEC_FAILED,
@@ -52,7 +53,7 @@ class Bare:
         ahead: bool = False,
     ) -> Generator[Run]:
         """Compiles (where the language does) and runs the tests, one outcome at a time, never ahead."""
-        left = limits.total_s(len(inputs))  # between two runs it stands still, as in a jail
+        left = limits.program_s or math.inf  # between two runs it stands still, as in a jail
         with tempfile.TemporaryDirectory(prefix="agnostics-") as folder:
             Path(folder, self.toolchain.filename).write_bytes(program.encode(errors="replace"))
             for name, content in (files or {}).items():
@@ -119,7 +120,7 @@ def _run(argv: list[str], stdin: bytes, folder: str, span: Span, limits: Limits,
     wall = time.monotonic() - start
     cap = round(limits.output_mb * (1 << 20))
     out, err = outcome[1][:cap], outcome[2][:STDERR_KEPT]
-    how, code = outcome[0], outcome[3]
+    how, code = outcome[0], outcome[3] if outcome[0] == TIMEOUT else 0
     if how == EXITED:
         signaled = os.WIFSIGNALED(status)
         how = SIGNALED if signaled else EXITED
@@ -145,14 +146,20 @@ def _follow(
     for end in ends:
         os.set_blocking(end.fileno(), False)
     poll, left, outcome, met = select.poll(), memoryview(stdin), EXITED, 0
-    deadline, look = start + min(span.wall, span.left), start + max(span.cpu / 8, 0.01)
+    look: float = start + max(span.cpu / 8, 0.01)
+    last: float = start + span.left
+    deadline: float = min(last, start + span.wall)
 
     def overdue() -> int:
         """Which deadline has passed; 0: none."""
-        nonlocal look
+        nonlocal look, deadline
         now = time.monotonic()
-        if now >= deadline:
-            return WALL if span.wall < span.left else PROGRAM
+        if now >= last:
+            return PROGRAM
+        if now >= deadline:  # not yet of one that is not asleep, but shares its core with many
+            if now >= (later := start + span.wall + PATIENCE * _used(process.pid)):
+                return WALL
+            deadline = min(last, max(later, now + 0.01))
         if now >= look:
             if (rest := span.cpu - _used(process.pid)) <= 0:
                 return CPU

@@ -123,13 +123,12 @@ class Executor:
             if value is not None and not 0 < value <= LARGEST_LIMIT:
                 raise JobError(f"job {job.id!r}: limit {field.name} is {value}, not within 0 to {LARGEST_LIMIT}")
         for n, test in enumerate(job.tests):
-            if (
-                len(test.input) > INPUT_MB * 2**18
-                and (size := len(test.input.encode(errors="replace"))) > INPUT_MB << 20
-            ):
+            if len(test.input) <= INPUT_MB * 2**18:  # a character has four bytes at most
+                continue
+            if (size := len(test.input.encode(errors="replace")) / 2**20) > INPUT_MB:
                 raise JobError(
-                    f"job {job.id!r}: the input of test {n} is {size / 2**20:.0f} MiB, and a jail takes no more than "
-                    f"{INPUT_MB}: leave the test out"
+                    f"job {job.id!r}: the input of test {n} is {size:.0f} MiB, and the sandbox takes no more than "
+                    f"{INPUT_MB}: leave that test out"
                 )
 
     def limits(self, job: Job) -> Limits:

@@ -6,6 +6,7 @@ driver's own deadlines. Only the standard library is imported, so that a worker 
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import select
@@ -16,10 +17,11 @@ import tempfile
 import time
 from collections.abc import Generator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import IO
 
-from base.limits import Limits
+from base.limits import PATIENCE, Limits
 from sandbox.cgroup import Cgroup
 from sandbox.driver.binaries import Binaries, Level
 from sandbox.driver.confinement import Confinement
@@ -29,7 +31,7 @@ MAGIC = 0x4A414752
 JOB, TEST, LAST_TEST, STOP = 1, 2, 3, 4
 EXITED, SIGNALED, TIMEOUT, OUTPUT_LIMIT, EXEC_FAILED = range(5)
 HEAD = struct.Struct("<II")
-LIMITS = struct.Struct("<11I")
+LIMITS = struct.Struct("<12I")
 CPU, WALL, PROGRAM = 1, 2, 3  # the code of a TIMEOUT: which deadline was met
 RESULT = struct.Struct("<IIiIIIQQ")
 
@@ -124,7 +126,7 @@ class Jail:
         self.cgroup = cgroup
         self._confinement = None
         if binaries.level is not Level.NAMESPACES:
-            self._confinement = Confinement(toolchain.root, binaries)
+            self._confinement = Confinement(toolchain.root, binaries, _main_program(toolchain))
         env = ENVIRONMENT | dict(toolchain.environment) | PRIVATE_ENVIRONMENT
         if self._confinement:
             env |= self._confinement.environment
@@ -207,8 +209,8 @@ class Jail:
                 raise JailBroken(f"the memory cgroup refuses a limit of {memory_mb} MiB: {error}") from None
         self._oom_kills = self.cgroup.oom_kills() if self.cgroup else 0
         compiling = compiles = self.toolchain.compile is not None
-        # For each answer: the caller may take its time between two. Compiling comes first, with the same patience.
-        patience = max(limits.test_wall_s, limits.compile_wall_s if compiles else 0) + GRACE_S
+        # For each answer: the caller may take its time between two.
+        patience = replace(limits, program_s=None).longest_s(1) + GRACE_S
         blobs = [
             self.toolchain.filename.encode(),
             program.encode(errors="replace"),
@@ -221,7 +223,7 @@ class Jail:
         blobs.append(b"".join(len(stdin).to_bytes(4, "little") + stdin for stdin in given) if ahead else b"")
         for name, content in (files or {}).items():
             blobs += [name.encode(), content]
-        payload = [self._limits(limits, len(inputs))]
+        payload = [self._limits(limits)]
         for blob in blobs:
             payload += [len(blob).to_bytes(4, "little"), blob]
         job = b"".join(payload)
@@ -270,7 +272,7 @@ class Jail:
         except (OSError, JailBroken):
             self._process.kill()
 
-    def _limits(self, limits: Limits, tests: int) -> bytes:
+    def _limits(self, limits: Limits) -> bytes:
         disk_mb = limits.disk_mb
         if self.cgroup:  # files on a tmpfs are memory that killing no process gives back: leave room for the program
             disk_mb = limits.room_mb
@@ -279,7 +281,8 @@ class Jail:
             _ms(limits.compile_wall_s),
             _ms(limits.test_s),
             _ms(limits.test_wall_s),
-            _ms(limits.total_s(tests)),
+            PATIENCE,
+            _ms(limits.program_s or math.inf),
             0 if self.cgroup else limits.memory_mb,
             limits.processes,
             limits.file_mb,
@@ -359,12 +362,29 @@ class Jail:
 
 
 def _ms(seconds: float) -> int:
-    return min(max(1, round(seconds * 1000)), 0xFFFFFFFF)
+    return max(1, round(min(seconds * 1000, 0xFFFFFFFF)))
 
 
 def _held_mb(inputs: list[str]) -> int:
     """MiB that the init holds for the program while it reads its largest input: they are not the program's memory."""
     return max((len(text) if text.isascii() else 4 * len(text) for text in inputs), default=0) >> 20
+
+
+def _main_program(toolchain: Toolchain) -> str:
+    """The path inside the root of what runs a language's programs, else of what compiles them; as well as can be told."""
+    root, path = Path(toolchain.root).resolve(), dict(toolchain.environment).get("PATH", ENVIRONMENT["PATH"])
+    for line in (toolchain.execute, toolchain.compile or ""):
+        word = next((word for word in line.split() if "=" not in word and word not in ("env", "exec")), "")
+        for folder in [""] if word.startswith("/") else path.split(":"):
+            place = root / folder.lstrip("/") / word.lstrip("/")
+            for _ in range(20):  # links as they are inside
+                if place.is_symlink():
+                    goal = place.readlink()
+                    place = root / str(goal).lstrip("/") if goal.is_absolute() else place.parent / goal
+            place = Path(os.path.normpath(place))
+            if place.is_file() and place.is_relative_to(root):
+                return "/" + str(place.relative_to(root))
+    return "/bin/sh"
 
 
 def _strings(words: list[str]) -> bytes:

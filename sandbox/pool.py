@@ -83,7 +83,7 @@ class Pool(Executor):
         elif found.why:
             print(
                 f"sandbox: programs are kept apart at the level {self.binaries.level} ({found.why}); "
-                "`python -m sandbox.check language=lua` says what it does not promise",
+                "`python -m sandbox.check` says what it does not promise",
                 file=sys.stderr,
             )
         bare = self.binaries is None
@@ -183,10 +183,10 @@ class _Worker:
 
     def _verify(self, job: Job) -> Verdict:
         limits = self.pool.limits(job)
-        longest = limits.total_s(len(job.tests)) + GRACE_S
+        longest = limits.longest_s(len(job.tests)) + GRACE_S
         if job.compare.checker:
             limits = self.pool.toolchains[job.compare.checker.language].limits
-            longest += len(job.tests) * 2 * limits.total_s(1)  # a checker that fails is asked about the reference too
+            longest += len(job.tests) * 2 * limits.longest_s(1)  # a checker that fails is asked about the reference too
         why = ""
         for _ in range(1 + RETRIES):
             if self.pool._closed:

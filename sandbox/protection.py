@@ -125,7 +125,7 @@ def protections(found: Found, use_cgroups: bool = True) -> list[Protection]:
         Protection("processes", here, "RLIMIT_NPROC" if here else why),
         Protection("disk and inodes", here, disk),
         Protection("file size", True, "RLIMIT_FSIZE"),
-        Protection("time", True, "CPU time and wall-clock deadlines"),
+        Protection("time", True, "CPU time of all processes together, deadlines of the clock above it"),
         Protection("output", True, "counted and cut by the driver"),
     ]
 

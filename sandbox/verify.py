@@ -21,6 +21,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Future
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import IO, Any
 
 import languages
@@ -35,6 +36,7 @@ from sandbox.rootfs import RootfsError
 
 KEYS = ("id", "program", "completion", "tests", "compare", "limits", "all_tests", "language")
 AHEAD = 32  # jobs read ahead for each worker: memory stays bounded
+AHEAD_BYTES = 32 << 20  # the same of their lines, which may be long; beyond it, none is read until others are judged
 
 
 @dataclass(frozen=True)
@@ -134,14 +136,33 @@ def verify(lines: IO[bytes], pool: Pool, arguments: Arguments, workers: int) -> 
     A thread reads ahead, so that a verdict never waits for the next line.
     """
     pending: queue.Queue[Future[Verdict] | str | Exception | None] = queue.Queue(AHEAD * workers)
+    held = 0  # bytes of the lines whose jobs have no verdict yet
+    judged = threading.Condition()
+
+    def release(count: int, _: object) -> None:
+        nonlocal held
+        with judged:
+            held -= count
+            judged.notify()
+
+    def has_room() -> bool:
+        return held < AHEAD_BYTES * workers
 
     def read() -> None:
+        nonlocal held
         try:
             for number, line in enumerate(lines, start=1):
                 if not line.strip():
                     continue
                 try:
-                    pending.put(pool.submit(parse_job(line, f"line {number}", arguments)))
+                    future = pool.submit(parse_job(line, f"line {number}", arguments))
+                    with judged:
+                        held += len(line)
+                    future.add_done_callback(partial(release, len(line)))
+                    pending.put(future)
+                    del line, future
+                    with judged:
+                        judged.wait_for(has_room)
                 except (DataError, ValueError) as error:
                     text = str(error)
                     pending.put(text if text.startswith("line ") else f"line {number}: {text}")

@@ -18,12 +18,12 @@ import traceback
 from dataclasses import dataclass, replace
 from typing import Any
 
-from base.limits import Limits
+from base.limits import PATIENCE, Limits
 from sandbox.bare import Bare
 from sandbox.cgroup import Cgroup
 from sandbox.compare import matches
 from sandbox.driver.binaries import Binaries
-from sandbox.jail import CPU, EXEC_FAILED, EXITED, SIGNALED, WALL, Jail, JailBroken, Run, Toolchain
+from sandbox.jail import CPU, EXEC_FAILED, EXITED, PROGRAM, SIGNALED, Jail, JailBroken, Run, Toolchain
 from sandbox.job import Checker, Job, SandboxError, Status, TestResult, Verdict
 
 LENGTH = struct.Struct("<Q")
@@ -44,7 +44,8 @@ class Setup:
 
 def send(link: socket.socket, value: Any) -> None:
     data = pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
-    link.sendall(LENGTH.pack(len(data)) + data)
+    link.sendall(LENGTH.pack(len(data)))
+    link.sendall(data)
 
 
 def receive(link: socket.socket) -> Any:
@@ -90,9 +91,7 @@ class Worker:
             if compiled.status is not Status.PASSED:
                 runs.close()
                 if compiled.status is Status.TIMEOUT:
-                    message = _deadline(
-                        run, "the compiler", "compile_s", limits.compile_s, limits.compile_wall_s, limits
-                    )
+                    message = _deadline(run, limits)
                 return Verdict(job.id, compiled.status, compile=compiled, message=message)
         results: list[TestResult] = []
         status = Status.PASSED
@@ -102,8 +101,7 @@ class Worker:
             if status is Status.PASSED:
                 status = result.status
                 if status is Status.TIMEOUT:
-                    what = f"test {len(results) - 1}"
-                    message = _deadline(run, what, "test_s", limits.test_s, limits.test_wall_s, limits)
+                    message = _deadline(run, limits, len(results) - 1)
             if result.status is Status.TIMEOUT:
                 lost_s += result.wall_s
                 if job.all_tests and lost_s > LOST_S:
@@ -194,15 +192,17 @@ class Worker:
         self.jails.clear()
 
 
-def _deadline(run: Run, what: str, key: str, cpu_s: float, wall_s: float, limits: Limits) -> str:
-    """Which limit a timeout has met."""
+def _deadline(run: Run, limits: Limits, test: int | None = None) -> str:
+    """Which deadline a timeout has met, of a test or (None) of the compiler."""
+    what, key, cpu_s, wall = f"test {test}", "test_s", limits.test_s, f"limits.wall_s={limits.test_wall_s:g}"
+    if test is None:
+        what, key, cpu_s, wall = "the compiler", "compile_s", limits.compile_s, f"{limits.compile_wall_s:g} s"
     if run.code == CPU:
-        return f"{what} needs more than {cpu_s:g} s of CPU time (limits.{key})"
-    used = f"after {run.cpu_s:.1f} s of CPU time"
-    if run.code == WALL:
-        name = "limits.wall_s" if key == "test_s" else f"four times limits.{key} and 10 s more"
-        return f"{what} was not done in {wall_s:g} s by the clock ({name}), {used}"
-    return f"{what} was not done when the program's time was up, {limits.program_s:g} s (limits.program_s), {used}"
+        return f"{what} met its limit of CPU time (limits.{key}={cpu_s:g})"
+    if run.code == PROGRAM:
+        return f"{what} met the limit of wall-clock time of the whole program (limits.program_s={limits.program_s:g})"
+    used = f"{PATIENCE} times the {run.cpu_s:.1f} s of CPU time that it has used"
+    return f"{what} met its limit of wall-clock time ({wall} and {used})"
 
 
 def _missing(run: Run) -> str:

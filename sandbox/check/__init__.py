@@ -1,5 +1,6 @@
 """The doctor: does a language work here, and what guards this machine while it does?
 
+    python -m sandbox.check                      the machine alone: protections in force, and what makes timings lie
     python -m sandbox.check language=r           build the root if needed, run the proof, explain what is wrong
 
 Runs the small programs of `languages/proofs/<language>.yaml` in the language's own jail and shows the expected and the
@@ -10,6 +11,7 @@ and in plain words what is wrong with the language file. Exit code 0: all is wel
 from __future__ import annotations
 
 import re
+import resource
 import shlex
 import statistics
 import sys
@@ -23,6 +25,7 @@ from rich.table import Table
 import languages
 from sandbox import protection
 from sandbox.check import proof
+from sandbox.check.timing import disturbances
 from sandbox.jail import Toolchain
 from sandbox.job import Job, SandboxError, Status, Test, Verdict
 from sandbox.pool import Pool, toolchain
@@ -178,9 +181,7 @@ def explain(language: languages.Language, job: Job, verdict: Verdict) -> str:
             f"{(job.limits or language.limits).memory_mb} MB in use; raise limits.memory_mb."
         )
     if verdict.status is Status.TIMEOUT:
-        return (
-            f"It was not done after {last.wall_s:.1f} s of {stage}: raise limits.{limits}, or start the runtime faster."
-        )
+        return f"Not done in time: {verdict.message}; raise limits.{limits}, or start the runtime faster."
     if re.search(r"(?i)resource temporarily unavailable|cannot (create|start) .*(thread|process)|fork", words):
         return f"Too few processes or threads for the runtime: raise limits.processes: {_tail(words)}"
     if re.search(r"(?i)read-only file system|permission denied", words):
@@ -243,19 +244,8 @@ def show(language: languages.Language, report: Report, console: Console) -> None
     console.print(table)
     console.print(f"toolchain: {report.version}", markup=False)
     console.print(f"root file system: {report.root}", markup=False, soft_wrap=True)
-    limits = ", ".join(f"{key} {value}" for key, value in vars(language.limits).items())
+    limits = ", ".join(f"{key} {value}" for key, value in vars(language.limits).items() if value is not None)
     console.print(f"limits: {limits}", markup=False, soft_wrap=True)
-
-    found = protection.find()
-    guards = Table("protection", "in force", "how", title="This machine")
-    for guard in protection.protections(found):
-        state = "[green]yes[/]" if guard.in_force else "[red]no[/]" if guard.required else "[yellow]no[/]"
-        guards.add_row(guard.name, state, escape(guard.how))
-    console.print(guards)
-    level = found.binaries.level if found.binaries else "none"
-    console.print(f"level: {level}{f' ({found.why})' if found.why else ''}", markup=False, soft_wrap=True)
-    for sentence in protection.lacks(found.binaries) if found.binaries else ():
-        console.print(f"- not promised here: {sentence}", markup=False, soft_wrap=True)
 
     for remark in report.remarks:
         console.print(f"- {remark}", markup=False, soft_wrap=True)
@@ -268,10 +258,51 @@ def show(language: languages.Language, report: Report, console: Console) -> None
         console.print(f"{language.title} does not work here yet: see {language.where}", markup=False, soft_wrap=True)
 
 
+def may_exceed_hard_limits() -> bool:
+    """Whether this process holds CAP_SYS_RESOURCE, which root in a container may lack."""
+    match = re.search(r"^CapEff:\s*(\w+)", Path("/proc/self/status").read_text(), re.MULTILINE)
+    return bool(match and int(match[1], 16) >> 24 & 1)
+
+
+def low_limits() -> list[str]:
+    """What bounds programs here beside their own limits: the hard limits of whoever started this (`ulimit -H`)."""
+    if may_exceed_hard_limits():
+        return []
+    kinds = ("STACK", "AS", "DATA", "CPU", "FSIZE")
+    hard = {kind: resource.getrlimit(getattr(resource, f"RLIMIT_{kind}"))[1] for kind in kinds}
+    return [f"RLIMIT_{kind} is {value}" for kind, value in hard.items() if value != resource.RLIM_INFINITY]
+
+
+def show_machine(console: Console) -> None:
+    """Prints what guards this machine, and what makes timings lie on it."""
+    guards = Table("protection", "in force", "how", title="This machine")
+    found = protection.find()
+    for guard in protection.protections(found):
+        state = "[green]yes[/]" if guard.in_force else "[red]no[/]" if guard.required else "[yellow]no[/]"
+        guards.add_row(guard.name, state, escape(guard.how))
+    console.print(guards)
+    level = found.binaries.level if found.binaries else "none"
+    console.print(f"level: {level}{f' ({found.why})' if found.why else ''}", markup=False, soft_wrap=True)
+    for sentence in protection.lacks(found.binaries) if found.binaries else ():
+        console.print(f"- Not promised here: {sentence}.", markup=False, soft_wrap=True)
+    for low in low_limits():
+        text = f"- Right programs may fail here: the hard limit {low}, set by whoever started this (ulimit -H)."
+        console.print(text, markup=False, soft_wrap=True)
+    for one in disturbances():
+        console.print(
+            f"- Timings may lie here: {one.name} ({one.seen}): {one.harm}. What helps: {one.advice}.",
+            markup=False,
+            soft_wrap=True,
+        )
+
+
 def main(arguments: list[str]) -> int:
     console = Console(width=None if sys.stdout.isatty() else 120)
+    if not arguments:
+        show_machine(console)
+        return 0
     if len(arguments) != 1 or not re.fullmatch(r"language=\w[\w,+-]*", arguments[0]):
-        print("usage: python -m sandbox.check language=NAME[,NAME...]", file=sys.stderr)
+        print("usage: python -m sandbox.check [language=NAME[,NAME...]]", file=sys.stderr)
         print(f"languages: {', '.join(languages.names())}", file=sys.stderr)
         return 2
     healthy = True
@@ -285,4 +316,5 @@ def main(arguments: list[str]) -> int:
             continue
         show(language, report, console)
         healthy &= report.healthy
+    show_machine(console)
     return 0 if healthy else 1

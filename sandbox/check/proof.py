@@ -109,7 +109,7 @@ def jobs(language: languages.Language, use_cgroups: bool = True) -> list[Job]:
     hog_mb = min(HOG_MB, language.limits.memory_mb) if use_cgroups else language.limits.memory_mb
     limits = {
         "loop": replace(language.limits, test_s=min(LOOP_S, language.limits.test_s)),
-        "hog": replace(language.limits, test_s=HOG_S, program_s=HOG_S, memory_mb=hog_mb),
+        "hog": replace(language.limits, test_s=HOG_S, memory_mb=hog_mb),
     }
     return [
         Job(name, language.name, program, tuple(TESTS[name]()), limits=limits.get(name))

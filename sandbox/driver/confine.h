@@ -273,6 +273,15 @@ static unsigned count_others(void) {
     return count;
 }
 
+/* Where there is no /proc, /dev/stdin is a file with the input: programs often read theirs by that name. */
+static void write_stdin(const char *input, size_t bytes) {
+    chmod("/dev/stdin", 0600); /* the program may do with it what it likes */
+    int fd = open("/dev/stdin", O_WRONLY | O_TRUNC | O_CLOEXEC);
+    for (ssize_t put; fd >= 0 && bytes; input += put, bytes -= put)
+        if ((put = write(fd, input, bytes)) <= 0) break;
+    if (fd >= 0) close(fd);
+}
+
 /* --- who is left, and an end to them --------------------------------------------------------------------------- */
 
 /* Whether the init has children other than the zygote. Whoever lost its parent is the init's child, too. */
@@ -478,8 +487,10 @@ static void tidy(void) {
     empty(folder);
     close(folder);
     struct stat status;
-    if (confined.keeper && !stat("/dev/null", &status) && S_ISREG(status.st_mode) && status.st_size)
-        if (truncate("/dev/null", 0)) die("/dev/null");
+    if (!confined.keeper) return;
+    if (!stat("/dev/null", &status) && S_ISREG(status.st_mode) && status.st_size && truncate("/dev/null", 0))
+        die("/dev/null");
+    if (truncate("/dev/stdin", 0)) die("/dev/stdin");
 }
 
 /* For `driver clear FOLDER [PROGRAM KEEPER]`: what a jail has left whose server was killed. Outside of any jail. */

@@ -13,7 +13,7 @@ from sandbox.job import SandboxError
 class Confinement:
     """`arguments` are those of `driver confine`, see confine.h; `environment` is for its programs."""
 
-    def __init__(self, root: str, binaries: Binaries):
+    def __init__(self, root: str, binaries: Binaries, main_program: str):
         """Raises SandboxError."""
         self._driver = binaries.driver
         self.environment: dict[str, str] = {}
@@ -21,7 +21,7 @@ class Confinement:
         try:
             if binaries.level is Level.CONTAINER_ROOT:
                 self._users = linked_root.Users()
-                self._folder = linked_root.make(Path(root), self._users, binaries.driver)
+                self._folder = linked_root.make(Path(root), self._users, binaries.driver, main_program)
                 self.arguments = [str(self._folder), str(self._users.program), str(self._users.keeper)]
         except OSError as error:
             raise SandboxError(f"no root of a jail's own can be made from {root}: {error}") from None

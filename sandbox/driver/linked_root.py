@@ -17,6 +17,11 @@ from pathlib import Path
 FIRST_USER, USERS = 59000, 500  # pairs of users: beyond those that useradd gives out, within what containers have
 DEVICES = {"null": 3, "zero": 5, "full": 7, "random": 8, "urandom": 9}  # minor numbers; the major one is 1
 LEFT_OUT = ("dev", "proc", "sys", "tmp")
+MACHINE = (
+    *("cpuinfo", "filesystems", "loadavg", "meminfo", "stat", "uptime", "version"),
+    *(f"sys/kernel/{name}" for name in ("osrelease", "ostype", "pid_max", "threads-max", "version")),
+    *(f"sys/vm/{name}" for name in ("max_map_count", "overcommit_memory")),
+)
 STAND_IN_BYTES = 1 << 40  # of /dev/zero and /dev/full, where they are files with nothing in them
 
 
@@ -47,8 +52,8 @@ def place(root: Path, user: int) -> Path:
     return root.parent / f".{root.name}-{user}"
 
 
-def make(root: Path, users: Users, driver: str) -> Path:
-    """The root of a jail whose users have just been taken. Raises OSError."""
+def make(root: Path, users: Users, driver: str, main_program: str) -> Path:
+    """The root of a jail whose users have just been taken; `main_program` is a path in it. Raises OSError."""
     own = place(root, users.program)
     remove(own, users, driver)
     own.mkdir(mode=0o755)
@@ -58,7 +63,8 @@ def make(root: Path, users: Users, driver: str) -> Path:
     for name in LEFT_OUT:
         (own / name).mkdir()
         (own / name).chmod(0o1777 if name == "tmp" else 0o755)
-    _devices(own / "dev")
+    _devices(own / "dev", users.program)
+    _copy_proc(own / "proc", main_program)
     return own
 
 
@@ -89,7 +95,20 @@ def _link(source: Path, target: Path) -> None:
             os.link(source, target, follow_symlinks=False)
 
 
-def _devices(folder: Path) -> None:
+def _copy_proc(folder: Path, main_program: str) -> None:
+    """What runtimes read about the machine, as it is now; of itself, a program sees the main one's file only."""
+    for name in MACHINE:
+        try:
+            content = Path("/proc", name).read_bytes()
+        except OSError:  # a container may hide it
+            continue
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    (folder / "self").mkdir()
+    (folder / "self/exe").symlink_to(main_program)
+
+
+def _devices(folder: Path, user: int) -> None:
     """Devices, or files that stand in for them: the container's root may not always make devices (rootless engines)."""
     for name, minor in DEVICES.items():
         path = folder / name
@@ -106,3 +125,5 @@ def _devices(folder: Path) -> None:
                 path.write_bytes(os.urandom(1 << 16))
             else:
                 os.truncate(path, STAND_IN_BYTES)
+    (folder / "stdin").touch(mode=0o600)  # the driver writes each test's input there, for those who open it by its name
+    os.chown(folder / "stdin", user, user)

@@ -15,7 +15,7 @@ from sandbox.driver import binaries
 from sandbox.jail import Jail, Toolchain
 from sandbox.pool import Pool, toolchain
 
-QUICK = Limits(compile_s=5, test_s=2, program_s=8, memory_mb=128)
+QUICK = Limits(compile_s=5, test_s=2, wall_s=2, program_s=8, memory_mb=128)
 
 
 @pytest.fixture(scope="session")

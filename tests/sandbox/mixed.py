@@ -9,7 +9,7 @@ from base.limits import Limits
 from sandbox.job import Job, Status, Test
 
 LIMITS = Limits(compile_s=30, test_s=20, program_s=60, memory_mb=128)
-SHORT = replace(LIMITS, test_s=0.4, program_s=60)
+SHORT = replace(LIMITS, test_s=0.4, wall_s=0.4)
 
 # Programs that read n integers after their count; {0} is a number that makes each program another one.
 PROGRAMS: dict[str, dict[str, str]] = {

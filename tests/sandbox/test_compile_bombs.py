@@ -14,7 +14,7 @@ from sandbox.pool import Pool, toolchain
 
 pytestmark = pytest.mark.slow  # its root file system takes half a minute to build
 
-LIMITS = Limits(compile_s=3, test_s=2, program_s=10, memory_mb=256, disk_mb=128)
+LIMITS = Limits(compile_s=3, test_s=2, wall_s=2, program_s=10, memory_mb=256, disk_mb=128)
 GOOD = {"gcc": '#include <stdio.h>\nint main(void) { puts("held"); }', "fortran": "print '(A)', 'held'\nend"}
 FAILS = {"compile_error", "memory_limit", "timeout", "output_limit"}
 MACROS = (

@@ -24,7 +24,7 @@ FEW = settings(max_examples=15, deadline=None, suppress_health_check=[HealthChec
 
 @pytest.fixture(scope="module")
 def toolchain(shell: Toolchain) -> Toolchain:
-    return replace(shell, limits=replace(shell.limits, test_s=1))
+    return replace(shell, limits=replace(shell.limits, test_s=1, wall_s=1))
 
 
 @contextmanager

@@ -26,7 +26,7 @@ SOME = settings(max_examples=40, deadline=None, suppress_health_check=[HealthChe
 
 @pytest.fixture(scope="module")
 def quick(shell: Toolchain) -> Toolchain:
-    return replace(shell, limits=Limits(compile_s=1, test_s=1, program_s=2, memory_mb=64, disk_mb=8))
+    return replace(shell, limits=Limits(compile_s=1, test_s=1, wall_s=1, program_s=2, memory_mb=64, disk_mb=8))
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +167,6 @@ def test_any_input_arrives_as_it_is(echo: Pool, text: str) -> None:
 @SOME
 @given(program=st.text(max_size=200))
 def test_any_text_is_a_program_with_a_verdict(echo: Pool, program: str) -> None:
-    limits = Limits(test_s=2, program_s=5, memory_mb=64)
+    limits = Limits(test_s=2, wall_s=2, program_s=5, memory_mb=64)
     (verdict,) = echo.verify([Job("x", "sh", program, (Test("", "never printed"),), Compare(), limits)])
     assert verdict.status not in (Status.PASSED, Status.INFRASTRUCTURE_ERROR), verdict

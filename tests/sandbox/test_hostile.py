@@ -21,11 +21,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import languages
-from base.limits import Limits
+from base.limits import WHOLE, Limits
 from sandbox.driver.binaries import Level
 from sandbox.jail import Toolchain
 from sandbox.job import Job, Status, Test, Verdict
@@ -58,7 +59,10 @@ def read(path: Path, level: Level) -> Attack:
     given = dict(word.split("=") for word in header.split()[1:])
     limits = LIMITS
     for key in given.keys() & {f.name for f in fields(Limits)}:
-        limits = replace(limits, **{key: type(getattr(Limits(), key))(given[key])})
+        value: Any = (int if key in WHOLE else float)(given[key])
+        limits = replace(limits, **{key: value})
+    if "test_s" in given and "wall_s" not in given:
+        limits = replace(limits, wall_s=limits.test_s)  # those who sleep are not waited for either
     unknown = set(given) - {f.name for f in fields(Limits)} - {"expect", "tests", "input", "needs", "canary", *LEVELS}
     assert not unknown, f"{path}: {unknown}"
     return Attack(
@@ -190,7 +194,8 @@ def unchanged(pool: Pool, before: Traces) -> bool:
 def files_in_memory(pool: Pool) -> int:
     """Bytes on all tmpfs and in all shared memory of the worker's programs."""
     for group in cgroups():
-        if pool._workers[0].cgroup and group.name.endswith(pool._workers[0].cgroup):
+        named = pool._workers[0].cgroup and group.name.endswith(pool._workers[0].cgroup)
+        if named and (group / "memory.stat").exists():  # in version 1, CPU time has a group of its own
             stat = (group / "memory.stat").read_text()
             found = re.search(r"^(?:total_)?shmem (\d+)", stat, re.M)
             return int(found[1]) if found else 0

@@ -40,7 +40,7 @@ def batch() -> list[Job]:
             program = f"print({n} + io.read('n'))"
         elif n % 30 == 4:
             program = f"-- {n}\nwhile true do end"
-            limits = replace(PATIENT, test_s=0.5)
+            limits = replace(PATIENT, test_s=0.5, wall_s=0.5)
         elif n % 50 == 5:
             program = None
         elif n % 10 == 7:

@@ -64,8 +64,8 @@ def test_a_completions_code_block_is_the_program() -> None:
             {"compare": {"rule": "float", "tolerance": 10**400}},
             "line 7: compare.tolerance must be a finite number of 0 or more, not 1000",
         ),
-        ({"limits": {"speed": 1}}, "line 7: key 'limits' must be an object with keys of compile_s"),
-        ({"limits": {"memory_mb": 1.5}}, "line 7: limits.memory_mb must be a whole number"),
+        ({"limits": {"speed": 1}}, "line 7: unknown key 'limits.speed'; the keys are compile_s"),
+        ({"limits": {"memory_mb": 1.5}}, "line 7: key 'limits.memory_mb' must be a whole number"),
         ({"all_tests": "yes"}, "line 7: key 'all_tests' must be true or false"),
         ({"test": []}, "line 7: unknown key 'test'; the keys are id, program"),
     ],
@@ -166,7 +166,11 @@ def test_verdicts_and_errors_keep_the_order_of_the_lines(pool: Pool) -> None:
 def test_a_limit_out_of_range_is_the_lines_fault(pool: Pool) -> None:
     line = {"id": "a", "program": "", "tests": TESTS, "limits": {"test_s": -1}}
     (answer,) = verify(io.BytesIO(json.dumps(line).encode()), pool, Arguments((LUA,)), 1)
-    assert isinstance(answer, str) and answer.startswith("line 1: ") and "limit test_s is -1" in answer
+    assert (
+        isinstance(answer, str)
+        and answer.startswith("line 1: ")
+        and "'limits.test_s' must be a number above 0" in answer
+    )
 
 
 def test_whatever_ends_the_reading_ends_the_command(pool: Pool) -> None:
@@ -208,3 +212,29 @@ def test_unknown_arguments_end_the_command_with_a_sentence() -> None:
         "sandbox.verify: unknown argument 'langauge=lua'; "
         "write key=value with the keys language, workers, all_tests, unprotected\n"
     )
+
+
+LARGE = """
+import json, resource, sys
+from sandbox.verify import main
+print(main(["language=lua", "workers=1"]), file=sys.stderr)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10, file=sys.stderr)
+"""
+
+
+def test_large_jobs_are_not_read_far_ahead() -> None:
+    """Sixteen jobs of 32 MB, half of what would be read by their number alone: memory holds a few, not all."""
+    with subprocess.Popen(
+        [sys.executable, "-c", LARGE],
+        cwd=Path(__file__).parents[2], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as verifier:  # fmt: skip
+        assert verifier.stdin
+        text = "1" * (32 << 20)
+        for number in range(16):
+            tests = [{"input": f"{number} {text}", "output": "1"}]
+            line = {"id": str(number), "program": "print(1)", "tests": tests}
+            verifier.stdin.write(json.dumps(line).encode() + b"\n")
+        said, errors = verifier.communicate()
+    status, peak_mb = map(int, errors.split())
+    assert status == 0 and [json.loads(line)["status"] for line in said.splitlines()] == ["passed"] * 16
+    assert peak_mb < 350, f"{peak_mb} MiB"

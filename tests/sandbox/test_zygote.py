@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sandbox.driver import binaries
-from sandbox.jail import EXITED, OUTPUT_LIMIT, SIGNALED, TIMEOUT, Jail, Toolchain
+from sandbox.jail import CPU, EXITED, OUTPUT_LIMIT, SIGNALED, TIMEOUT, WALL, Jail, Toolchain
 from sandbox.job import Status
 
 PLACE = "read place rest < /proc/self/maps; echo $place"  # where the loader has put the shell: by chance, once a load
@@ -30,7 +30,7 @@ def test_a_program_is_loaded_once_for_all_its_tests(jail: Jail, ahead: bool) -> 
 
 def test_what_a_test_starts_is_no_loaded_process(jail: Jail) -> None:
     """The program's own children are loaded as ever, and measured and stopped with it."""
-    inputs, limits = ["0.1", "0.2", "60", "0.1"], replace(jail.toolchain.limits, test_s=0.5)
+    inputs, limits = ["0.1", "0.2", "60", "0.1"], replace(jail.toolchain.limits, wall_s=0.5)
     runs = list(jail.run("read n; sh -c 'sleep '$n", inputs, limits))
     assert [run.status for run in runs] == [None, None, Status.TIMEOUT, None]
     assert all(least <= run.wall_s < least + 0.4 for run, least in zip(runs, (0.1, 0.2, 0.5, 0.1), strict=True))
@@ -47,8 +47,8 @@ ACTIONS: dict[str, tuple[int, int]] = {  # what a test does, and its outcome and
     "echo here": (EXITED, 0),
     "exit 3": (EXITED, 3),
     "kill -SEGV $$": (SIGNALED, 11),
-    "while :; do :; done": (TIMEOUT, 0),
-    "kill -STOP $$": (TIMEOUT, 0),
+    "while :; do :; done": (TIMEOUT, CPU),
+    "kill -STOP $$": (TIMEOUT, WALL),
     "sleep 60 & echo here": (EXITED, 0),
     "(sleep 60 & sleep 60) & exit 4": (EXITED, 4),
     "while :; do echo yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy; done": (OUTPUT_LIMIT, 0),
@@ -63,7 +63,7 @@ ACTIONS: dict[str, tuple[int, int]] = {  # what a test does, and its outcome and
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(actions=st.lists(st.sampled_from(sorted(ACTIONS)), min_size=2, max_size=7))
 def test_no_test_depends_on_how_an_earlier_one_ended(jail: Jail, actions: list[str]) -> None:
-    limits = replace(jail.toolchain.limits, test_s=0.25, output_mb=0.05)
+    limits = replace(jail.toolchain.limits, test_s=0.2, wall_s=0.5, output_mb=0.05)
     runs = list(jail.run('read -r line; eval "$line"', [action + "\n" for action in actions], limits))
     assert [(run.outcome, run.code) for run in runs] == [ACTIONS[action] for action in actions]
     assert all(run.memory_mb > 0.5 and run.cpu_s < 1 for run in runs)
