@@ -371,7 +371,7 @@ def _held_mb(inputs: list[str]) -> int:
 
 
 def _main_program(toolchain: Toolchain) -> str:
-    """The path inside the root of what runs a language's programs, else of what compiles them; as well as can be told."""
+    """The path inside the root of what runs a language's programs, else compiles them; as well as can be told."""
     root, path = Path(toolchain.root).resolve(), dict(toolchain.environment).get("PATH", ENVIRONMENT["PATH"])
     for line in (toolchain.execute, toolchain.compile or ""):
         word = next((word for word in line.split() if "=" not in word and word not in ("env", "exec")), "")

@@ -3,9 +3,9 @@
     python -m tests.sandbox.simulated root COMMAND ...     Docker's default: root with Docker's capabilities
     python -m tests.sandbox.simulated user COMMAND ...     an ordinary user without any, as Kubernetes' restricted pods
 
-In both no user namespace can be made (`user.max_user_namespaces` of the one that the command is in is 0), nothing can be
-mounted, and cgroups are read-only. The user's files are those of the machine's root: a checkout and a cache are found
-where they are. Needs root. What differs from a container: no device can be made (an engine without root forbids it, too).
+In both no user namespace can be made (`user.max_user_namespaces` of the one that the command is in is 0), nothing can
+be mounted, and cgroups are read-only. The user's files are those of the machine's root: a checkout and a cache are found
+where they are. Needs root. What differs from a container: no device can be made (nor can it under a rootless engine).
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ def main(who: str, argv: list[str]) -> int:
         os.read(mapped_read, 1)
         os._exit(inside(who, argv))
     os.read(ready_read, 1)
-    ids = f"{USER} 0 1\n" if who == "user" else "0 0 65536\n"
+    others = f"0 1 {USER}\n{USER + 1} {USER + 1} {65535 - USER}\n"
+    ids = f"{USER} 0 1\n{others}" if who == "user" else "0 0 65536\n"
     for name in ("uid_map", "gid_map"):
         Path(f"/proc/{child}/{name}").write_text(ids)
     os.write(mapped_write, b".")
