@@ -27,7 +27,8 @@ static struct {
     uid_t program, keeper; /* 0: an ordinary user's */
     int landlock;          /* the version of its interface; 0: not used */
     const char *root;      /* of an ordinary user's programs; NULL: it is ours, by chroot */
-    char *folder, *work, *zygote; /* of an ordinary user's programs: what is emptied, where they start, what they load */
+    const char *libraries;        /* the folder of those that are loaded into programs */
+    char *folder, *work, *zygote; /* what is emptied, where programs start, the one library that is ours */
     int proc, domain, children;
 } confined = {.proc = -1, .domain = -1, .children = -1};
 
@@ -74,7 +75,7 @@ static void confine(char **argv) {
     confined.proc = high(open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC), "/proc");
     if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)) die("subreaper");
     if (geteuid()) {
-        confined.root = argv[3], confined.landlock = atoi(argv[5]);
+        confined.root = argv[3], confined.libraries = argv[4], confined.landlock = atoi(argv[5]);
         if (asprintf(&confined.folder, "%s/tmp", argv[4]) < 0 || asprintf(&confined.work, "%s/w", confined.folder) < 0 ||
             asprintf(&confined.zygote, "%s/zygote.so", argv[4]) < 0)
             die("asprintf");
@@ -126,7 +127,7 @@ static void enter_landlock(void) {
     if (rules < 0) die("landlock");
     permit(rules, confined.root, READ_AND_EXECUTE);
     permit(rules, confined.folder, all_of_files(version) & ~(1ull << 15));
-    permit(rules, confined.zygote, READ_AND_EXECUTE & ~LANDLOCK_ACCESS_FS_READ_DIR);
+    permit(rules, confined.libraries, READ_AND_EXECUTE);
     permit(rules, "/proc", READ);
     static const char *devices[] = {"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"};
     for (size_t i = 0; i < sizeof devices / sizeof *devices; i++) permit(rules, devices[i], OF_A_FILE);
