@@ -163,6 +163,10 @@ static void killed_with_the_server(int signal) {
     _exit(1);
 }
 
+static void nothing(int signal) {
+    (void)signal;
+}
+
 /* In the init, before it reads anything: from here on it is no more than the programs are, but out of their reach. */
 static void become_keeper(void) {
     uid_t program = confined.program, keeper = confined.keeper;
@@ -173,6 +177,7 @@ static void become_keeper(void) {
         enter_landlock();
     }
     signal(SIGTERM, killed_with_the_server);
+    signal(SIGXFSZ, nothing); /* an input may be larger than a program's files; handled, not ignored: exec forgets it */
     if (prctl(PR_SET_PDEATHSIG, SIGTERM)) die("pdeathsig"); /* after setuid, which forgets it */
     if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)) die("subreaper");
 }
@@ -276,11 +281,13 @@ static unsigned count_others(void) {
 
 /* Where there is no /proc, /dev/stdin is a file with the input: programs often read theirs by that name. */
 static void write_stdin(const char *input, size_t bytes) {
-    chmod("/dev/stdin", 0600); /* the program may do with it what it likes */
-    int fd = open("/dev/stdin", O_WRONLY | O_TRUNC | O_CLOEXEC);
-    for (ssize_t put; fd >= 0 && bytes; input += put, bytes -= put)
-        if ((put = write(fd, input, bytes)) <= 0) break;
-    if (fd >= 0) close(fd);
+    static int file = -1;
+    struct stat status;
+    if (file < 0 && (file = open("/dev/stdin", O_WRONLY | O_CLOEXEC)) < 0) die("/dev/stdin");
+    off_t at = 0;
+    for (ssize_t put; bytes; at += put, bytes -= put)
+        if ((put = pwrite(file, input + at, bytes, at)) <= 0) break; /* the disk is full */
+    if (!fstat(file, &status) && status.st_size > at && ftruncate(file, at)) die("/dev/stdin");
 }
 
 /* --- who is left, and an end to them --------------------------------------------------------------------------- */
@@ -491,7 +498,9 @@ static void tidy(void) {
     if (!confined.keeper) return;
     if (!stat("/dev/null", &status) && S_ISREG(status.st_mode) && status.st_size && truncate("/dev/null", 0))
         die("/dev/null");
-    if (truncate("/dev/stdin", 0)) die("/dev/stdin");
+    if (!stat("/dev/stdin", &status) && (status.st_size || (status.st_mode & 07777) != 0600) &&
+        (truncate("/dev/stdin", 0) || chmod("/dev/stdin", 0600)))
+        die("/dev/stdin");
 }
 
 /* For `driver clear FOLDER [PROGRAM KEEPER]`: what a jail has left whose server was killed. Outside of any jail. */

@@ -4,8 +4,8 @@
     python -m tests.sandbox.simulated user COMMAND ...     an ordinary user without any, as Kubernetes' restricted pods
 
 In both no user namespace can be made (`user.max_user_namespaces` of the one that the command is in is 0), nothing can
-be mounted, and cgroups are read-only. The user's files are those of the machine's root: a checkout and a cache are found
-where they are. Needs root. What differs from a container: no device can be made (nor can it under a rootless engine).
+be mounted, and cgroups are read-only. Needs root. What differs from a container: no device can be made (nor can it under
+a rootless engine). The user is never mapped to the machine's root: for that one, the kernel counts no processes.
 """
 
 from __future__ import annotations
@@ -57,12 +57,22 @@ def main(who: str, argv: list[str]) -> int:
         os.read(mapped_read, 1)
         os._exit(inside(who, argv))
     os.read(ready_read, 1)
-    others = f"0 1 {USER}\n{USER + 1} {USER + 1} {65535 - USER}\n"
-    ids = f"{USER} 0 1\n{others}" if who == "user" else "0 0 65536\n"
     for name in ("uid_map", "gid_map"):
-        Path(f"/proc/{child}/{name}").write_text(ids)
+        Path(f"/proc/{child}/{name}").write_text("0 0 65536\n")
     os.write(mapped_write, b".")
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def show_to_all(folder: Path) -> None:
+    """Python may lie below a home that no other user may enter: another folder, with nothing else, covers that here."""
+    hidden = next((above for above in (*reversed(folder.parents), folder) if not above.stat().st_mode & 0o001), None)
+    if hidden is None:
+        return
+    opened = os.open(folder, os.O_PATH)
+    _call(LIBC.mount(b"tmpfs", str(hidden).encode(), b"tmpfs", 0, b"mode=755"), f"tmpfs on {hidden}")
+    folder.mkdir(parents=True)
+    _call(LIBC.mount(f"/proc/self/fd/{opened}".encode(), str(folder).encode(), None, BIND, None), f"bind {folder}")
+    os.close(opened)
 
 
 def inside(who: str, argv: list[str]) -> int:
@@ -79,6 +89,7 @@ def inside(who: str, argv: list[str]) -> int:
             _call(LIBC.mount(None, place.encode(), None, READ_ONLY | REMOUNT | BIND, None), place)
     Path("/proc/sys/user/max_user_namespaces").write_text("0")
     if who == "user":
+        show_to_all(Path(sys.base_prefix))
         os.setresgid(USER, USER, USER)
         os.setresuid(USER, USER, USER)
     worker = subprocess.Popen([*(ROOT_COMMAND if who == "root" else USER_COMMAND), *argv])
