@@ -256,9 +256,11 @@ static void make_executable(int folder) {
     int copy = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *files = copy < 0 ? NULL : fdopendir(copy);
     struct stat status;
-    for (struct dirent *file; files && (file = readdir(files));)
-        if (!fstatat(folder, file->d_name, &status, AT_SYMLINK_NOFOLLOW) && S_ISREG(status.st_mode))
-            syscall(SYS_fchmodat, folder, file->d_name, 0755);
+    for (struct dirent *file; files && (file = readdir(files));) {
+        int fd = openat(folder, file->d_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        if (fd >= 0 && !fstat(fd, &status) && S_ISREG(status.st_mode)) fchmod(fd, 0755);
+        if (fd >= 0) close(fd);
+    }
     if (files) closedir(files);
 }
 

@@ -91,7 +91,7 @@ def _place() -> Path:
 
 
 def _make_links_relative(root: Path) -> None:
-    """Links that begin at / begin at another one, where the kernel follows them: the container's. Once for each root."""
+    """Links that begin at / would lead the kernel out of a root that is no root to it. Once for each root."""
     done = root.parent / f".{root.name}-links"
     if done.exists():
         return

@@ -1,7 +1,7 @@
 """A root file system of a jail's own where nothing can be mounted: its files are hard links to the language's.
 
-A program writes in its /tmp and nowhere else, as another user than the files' owner. So a jail needs folders of its own,
-and devices, of which only a container's root may make some; all else costs an entry in a folder and no copy.
+A program writes in its /tmp and nowhere else, as another user than the files' owner. So a jail needs folders of its
+own, and devices, of which only a container's root may make some; all else costs an entry in a folder and no copy.
 """
 
 from __future__ import annotations

@@ -145,7 +145,7 @@ def command(packages: Packages, base: Path) -> list[str]:
 
 
 def _mmdebstrap(variant: str) -> list[str]:
-    # Mode auto: as root, chroot, in a private mount namespace where there may be one; else user namespaces, or fakechroot.
+    # Mode auto: as root, chroot, in a mount namespace where there may be one; else user namespaces, or fakechroot.
     return ["mmdebstrap", "--mode=auto", f"--variant={variant}", "--format=tar"]
 
 
@@ -245,10 +245,9 @@ def _why(last: deque[str]) -> str:
     text = "\n  ".join(line[:300] for line in lines or last)
     if os.geteuid() != 0:
         return (
-            "mmdebstrap failed; without root it needs fakechroot and fakeroot (apt-get install fakechroot fakeroot), or "
-            "user namespaces, newuidmap (apt-get install uidmap) and a range for this user in /etc/subuid and "
-            "/etc/subgid. Set one of these up, build as root, or take a root from a machine that could build it: "
-            f"`python -m sandbox.rootfs pack` there, `import` here:\n  {text}"
+            "mmdebstrap failed; without root it needs user namespaces, newuidmap (apt-get install uidmap) and a range "
+            "for this user in /etc/subuid and /etc/subgid, so build as root, or set these up, or take a root from a "
+            f"machine that could build it (`python -m sandbox.rootfs pack` there, `import` here):\n  {text}"
         )
     return f"mmdebstrap failed:\n  {text}"
 

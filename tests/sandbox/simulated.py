@@ -4,8 +4,8 @@
     python -m tests.sandbox.simulated user COMMAND ...     an ordinary user without any, as Kubernetes' restricted pods
 
 In both no user namespace can be made (`user.max_user_namespaces` of the one that the command is in is 0), nothing can
-be mounted, and cgroups are read-only. Needs root. What differs from a container: no device can be made (nor can it under
-a rootless engine). The user is never mapped to the machine's root: for that one, the kernel counts no processes.
+be mounted, and cgroups are read-only. Needs root. What differs from a container: no device can be made (nor can it
+under a rootless engine). The user is never mapped to the machine's root: for that one the kernel counts no processes.
 """
 
 from __future__ import annotations
