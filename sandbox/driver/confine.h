@@ -141,6 +141,7 @@ static void enter_landlock(void) {
 
 /* Other processes and their files would notice these, where no namespace hides them. */
 static const int CONFINED[] = {SYS_pidfd_send_signal, SYS_inotify_init1, SYS_inotify_add_watch, SYS_mknodat,
+                               SYS_bind, SYS_connect, SYS_listen, /* names of sockets */
                                444 /* landlock_create_ruleset */, 445 /* landlock_add_rule */,
 #if defined(__x86_64__)
                                SYS_inotify_init, SYS_mknod,

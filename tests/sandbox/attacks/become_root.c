@@ -1,5 +1,5 @@
 // Becomes another user, by calls, by a program of its own with the setuid bit, by those of the root file system.
-// expect=passed
+// expect=passed user=wrong_output
 #include "attack.h"
 #include <grp.h>
 int main(int argc, char **argv) {

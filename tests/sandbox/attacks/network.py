@@ -1,5 +1,5 @@
 # Connects out, listens, and looks for sockets of other processes.
-# expect=passed
+# expect=passed user=wrong_output
 # ruff: noqa
 import os
 import socket

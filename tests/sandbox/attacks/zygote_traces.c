@@ -1,5 +1,5 @@
 // Looks for what the zygote, or an earlier test's process, has left in this one.
-// expect=passed tests=6
+// expect=passed tests=6 user=wrong_output
 #include "attack.h"
 #include <pthread.h>
 static int runs;
