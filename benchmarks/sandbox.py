@@ -275,12 +275,11 @@ def main(words: list[str]) -> None:
             os.sched_setaffinity(0, cores)
         time.sleep(0.5)  # the inits wait for the next jobs
         result["mb_per_worker"] = round(statistics.mean(tree_mb(w.process.pid) for w in two._workers), 1)
-    # Both without a cgroup, as a container has none.
-    with (
+    os.sched_setaffinity(0, {cores[-1]})
+    with (  # both without a cgroup, as a container has none
         Pool([lua], workers=1, use_cgroups=False, level=Level.NAMESPACES) as one,
         Pool([lua], workers=1, use_cgroups=False, level=Level.CONTAINER_ROOT) as other,
     ):
-        os.sched_setaffinity(0, {cores[-1]})
         speed = speeds({"with": pooled(one), "without": pooled(other)}, "lua", rounds, programs)
         result["without_namespaces"] = round(speed["without"] / speed["with"], 2)
         print(f"with namespaces {speed['with']:.0f}, as a container's root {speed['without']:.0f} programs/s")

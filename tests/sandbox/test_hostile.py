@@ -36,7 +36,7 @@ from tests.sandbox.test_pool import cgroups, eventually, name_of
 FOLDER = Path(__file__).parent / "attacks"
 LANGUAGES = {".c": "c", ".lua": "lua", ".sh": "sh", ".py": "python"}
 LEVELS = ("root", "user")  # `root=` and `user=`: the verdicts that are right without namespaces, where they are others
-LIMITS = Limits(compile_s=10, test_s=8, program_s=20, memory_mb=256, processes=64)
+LIMITS = Limits(compile_s=10, test_s=8, wall_s=8, memory_mb=256, processes=64)
 SERIAL = itertools.count()
 
 

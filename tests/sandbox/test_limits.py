@@ -17,8 +17,10 @@ from typing import Any
 import pytest
 
 from base.limits import Limits
+from sandbox.cgroup import Cgroup
 from sandbox.check import may_exceed_hard_limits
-from sandbox.jail import Toolchain
+from sandbox.driver import binaries
+from sandbox.jail import CPU, Jail, Toolchain
 from sandbox.job import Job, Status, Test
 from sandbox.pool import Pool
 from sandbox.worker import Setup, Worker
@@ -104,6 +106,40 @@ def test_children_count_in_what_is_reported(pool: Pool) -> None:
     )
     assert alone.passed and orphan.passed
     assert orphan.tests[0].cpu_s > 0.5 * alone.tests[0].cpu_s > 0.005
+
+
+@pytest.fixture(params=["cpuacct.usage", "cpu.stat", "proc"])
+def clock(request: pytest.FixtureRequest) -> Iterator[Cgroup | None]:
+    """Each of the clocks that the init can read, as far as this machine has them."""
+    group = None if request.param == "proc" else Cgroup.create(f"{os.getpid()}-clock")
+    mount = re.search(r"^\S+ (\S+) cgroup2 ", Path("/proc/mounts").read_text(), re.MULTILINE)
+    if request.param != "proc" and group is None:
+        pytest.skip("no memory cgroup can be made here")
+    if group and group.version == 1 and request.param == "cpu.stat" and mount:  # a hybrid
+        path = Path(mount[1], group.path.name)
+        path.mkdir()
+        group.paths.append(path)
+        os.close(group.cpu or -1)
+        group.cpu = os.open(path / "cpu.stat", os.O_RDONLY)
+    if group and (group.cpu is None or not os.readlink(f"/proc/self/fd/{group.cpu}").endswith(request.param)):
+        group.remove()
+        pytest.skip(f"no {request.param} here")
+    yield group
+    if group:
+        group.remove()
+        assert not any(path.exists() for path in group.paths)
+
+
+def test_every_clock_counts_all_processes(clock: Cgroup | None, shell: Toolchain) -> None:
+    jail = Jail(replace(shell, limits=LIMITS), 9, clock, binaries.find())
+    loop = "i=0; while [ $i -lt 400000 ]; do i=$((i+1)); done"
+    try:
+        runs = list(jail.run(f"({loop}) & ({loop}) & wait; echo right", ["", ""], LIMITS))
+        (late,) = jail.run("(while :; do :; done) & sleep 60", [""], replace(LIMITS, test_s=0.5))
+    finally:
+        jail.close()
+    assert [run.status for run in runs] == [None, None] and late.code == CPU and late.status is Status.TIMEOUT
+    assert 0.5 < runs[0].cpu_s / runs[1].cpu_s < 2 and 0.4 < late.cpu_s < 1.5
 
 
 def test_where_every_test_is_run_the_first_timeouts_speak_for_many(
