@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def judge(pool: Pool, program: str, *tests: Test) -> Verdict:
 
 
 @pytest.fixture(scope="module", params=["best", Level.CONTAINER_ROOT])
-def pool(request: pytest.FixtureRequest) -> Pool:
+def pool(request: pytest.FixtureRequest) -> Iterator[Pool]:
     """At the best level of where this runs, be it a simulated container; and at that of a container's root."""
     level = None if request.param == "best" else request.param
     if level is Level.CONTAINER_ROOT and os.geteuid():
@@ -103,7 +104,8 @@ def test_two_jails_never_share_a_user() -> None:
     first.close()
     third = linked_root.Users()
     assert third.program == first.program
-    second.close(), third.close()
+    second.close()
+    third.close()
 
 
 def test_what_a_killed_jail_has_left_is_removed_by_the_next(tmp_path: Path) -> None:
