@@ -18,7 +18,8 @@ from sandbox.job import SandboxError
 NAMESPACES = "user, pid, mount, network, ipc, uts, cgroup"
 SCOPES_SIGNALS = 6  # Landlock's version that keeps signals within a domain: Linux 6.12
 ROOT_LACKS = (
-    "/proc is empty, and /dev/stdin and /dev/fd are not there: runtimes that look at themselves there do not start",
+    "/proc has only copies of what says something about the machine, and there is no /dev/fd: a runtime that looks "
+    "for more about itself there does not start",
     "files lie on the disk of the root file systems, and are counted every 50 ms: for so long a program may write more",
     "the times of last access of the root's files show what other programs have read",
 )
@@ -26,7 +27,7 @@ USER_LACKS = (
     "programs run as the user who trains, held back by Landlock and seccomp alone: a hole in either is a hole in all",
     "libfakechroot shows a program its root: what calls the kernel itself, as static programs do, sees the container's "
     "paths, and may read none of them",
-    "the numbers, names and command lines of the container's processes can be read in /proc",
+    "the numbers and command lines of the container's processes and its network's counters can be read in /proc",
     "processes are bounded together with all others of the user",
     "files are counted every 50 ms: for so long a program may write more",
     "chmod, chown, extended attributes and times of files by path do nothing, and say that they did",
