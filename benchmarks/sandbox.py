@@ -12,6 +12,8 @@ programs per second by wall clock:
               cgroup of its own), JSON lines, subprocess.run with a timeout, no cleaning
     ours      the pool, one worker
 
+then the pool again, two workers, and without namespaces as a container's root (at least 0.8 of ours is the aim).
+
 The last line is one JSON object. bare and harness need root (they chroot into the same root file system).
 """
 
@@ -38,6 +40,7 @@ from base.command_line import Command, Names
 from base.settings import Count
 from sandbox.cgroup import Cgroup
 from sandbox.driver import binaries
+from sandbox.driver.binaries import Level
 from sandbox.jail import ENVIRONMENT, Jail, Toolchain, command
 from sandbox.job import Job, Test
 from sandbox.pool import Pool, toolchain
@@ -239,7 +242,10 @@ def main(words: list[str]) -> None:
         sys.exit("bare and harness chroot into the root file system: run this as root")
     cores = sorted(os.sched_getaffinity(0))
     result: dict[str, float | None] = dict.fromkeys(
-        ("lua_vs_bare", "lua_vs_warm_harness", "fortran_vs_bare", "two_workers", "p99_ms", "mb_per_worker")
+        (
+            *("lua_vs_bare", "lua_vs_warm_harness", "fortran_vs_bare", "two_workers", "without_namespaces"),
+            *("p99_ms", "mb_per_worker"),
+        )
     )
     print(f"programs/s on one core, 5 tests each, median of {rounds} rounds; load {os.getloadavg()[0]:.1f}")
     print(f"{'':12}{'bare':>10}{'per job':>10}{'harness':>10}{'ours':>10}{'ours/bare':>12}", flush=True)
@@ -275,6 +281,15 @@ def main(words: list[str]) -> None:
             os.sched_setaffinity(0, cores)
         time.sleep(0.5)  # the inits wait for the next jobs
         result["mb_per_worker"] = round(statistics.mean(tree_mb(w.process.pid) for w in two._workers), 1)
+    os.sched_setaffinity(0, {cores[-1]})
+    with (  # both without a cgroup, as a container has none
+        Pool([lua], workers=1, use_cgroups=False, level=Level.NAMESPACES) as one,
+        Pool([lua], workers=1, use_cgroups=False, level=Level.CONTAINER_ROOT) as other,
+    ):
+        speed = speeds({"with": pooled(one), "without": pooled(other)}, "lua", rounds, programs)
+        result["without_namespaces"] = round(speed["without"] / speed["with"], 2)
+        print(f"with namespaces {speed['with']:.0f}, as a container's root {speed['without']:.0f} programs/s")
+        os.sched_setaffinity(0, cores)
     with Pool([lua], workers=1) as one:
         times = []
         for n in range(500):

@@ -18,11 +18,13 @@ import time
 from collections.abc import Generator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import IO
 
 from base.limits import PATIENCE, Limits
 from sandbox.cgroup import Cgroup
-from sandbox.driver.binaries import Binaries
+from sandbox.driver.binaries import Binaries, Level
+from sandbox.driver.confinement import Confinement
 from sandbox.job import SandboxError, Status
 
 MAGIC = 0x4A414752
@@ -122,7 +124,12 @@ class Jail:
         """`number` tells workers apart: each has a user of its own outside. Raises SandboxError."""
         self.toolchain = toolchain
         self.cgroup = cgroup
+        self._confinement = None
+        if binaries.level is not Level.NAMESPACES:
+            self._confinement = Confinement(toolchain.root, binaries, _main_program(toolchain))
         env = ENVIRONMENT | dict(toolchain.environment) | PRIVATE_ENVIRONMENT
+        if self._confinement:
+            env |= self._confinement.environment
         self._environment = _strings([f"{key}={value}" for key, value in env.items()])
         self._compile = _strings(command(toolchain.compile) if toolchain.compile else [])
         self._execute = _strings(command(toolchain.execute))
@@ -150,7 +157,8 @@ class Jail:
             self._receive(time.monotonic() + START_S)
         except JailBroken as error:
             self.close()
-            raise SandboxError(f"nsjail cannot start the jail of {toolchain.language}: {error}") from error
+            who = "the driver" if self._confinement else "nsjail"
+            raise SandboxError(f"{who} cannot start the jail of {toolchain.language}: {error}") from None
 
     def watch(self, fd: int) -> None:
         """From now on a hang-up of `fd` interrupts a run with JailBroken: the pool has gone."""
@@ -163,6 +171,8 @@ class Jail:
         group = 100_000 + number if root else os.getegid()
         groups = [str(path / "cgroup.procs") for path in self.cgroup.paths] if self.cgroup else []
         clock = [str(self.cgroup.cpu)] if self.cgroup and self.cgroup.cpu is not None else []
+        if self._confinement:
+            return [binaries.driver, "confine", "\n".join(groups), *self._confinement.arguments, *clock]
         line = [binaries.driver, "launch", "\n".join(groups), self.toolchain.root if root else ""]
         chroot, inside = ("/sys/root", "/sys/driver") if root else (self.toolchain.root, binaries.driver)
         line += [binaries.nsjail, "-Mo", "-q", "--chroot", chroot, "--cwd", "/", "-t", "0"]
@@ -347,6 +357,8 @@ class Jail:
             self._process.wait()
         self._process.stdout.close()
         self._log.close()
+        if self._confinement:
+            self._confinement.close()
 
 
 def _ms(seconds: float) -> int:
@@ -356,6 +368,23 @@ def _ms(seconds: float) -> int:
 def _held_mb(inputs: list[str]) -> int:
     """MiB that the init holds for the program while it reads its largest input: they are not the program's memory."""
     return max((len(text) if text.isascii() else 4 * len(text) for text in inputs), default=0) >> 20
+
+
+def _main_program(toolchain: Toolchain) -> str:
+    """The path inside the root of what runs a language's programs, else compiles them; as well as can be told."""
+    root, path = Path(toolchain.root).resolve(), dict(toolchain.environment).get("PATH", ENVIRONMENT["PATH"])
+    for line in (toolchain.execute, toolchain.compile or ""):
+        word = next((word for word in line.split() if "=" not in word and word not in ("env", "exec")), "")
+        for folder in [""] if word.startswith("/") else path.split(":"):
+            place = root / folder.lstrip("/") / word.lstrip("/")
+            for _ in range(20):  # links as they are inside
+                if place.is_symlink():
+                    goal = place.readlink()
+                    place = root / str(goal).lstrip("/") if goal.is_absolute() else place.parent / goal
+            place = Path(os.path.normpath(place))
+            if place.is_file() and place.is_relative_to(root):
+                return "/" + str(place.relative_to(root))
+    return "/bin/sh"
 
 
 def _strings(words: list[str]) -> bytes:

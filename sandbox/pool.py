@@ -25,12 +25,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from languages import Language
-from sandbox import cgroup, rootfs
-from sandbox.driver import binaries
+from sandbox import cgroup, protection, rootfs
+from sandbox.driver.binaries import Binaries, Level
 from sandbox.executor import RETRIES, Executor, Task
 from sandbox.jail import Toolchain
 from sandbox.job import Job, SandboxError, Status, Verdict
-from sandbox.protection import missing
 from sandbox.worker import CHECKERS, Setup, receive, send
 
 GRACE_S = 30.0  # how much longer than its deadlines a job may take before its worker is replaced, seconds
@@ -64,20 +63,29 @@ class Pool(Executor):
         workers: int | None = None,
         use_cgroups: bool = True,
         unprotected: bool = False,
+        level: Level | None = None,
     ):
         """Builds the languages' root file systems where they are not in the cache.
 
         `workers`: None means one per core. `use_cgroups=False` bounds memory per process instead of in total.
         `unprotected=True`: where no jail can be had, run programs as plain processes (sandbox/bare.py).
+        `level`: how programs are kept apart; None means the best way that works here.
         """
         cgroup.remove_stale()
-        self.binaries: binaries.Binaries | None = None
-        if without := missing(use_cgroups):
+        found = protection.find(use_cgroups, level)
+        self.binaries: Binaries | None = found.binaries
+        if self.binaries is None:
             if not unprotected:
-                raise SandboxError(f"programs would run {without}; Pool(..., unprotected=True) runs them anyway")
-            print(f"sandbox: programs run as plain processes, {without}", file=sys.stderr)
-        else:
-            self.binaries = binaries.find()
+                raise SandboxError(
+                    f"programs would run without protection: {found.why}; Pool(..., unprotected=True) runs them anyway"
+                )
+            print(f"sandbox: programs run as plain processes: {found.why}", file=sys.stderr)
+        elif found.why:
+            print(
+                f"sandbox: programs are kept apart at the level {self.binaries.level} ({found.why}); "
+                "`python -m sandbox.check` says what it does not promise",
+                file=sys.stderr,
+            )
         bare = self.binaries is None
         chains = (x if isinstance(x, Toolchain) else toolchain(x, bare) for x in languages)
         self.toolchains = {chain.language: chain for chain in chains}

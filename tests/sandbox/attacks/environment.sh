@@ -1,5 +1,5 @@
 # Looks for the host in its environment.
-# expect=passed
+# expect=passed user=wrong_output
 for name in $(env | cut -d= -f1); do
   case $name in
     PATH|HOME|TMPDIR|LC_ALL|PWD|OLDPWD|SHLVL|_) ;;

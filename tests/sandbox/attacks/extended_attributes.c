@@ -1,5 +1,5 @@
 // Hides data in extended attributes of files.
-// expect=passed disk_mb=8 inodes=500
+// expect=passed disk_mb=8 inodes=500 user=any
 #include "attack.h"
 #include <sys/xattr.h>
 int main(void) {

@@ -1,5 +1,5 @@
 // Reaches files outside its folder through links, and changes the root file system.
-// expect=passed
+// expect=passed user=wrong_output
 #include "attack.h"
 int main(void) {
     symlink("/etc/passwd", "soft");

@@ -1,6 +1,6 @@
 // Two sockets, all of whose ends are in flight through each other, hold 40 MiB of a file that has no name and a name
 // that the next program could read: only the kernel's collector of garbage would free them, whenever it next runs.
-// expect=passed memory_mb=128 disk_mb=64
+// expect=passed memory_mb=128 disk_mb=64 root=runtime_error user=runtime_error
 #include "attack.h"
 static char room[CMSG_SPACE(3 * sizeof(int))], byte;
 static struct iovec io = {&byte, 1};

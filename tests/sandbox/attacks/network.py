@@ -1,6 +1,7 @@
 # Connects out, listens, and looks for sockets of other processes.
-# expect=passed
+# expect=passed user=wrong_output
 # ruff: noqa
+import os
 import socket
 
 for family, address in (
@@ -23,7 +24,7 @@ for family in (socket.AF_VSOCK, socket.AF_NETLINK, socket.AF_PACKET, socket.AF_A
         print("BROKEN:", family)
     except OSError:
         pass
-for line in open("/proc/net/dev").readlines()[2:]:
+for line in open("/proc/net/dev").readlines()[2:] if os.path.exists("/proc/net/dev") else ():
     if line.split(":")[0].strip() != "lo":
         print("BROKEN:", line)
 print("held")

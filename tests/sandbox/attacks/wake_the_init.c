@@ -2,14 +2,15 @@
 // expect=passed test_s=12 program_s=20
 #include "attack.h"
 int main(void) {
+    int above = getppid(); /* 1, in a namespace of its own */
     for (int round = 0; round < 3; round++) {
         if (!fork()) {
             while (clock() < CLOCKS_PER_SEC * 6 / 10)
-                for (int i = 0; i < 50; i++) kill(1, SIGCHLD);
+                for (int i = 0; i < 50; i++) kill(above, SIGCHLD);
             _exit(0);
         }
         wait(NULL);
     }
-    HOLDS(!system("grep -q '^Max cpu time *unlimited' /proc/1/limits")); /* it takes minutes to reach it for sure */
+    if (above == 1) HOLDS(!system("grep -q '^Max cpu time *unlimited' /proc/1/limits")); /* it takes minutes to reach it for sure */
     return done();
 }

@@ -2,7 +2,7 @@
 // expect=timeout tests=3 test_s=1
 #include "attack.h"
 int main(void) {
-    for (int pid = 2; pid < 100; pid++)
+    for (int pid = getpid() > 50 ? getpid() - 48 : 2; pid < getpid() + 50; pid++)
         if (pid != getpid()) kill(pid, SIGSTOP);
     return done();
 }

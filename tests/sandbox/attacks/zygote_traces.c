@@ -1,5 +1,5 @@
 // Looks for what the zygote, or an earlier test's process, has left in this one.
-// expect=passed tests=6
+// expect=passed tests=6 user=wrong_output
 #include "attack.h"
 #include <pthread.h>
 static int runs;
@@ -13,10 +13,10 @@ int main(void) {
     for (char **name = environ; *name; name++) HOLDS(strncmp(*name, "LD_", 3));
     int own = open("/proc/self/environ", O_RDONLY);
     ssize_t got = read(own, seen, sizeof seen);
-    HOLDS(got > 0 && !memmem(seen, got, "PRELOAD", 7));
+    HOLDS(own < 0 || (got > 0 && !memmem(seen, got, "PRELOAD", 7))); // there may be no /proc
     close(own);
     for (int fd = 3; fd < 4096; fd++) HOLDS(fcntl(fd, F_GETFD) < 0);
-    HOLDS(getppid() == 1 && waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD);
+    HOLDS((getppid() == 1 || kill(getppid(), 0)) && waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD);
     HOLDS(prctl(PR_GET_DUMPABLE) == 1);
     // what the C library remembers of the thread is right: an error-checking lock knows its owner, robust ones too
     pthread_mutexattr_t kind;

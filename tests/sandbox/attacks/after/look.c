@@ -9,13 +9,13 @@ static void list(const char *path, const char *expected) {
 int main(void) {
     char line[100];
     if (!fgets(line, sizeof line, stdin)) return 1;
-    list("/tmp", "w");
-    list("/tmp/w", "program.b64 program");
+    list(getenv("TMPDIR"), "w");
+    list(".", "program.b64 program");
     for (int pid = 3; pid < 70; pid++)
         if (pid != getpid() && !kill(pid, 0)) printf("found process %d\n", pid);
     char socket[200]; /* the network namespace is that of all programs of a jail */
-    FILE *sockets = fopen("/proc/net/unix", "r");
-    if (!sockets || !fgets(socket, sizeof socket, sockets)) return 1;
-    while (fgets(socket, sizeof socket, sockets)) printf("found socket %s", socket);
+    FILE *sockets = getppid() == 1 ? fopen("/proc/net/unix", "r") : NULL; /* else there is no such namespace */
+    if (sockets && !fgets(socket, sizeof socket, sockets)) return 1;
+    while (sockets && fgets(socket, sizeof socket, sockets)) printf("found socket %s", socket);
     fputs(line, stdout);
 }

@@ -1,10 +1,15 @@
 import os
 
 line = input()
-for found, expected in ((os.listdir("/tmp"), ["w"]), (os.listdir("/tmp/w"), ["program.py"])):
+home = os.environ["TMPDIR"]
+for found, expected in ((os.listdir(home), ["w"]), (os.listdir(home + "/w"), ["program.py"])):
     if found != expected:
         print("found", found)
-pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
-if sorted(pids) != [1, os.getpid()]:
-    print("found", pids)
+for pid in (int(name) for name in os.listdir("/proc") if name.isdigit()):
+    try:  # another's processes are seen where there is no namespace of their own
+        if pid not in (1, os.getpid()):
+            os.kill(pid, 0)
+            print("found", pid)
+    except OSError:
+        pass
 print(line)

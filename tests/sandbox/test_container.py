@@ -1,0 +1,199 @@
+"""Jails without namespaces: the same programs, good and hostile, at every level, here and in simulated containers."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import languages
+from base.limits import Limits
+from sandbox import protection, rootfs
+from sandbox.driver import binaries, linked_root
+from sandbox.driver.binaries import Level
+from sandbox.jail import Jail, Toolchain
+from sandbox.job import Job, Status, Test, Verdict
+from sandbox.pool import Pool, toolchain
+from tests.sandbox import simulated
+
+ROOT = Path(__file__).parents[2]
+LIMITS = Limits(compile_s=5, test_s=2, wall_s=3, memory_mb=256, disk_mb=16, file_mb=16, inodes=200, processes=32)
+GOOD = "read n; echo $((n + 1))"
+HOSTILE = {  # in shell; the verdicts that are right without namespaces
+    "echo held; (setsid sh -c 'while :; do echo x > $TMPDIR/left; done' >/dev/null 2>&1 &)": {Status.WRONG_OUTPUT},
+    "while :; do sh -c 'sleep 9' & done 2>/dev/null": {Status.TIMEOUT, Status.RUNTIME_ERROR, Status.WRONG_OUTPUT},
+    "kill -9 -1; kill -9 $PPID; echo held": {Status.WRONG_OUTPUT, Status.RUNTIME_ERROR},
+    "i=0; while [ $i -lt 9 ]; do head -c 9000000 /dev/zero >f$i; i=$((i+1)); done; sleep 9": {Status.RUNTIME_ERROR},
+    "mkdir a; while :; do i=$((i+1)); : >a/f$i || exit 3; done": {Status.RUNTIME_ERROR, Status.TIMEOUT},
+    "d=.; i=0; while [ $i -lt 150 ]; do mkdir $d/d; d=$d/d; i=$((i+1)); done; chmod 0 d; echo": {Status.WRONG_OUTPUT},
+    "cat /etc/shadow /root/.bashrc /proc/1/environ && echo 2": {Status.RUNTIME_ERROR},
+    "echo x > /usr/bin/env || echo x > /etc/passwd || exit 3": {Status.RUNTIME_ERROR},
+    "kill -STOP $$": {Status.TIMEOUT},
+    "while :; do echo flood; done": {Status.OUTPUT_LIMIT},
+}
+LOOK = 'read n; cd "$TMPDIR"; ls -A . w | tr "\\n" " "; echo $n'
+
+
+def sh(program: str, *tests: Test) -> Job:
+    return Job("job", "sh", program, tests or (Test("1\n", "2\n"),), limits=LIMITS)
+
+
+def judge(pool: Pool, program: str, *tests: Test) -> Verdict:
+    return pool.verify([sh(program, *tests)])[0]
+
+
+@pytest.fixture(scope="module", params=["best", Level.CONTAINER_ROOT])
+def pool(request: pytest.FixtureRequest) -> Iterator[Pool]:
+    """At the best level of where this runs, be it a simulated container; and at that of a container's root."""
+    level = None if request.param == "best" else request.param
+    if level is Level.CONTAINER_ROOT and os.geteuid():
+        pytest.skip("needs root")
+    chain = replace(toolchain(languages.load("lua")), language="sh", filename="program.sh", execute="sh program.sh")
+    with Pool([chain], workers=1, use_cgroups=False, level=level) as pool:
+        yield pool
+
+
+def test_programs_good_and_hostile(pool: Pool) -> None:
+    assert pool.binaries
+    print("level:", pool.binaries.level)
+    before = servers(pool)
+    for program, right in HOSTILE.items():
+        verdict = judge(pool, program)
+        if pool.binaries.level is not Level.NAMESPACES:
+            assert verdict.status in right, (program, verdict)
+        assert verdict.status not in (Status.PASSED, Status.INFRASTRUCTURE_ERROR), (program, verdict)
+        assert judge(pool, GOOD, Test("1\n", "2"), Test("41\n", "42"), Test("9\n", "10")).passed, program
+        found = judge(pool, LOOK, Test("7\n", ".: w  w: program.sh 7"))
+        assert found.passed, (program, found.tests)
+    assert servers(pool) == before or not before  # none had to be replaced
+
+
+def servers(pool: Pool) -> list[str]:
+    worker = pool._workers[0].process.pid
+    return Path(f"/proc/{worker}/task/{worker}/children").read_text().split()
+
+
+def test_the_level_is_named_with_what_it_lacks() -> None:
+    found = protection.find(use_cgroups=False)
+    assert found.binaries and all(row.in_force for row in protection.protections(found) if row.required)
+    assert bool(protection.lacks(found.binaries)) == (found.binaries.level is not Level.NAMESPACES) == bool(found.why)
+
+
+def test_apparmors_refusal_leads_to_the_next_level(monkeypatch: pytest.MonkeyPatch) -> None:
+    refusal = "Couldn't initialize user namespace: Permission denied"  # where Ubuntu restricts user namespaces
+    works = protection._try_jail
+
+    def try_jail(cgroup: object, found: binaries.Binaries) -> str | None:
+        return refusal if found.level is Level.NAMESPACES else works(None, found)
+
+    monkeypatch.setattr("sandbox.protection._try_jail", try_jail)
+    found = protection.find(use_cgroups=False)
+    assert f"no namespaces: {refusal}" in found.why
+    assert found.binaries is None or found.binaries.level is not Level.NAMESPACES
+
+
+def test_two_jails_never_share_a_user() -> None:
+    first, second = linked_root.Users(), linked_root.Users()
+    assert first.program != second.program
+    first.close()
+    third = linked_root.Users()
+    assert third.program == first.program
+    second.close()
+    third.close()
+
+
+def test_what_a_killed_jail_has_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    if os.geteuid():
+        pytest.skip("needs root")
+    users = linked_root.Users()
+    root = tmp_path / "root"
+    (root / "etc").mkdir(parents=True)
+    (root / "etc/name").write_text("x")
+    (root / "etc/open").write_text("x")
+    (root / "etc/open").chmod(0o666)
+    own = linked_root.make(root, users, binaries.driver(), "/bin/true")
+    assert own.joinpath("etc/name").samefile(root / "etc/name")
+    assert not own.joinpath("etc/open").samefile(root / "etc/open")  # whatever is written there stays there
+    deep = own / "tmp"
+    subprocess.run("for i in $(seq 300); do mkdir d && cd d || exit; done; mkfifo pipe; ln -s / link; chmod 0 .",
+                   shell=True, cwd=deep, check=True)  # fmt: skip
+    left = subprocess.Popen(["sleep", "60"], user=users.program, group=users.program, extra_groups=[])
+    linked_root.make(root, users, binaries.driver(), "/bin/true")
+    assert left.wait(5) == -9 and list(own.joinpath("tmp").iterdir()) == []
+    linked_root.remove(own, users, binaries.driver())
+    assert not own.exists() and root.joinpath("etc/name").read_text() == "x"
+    users.close()
+
+
+def test_dev_stdin_is_the_input(pool: Pool) -> None:
+    assert judge(pool, "cat /dev/stdin", Test("one\n", "one"), Test("2\n", "2"), Test("", "")).passed
+
+
+# --- in simulated containers
+
+
+def inside(who: str, cache: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    if not simulated.available():
+        pytest.skip("needs root, and namespaces to simulate a container in")
+    command = [*simulated.command(who), sys.executable, *arguments]
+    environment = {**os.environ, "AGNOSTICS_CACHE": str(cache), "HOME": str(cache), "PYTHONPATH": str(ROOT), **more}
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache of the simulated user's, with the roots that a machine with more privileges has packed."""
+    if not simulated.available():
+        pytest.skip("needs root, and namespaces to simulate a container in")
+    folder = tmp_path_factory.mktemp("cache")
+    for name in ("lua", "python"):
+        rootfs.main(["pack", f"language={name}", f"out={folder / name}.tar"])
+    for place in (folder, *folder.parents):
+        if place != Path("/") and place.stat().st_uid == 0 and not place.stat().st_mode & 0o001:
+            place.chmod(place.stat().st_mode | 0o011)
+    shutil.chown(folder, simulated.USER, simulated.USER)
+    done = inside("user", folder, "-m", "sandbox.rootfs", "import", f"{folder}/lua.tar", f"{folder}/python.tar")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def pytest_inside(who: str, cache: Path, *arguments: str) -> str:
+    kept = [] if who == "root" else ["--basetemp", str(cache / "pytest")]
+    kept += ["-p", "no:cacheprovider", "-q", "-s"]
+    place = Path.home() / ".cache/agnostics" if who == "root" else cache
+    done = inside(who, Path(os.environ.get("AGNOSTICS_CACHE", place)) if who == "root" else cache, "-m", "pytest",
+                  *kept, *arguments)  # fmt: skip
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
+    return done.stdout
+
+
+@pytest.mark.parametrize("who", ["root", "user"])
+def test_in_a_container(who: str, cache: Path) -> None:
+    said = pytest_inside(who, cache, "tests/sandbox/test_container.py", "-k", "best or level")
+    assert f"level: container {who}" in said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("who", ["root", "user"])
+def test_the_hostile_suite_in_a_container(who: str, cache: Path) -> None:
+    pytest_inside(who, cache, "tests/sandbox/test_hostile.py", "-m", "not slow")
+
+
+@pytest.mark.slow
+def test_a_root_is_built_in_a_container(tmp_path: Path) -> None:
+    done = inside("root", tmp_path, "-m", "sandbox.rootfs", "language=lua")
+    assert done.returncode == 0, done.stderr
+    chain = toolchain(languages.load("lua"))
+    built = Path(done.stdout.strip())
+    assert built.is_relative_to(tmp_path) and built.name == "root"
+    chain = replace(chain, root=str(built))
+    jail = Jail(Toolchain(**vars(chain)), 3, None, binaries.find())
+    (run,) = jail.run("print(6 * 7)", [""], chain.limits)
+    jail.close()
+    assert run.stdout == b"42\n"
