@@ -158,7 +158,7 @@ class Jail:
         except JailBroken as error:
             self.close()
             who = "the driver" if self._confinement else "nsjail"
-            raise SandboxError(f"{who} cannot start the jail of {toolchain.language}: {error}") from None
+            raise SandboxError(f"{who} cannot start the jail of {toolchain.language}: {error}") from error
 
     def watch(self, fd: int) -> None:
         """From now on a hang-up of `fd` interrupts a run with JailBroken: the pool has gone."""

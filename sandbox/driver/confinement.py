@@ -40,7 +40,7 @@ class Confinement:
                 self.environment = self._pretended(Path(root))
         except OSError as error:
             self.close()
-            raise SandboxError(f"no root of a jail's own can be made from {root}: {error}") from None
+            raise SandboxError(f"no root of a jail's own can be made from {root}: {error}") from error
 
     def _pretended(self, root: Path) -> dict[str, str]:
         """The environment in which libfakechroot shows a program `root` as /. Raises OSError."""

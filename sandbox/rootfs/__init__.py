@@ -358,7 +358,7 @@ def import_packed(place: str) -> Rootfs:
         try:
             wanted = [recipe.folder for recipe in recipes_of(languages.load(about["language"]))[0]]
         except languages.LanguageError as error:
-            raise RootfsError(f"{place}: {error}") from None
+            raise RootfsError(f"{place}: {error}") from error
         folder = next((folder for folder in wanted if folder.name == about["folder"]), None)
         if folder is None:
             raise RootfsError(

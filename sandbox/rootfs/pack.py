@@ -44,7 +44,7 @@ def write(folder: Path, path: Path) -> None:
                 tar.add(library, FILES + library)
         part.replace(path)
     except OSError as error:
-        raise RootfsError(f"{path} cannot be written: {error.strerror}") from None
+        raise RootfsError(f"{path} cannot be written: {error.strerror}") from error
     finally:
         part.unlink(missing_ok=True)
 
@@ -77,4 +77,4 @@ def read(place: str, folder: Path, progress: Callable[[int], None]) -> dict[str,
     except (OSError, tarfile.TarError, tarball.UnsafeTar, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RootfsError(
             f"{place} is no packed root ({error}): `python -m sandbox.rootfs pack language=NAME out=FILE` writes one"
-        ) from None
+        ) from error
