@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from base.cache import cache_folder
+from base.files import cache_folder
 from sandbox.driver import linked_root
 from sandbox.driver.binaries import Binaries, Level
 from sandbox.job import SandboxError
