@@ -137,7 +137,13 @@ def grpo(
             learner.count_skipped(figures)
 
             row = run.row(
-                done, batch.stats, figures, policy, **batches.summary(step, batch, figures), learning_rate=rate
+                done,
+                batch.stats,
+                figures,
+                policy,
+                sampler.asleep,
+                **batches.summary(step, batch, figures),
+                learning_rate=rate,
             )
             if batch.drawn:
                 run.journal.rollouts(f"step_{done:06d}", batch.rollouts)

@@ -50,8 +50,8 @@ def backward(
     heads, groups = key.shape[1], query.shape[1] // key.shape[1]
     key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
     of_query, of_key, of_value = (torch.zeros_like(x) for x in (query, key, value))
-    for q, k in zip(pairwise(starts_q.tolist()), pairwise(starts_k.tolist()), strict=True):
-        q, k = slice(*q), slice(*k)
+    for ends_q, ends_k in zip(pairwise(starts_q.tolist()), pairwise(starts_k.tolist()), strict=True):
+        q, k = slice(*ends_q), slice(*ends_k)
         shares = (_scores(query[q], key[k], causal, scale) - lse[:, q, None]).exp()  # [heads, queries, keys]
         of_value[k] += torch.einsum("hqk,qhd->khd", shares, grad[q])
         inner = (grad[q] * out[q]).sum(-1).T[:, :, None]  # [heads, queries, 1]
@@ -89,7 +89,8 @@ def both(
             if by_kernels:
                 patch.setattr(varlen, "applies", lambda *_: all(map(sum, rows)))
             inputs = [value.clone().requires_grad_() for value in values]
-            out, _ = _shared_prompt(module, *inputs, None, pack=pack, scaling=0.3)
+            query, key, value = inputs
+            out, _ = _shared_prompt(module, query, key, value, None, pack=pack, scaling=0.3)
             (out * wanted).sum().backward()
             found.append([out.detach(), *(x.grad for x in inputs if x.grad is not None)])
     return found
