@@ -2,12 +2,12 @@
 
     python benchmarks/gpu_check.py                                  every part, at most 480 seconds together
     python benchmarks/gpu_check.py --parts attention,update         some of them, in this order
-    python benchmarks/gpu_check.py --work DIR --out DIR             keep the weights (8 GB) and runs; results.jsonl, logs
+    python benchmarks/gpu_check.py --work DIR --out DIR             keep weights (8 GB), runs, results.jsonl, logs
     python benchmarks/gpu_check.py --cpu                            the same roads at toy size, on a CPU
 
 Parts are in order of value. Each is a process of its own with its own time limit, so one that fails or hangs stops no
-other; each prints one JSON line: {"part", "ok", "seconds", ..., "error"}. What a part had measured before it failed is in
-that line too. Weights are random, of Qwen3-4B's shape, with the tiny policy's tokenizer stretched to the vocabulary:
+other; each prints one JSON line: {"part", "ok", "seconds", ..., "error"}. What a part had measured before it failed is
+in that line too. Weights are random, of Qwen3-4B's shape, with the tiny policy's tokenizer stretched to the vocabulary:
 they never end a completion, so every step is the longest that the recipe can have, and rewards are drawn by lot.
 docs/gpu.md has the predictions that these figures confirm or correct.
 """
@@ -267,8 +267,8 @@ def sampler() -> None:
             parameter.add_(0.1 * parameter.std() * torch.randn_like(parameter) if parameter.ndim > 1 else 0)
     one.sleep()
     emit(sync_s=seconds(one.sync), gap_synced=gap(policy, one, drawn(one, 4 if CPU else 32, length)))
+    full = 32 if CPU else 1024
     for rows in (4,) if CPU else (16, 128):
-        full = 32 if CPU else 1024
         made: list[Completion] = []
         took = seconds(lambda rows=rows, made=made: made.extend(drawn(one, rows, full)))  # type: ignore[misc]
         emit(**{f"rows_{rows}": {"s": took, "tokens_s": sum(len(c.tokens) for c in made) / took}})
@@ -414,9 +414,8 @@ def measured(name: str, more: Sequence[str]) -> dict[str, float]:
         "checkpoint.every=0",
         "loss.correction=none",
     ]
-    config = config_of(
-        "reward.function=benchmarks.gpu_check:lots", *always, f"steps={2 if CPU else 3}", f"run_dir={folder}", *sized, *more
-    )  # fmt: skip
+    always += ["reward.function=benchmarks.gpu_check:lots", f"steps={2 if CPU else 3}", f"run_dir={folder}"]
+    config = config_of(*always, *sized, *more)
     (folder / "checkpoints").mkdir()
     OmegaConf.save(config, folder / "of_run.yaml")
     subprocess.run([sys.executable, __file__, "--run", str(folder)], check=True, stdout=sys.stderr)

@@ -80,7 +80,7 @@ def test_one_gpu_of_24_gb_trains_qwen3_4b_with_qlora() -> None:
     qlora = ["lora.rank=32", "lora.quantize=nf4", "rollout.gpu_memory_utilization=0.6", "optimizer.token_budget=8192"]
     found = checked(RTX4090, "qwen3_4b", *qlora)
     assert found.peak < 22.8 * GIB
-    with pytest.raises(ConfigError, match="lora.quantize=nf4"):
+    with pytest.raises(ConfigError, match=r"lora\.quantize=nf4"):
         checked(RTX4090, "qwen3_4b", "lora.rank=32")
 
 
