@@ -30,7 +30,7 @@ from languages import Language
 from policy.model import Policy, outlined
 from policy.model import folder as folder_of
 from policy.ranks import Ranks
-from policy.samplers import open_sampler
+from policy.samplers import choose, open_sampler
 from policy.samplers.generate import TransformersSampler
 from policy.samplers.sampler import Sampler
 from problems import load
@@ -236,6 +236,8 @@ def open_batches(
 
 
 def main(config: DictConfig) -> None:
+    if said := choose(config):
+        print(said)
     if config.fit:
         settings, machine = TrainSettings.read(config), Machine.here()
         found = memory.check(outlined(folder_of(config.model)), settings, machine)
