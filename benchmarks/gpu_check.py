@@ -7,7 +7,7 @@
 
 Parts are in order of value. Each is a process of its own with its own time limit, so one that fails or hangs stops no
 other; each prints one JSON line: {"part", "ok", "seconds", ..., "error"}. What a part had measured before it failed is
-in that line too. Weights are random, of Qwen3-4B's shape, with the tiny policy's tokenizer stretched to the vocabulary:
+in that line too. Weights are random, of Qwen3-4B's shape, with a tokenizer of bytes stretched to the vocabulary:
 they never end a completion, so every step is the longest that the recipe can have, and rewards are drawn by lot.
 docs/gpu.md has the predictions that these figures confirm or correct.
 """
@@ -36,14 +36,16 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from tokenizers import Tokenizer
+from tokenizers.decoders import ByteLevel as ByteLevelDecoder
+from tokenizers.models import BPE
+from tokenizers.pre_tokenizers import ByteLevel
 from torch import Tensor
-from transformers import AutoTokenizer, GenerationConfig, PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
+from transformers import GenerationConfig, PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
 import languages
 import train
 from policy import logprob, varlen
 from policy.attention import Pack, _shared_prompt
-from policy.builtin import tiny
 from policy.lora import LoraSettings
 from policy.model import Policy
 from policy.ranks import Ranks
@@ -349,29 +351,21 @@ def with_group(call: Callable[[Ranks], None]) -> None:
 
 
 def save_random(shape: str, folder: Path) -> None:
-    """Random weights of a shape, with the tiny policy's tokenizer stretched to the vocabulary."""
-    source = AutoTokenizer.from_pretrained(tiny.ensure())
-    description = json.loads(source.backend_tokenizer.to_str())
-    words = description["model"]["vocab"]
-    for number in range(len(source), SHAPES[shape]["vocab_size"]):
-        words[f"<{number}>"] = number
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=Tokenizer.from_str(json.dumps(description)),
-        eos_token=source.eos_token,
-        pad_token=source.pad_token,
-    )
-    tokenizer.chat_template = source.chat_template
-    special: dict[str, Any] = {
-        "eos_token_id": source.eos_token_id,
-        "pad_token_id": source.pad_token_id,
-        "bos_token_id": None,
-    }
+    """Random weights of a shape, with a tokenizer of bytes: nothing is downloaded or trained."""
+    words = ["<pad>", "<eos>", *sorted(ByteLevel.alphabet())]
+    words += [f"<{number}>" for number in range(len(words), SHAPES[shape]["vocab_size"])]
+    bytes_only = Tokenizer(BPE({word: number for number, word in enumerate(words)}, []))
+    bytes_only.pre_tokenizer = ByteLevel(add_prefix_space=False, use_regex=False)
+    bytes_only.decoder = ByteLevelDecoder()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=bytes_only, pad_token="<pad>", eos_token="<eos>")
+    tokenizer.chat_template = "{% for m in messages %}{{ m.content }}\n{% endfor %}"
+    special: dict[str, Any] = {"eos_token_id": 1, "pad_token_id": 0, "bos_token_id": None}
     size: dict[str, Any] = SHAPES[shape]
     config = Qwen3Config(**size, **special, max_position_embeddings=4096, tie_word_embeddings=True)
     torch.manual_seed(0)
     with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
         model: Any = Qwen3ForCausalLM(config)
-    model.generation_config = GenerationConfig(eos_token_id=source.eos_token_id, pad_token_id=source.pad_token_id)
+    model.generation_config = GenerationConfig(eos_token_id=1, pad_token_id=0)
     model.to(torch.bfloat16).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 
