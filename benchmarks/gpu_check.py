@@ -127,7 +127,7 @@ def model_folder() -> Path:
 
 def load(rank: int = 0) -> Policy:
     config = {"name": SIZE, "path": str(model_folder()), "compute_dtype": "float32" if CPU else "bfloat16"}
-    more = {"gradient_checkpointing": True, "system": None, "chat_template_kwargs": {}}
+    more: dict[str, Any] = {"gradient_checkpointing": True, "system": None, "chat_template_kwargs": {}}
     return Policy.load(
         OmegaConf.create(config | more), adapters=LoraSettings(rank=rank, alpha=32, targets="all-linear")
     )
@@ -171,11 +171,12 @@ def engine(policy: Policy, ranks: Ranks | None = None) -> Any:
 
 def drawn(sampler: Any, rows: int, length: int) -> list[Completion]:
     prompts = [[40 + (n + i) % 150 for i in range(16 if CPU else 200)] for n in range(max(1, rows // 32))]
-    each, found = rows // len(prompts), {}
+    each = rows // len(prompts)
+    found: dict[int, Any] = {}
     sampler.sample(prompts, each, Sampling(1.0, length), 5, lambda i, c: found.__setitem__(i, (prompts[c.prompt], c)))
-    emit_gap = [found[i] for i in sorted(found)]
-    sampler.prompts = [prompt for prompt, _ in emit_gap]
-    return [completion for _, completion in emit_gap]
+    ordered = [found[i] for i in sorted(found)]
+    sampler.prompts = [prompt for prompt, _ in ordered]
+    return [completion for _, completion in ordered]
 
 
 @torch.no_grad()

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,7 +18,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, SCRIPT, *arguments], capture_output=True, text=True)
 
 
-def results(*arguments: str) -> dict[str, dict[str, object]]:
+def results(*arguments: str) -> dict[str, dict[str, Any]]:
     done = run("--cpu", "--limit", "900", *arguments)
     assert done.returncode == 0, done.stderr
     found = {row["part"]: row for row in map(json.loads, done.stdout.splitlines())}
@@ -28,7 +29,7 @@ def results(*arguments: str) -> dict[str, dict[str, object]]:
 
 def test_the_parts_that_need_no_engine(tmp_path: Path) -> None:
     found = results("--parts", "machine,attention,update,scoring,shard,saving", "--work", str(tmp_path))
-    assert max(found["attention"]["masked_relative_error"]) < 1e-5  # type: ignore[type-var]
+    assert max(found["attention"]["masked_relative_error"]) < 1e-5
     assert found["shard"]["all_equal"] and found["saving"]["all_equal"]
     assert found["update"]["predicted_gib"]
     assert len((tmp_path / "results.jsonl").read_text().splitlines()) == 6
@@ -37,11 +38,11 @@ def test_the_parts_that_need_no_engine(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_parts_with_vllm_and_a_whole_step() -> None:
     found = results("--parts", "sampler,launcher,step")
-    assert found["sampler"]["gap_synced"] < 0.05 and found["launcher"]["gap"] < 0.05  # type: ignore[operator]
+    assert found["sampler"]["gap_synced"] < 0.05 and found["launcher"]["gap"] < 0.05
     for name in ("full", "lora"):
         figures = found["step"][name]
-        phases = figures["seconds/sample"] + figures["seconds/wait"] + figures["seconds/update"]  # type: ignore[index]
-        assert 0 < phases <= figures["seconds/step"]  # type: ignore[index]
+        phases = figures["seconds/sample"] + figures["seconds/wait"] + figures["seconds/update"]
+        assert 0 < phases <= figures["seconds/step"]
 
 
 def test_a_part_that_is_too_slow_is_stopped_and_the_next_one_runs(tmp_path: Path) -> None:
