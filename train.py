@@ -31,7 +31,7 @@ from languages import Language
 from policy.model import Policy, outlined
 from policy.model import folder as folder_of
 from policy.ranks import Ranks
-from policy.samplers import open_sampler
+from policy.samplers import choose, open_sampler
 from policy.samplers.generate import TransformersSampler
 from policy.samplers.sampler import Sampler
 from problems import load
@@ -142,7 +142,13 @@ def grpo(
             learner.count_skipped(figures)
 
             row = run.row(
-                done, batch.stats, figures, policy, **batches.summary(step, batch, figures), learning_rate=rate
+                done,
+                batch.stats,
+                figures,
+                policy,
+                sampler.asleep,
+                **batches.summary(step, batch, figures),
+                learning_rate=rate,
             )
             if batch.drawn:
                 run.journal.rollouts(f"step_{done:06d}", batch.rollouts)
@@ -218,6 +224,8 @@ def fit(
 
 
 def main(config: DictConfig) -> None:
+    if said := choose(config):
+        print(said)
     if config.fit:
         settings, machine = TrainSettings.read(config), Machine.here()
         found = memory.check(outlined(folder_of(config.model)), settings, machine)

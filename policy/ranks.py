@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -136,6 +137,10 @@ class Ranks:
 
     def leave(self) -> None:
         if self.world > 1 and dist.is_initialized():  # a single rank's group is vLLM's own to end
+            if "vllm.distributed.parallel_state" in sys.modules:
+                from vllm.distributed.parallel_state import destroy_model_parallel
+
+                destroy_model_parallel()  # its groups before the one they are parts of
             dist.destroy_process_group()
 
 

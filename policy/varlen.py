@@ -53,6 +53,7 @@ def applies(query: Tensor, key: Tensor, value: Tensor, rows: Sequence[Sequence[i
         query.is_cuda
         and _dtype(query) in (torch.bfloat16, torch.float16)
         and query.shape[-1] == key.shape[-1] == value.shape[-1] <= WIDEST
+        and query.shape[-1] % 8 == 0
         and query.shape[1] % key.shape[1] == 0
         and not options.get("dropout")
         and not any(options.get(name) is not None for name in ("softcap", "s_aux"))  # soft cap and sinks of a layer

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import torch
 from filelock import FileLock, Timeout
 from omegaconf import OmegaConf
 
@@ -32,6 +33,20 @@ def visible() -> dict[str, bool]:
         if names is None or index in names or any(name and uuid.startswith(name) for name in names):
             found[uuid] = float(used) <= IDLE * float(total)
     return found
+
+
+def said_by_driver() -> str:
+    """Why CUDA cannot be used although there are GPUs; "" where it can, or where there is none to use."""
+    if torch.cuda.is_available() or not visible():
+        return ""
+    if torch.version.cuda is None:
+        return "this torch is a build for CPUs, and the machine has GPUs; `make setup` installs the one for CUDA"
+    try:
+        torch.cuda.init()
+    except (RuntimeError, AssertionError) as error:  # the driver's words, which name the version that it lacks
+        reason = " ".join(str(error).split())[:200]
+        return f"the GPUs cannot be used by torch {torch.__version__} ({reason}); update the NVIDIA driver"
+    return ""
 
 
 def jobs_at_once(each: int) -> int:

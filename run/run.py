@@ -104,9 +104,12 @@ class Run:
         return dict(scores)
 
     def row(
-        self, step: int, stats: RolloutStats, figures: Mapping[str, float], policy: Policy, **more: Any
+        self, step: int, stats: RolloutStats, figures: Mapping[str, float], policy: Policy, asleep: int, **more: Any
     ) -> dict[str, Any]:
-        """The metrics of a finished step: `more`, then what was spent, the time of each phase, and the throughput."""
+        """The metrics of a finished step: `more`, then what was spent, the time of each phase, and the throughput.
+
+        `asleep`: of throughput.peak_memory_gib.
+        """
         now = time.perf_counter()
         seconds, self._began = now - self._began, now
         self.spent.add(stats.programs, stats.tokens, stats.passed, figures["trained_tokens"])
@@ -124,7 +127,7 @@ class Run:
             "tokens/s": stats.tokens / seconds,
             "programs/s": stats.programs / seconds,
             **throughput.utilisation(policy, figures["forward_tokens"], self.seconds["update"], self.ranks),
-            "memory_gib": throughput.peak_memory_gib(),
+            "memory_gib": throughput.peak_memory_gib(asleep),
         }
         self.seconds.clear()
         return row

@@ -30,8 +30,11 @@ def utilisation(policy: Policy, tokens: float, seconds: float, ranks: Ranks) -> 
     return {"tflops": rate / 1e12} | ({"mfu": rate / peak} if peak else {})
 
 
-def peak_memory_gib() -> float:
-    """Peak memory of this process in GiB: the GPU's if there is one, else resident."""
+def peak_memory_gib(asleep: int = 0) -> float:
+    """Peak memory of this process in GiB: the GPU's if there is one, else resident.
+
+    `asleep`: bytes of a sampler that sleeps, which torch counts as in use and which are free.
+    """
     if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated() / 2**30
+        return (torch.cuda.max_memory_allocated() - asleep) / 2**30
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # given in KiB

@@ -56,6 +56,10 @@ def composed(*overrides: str, script: str = "train") -> DictConfig:
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         config = compose(script, list(overrides))
     OmegaConf.resolve(config)
+    if script == "train":
+        from policy.samplers import choose
+
+        choose(config)
     return config
 
 

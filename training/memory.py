@@ -268,12 +268,14 @@ def update(shape: Shape, plan: Plan, trained: float) -> dict[str, float]:
 def changes(plan: Plan, machine: Machine) -> list[dict[str, Any]]:
     """Other settings to try, those that change least first."""
     found: list[dict[str, Any]] = []
+    if plan.ranks > 1 and plan.vllm and not plan.shard:
+        found.append({"shard": True})
     if plan.vllm:
         found += [{"vllm": share} for share in (0.5, 0.4, 0.3, 0.25) if share < plan.vllm]
     found += [{"token_budget": budget} for budget in (8192, 4096) if plan.longest <= budget < plan.token_budget]
     if not plan.checkpointing:
         found.append({"checkpointing": True})
-    if machine.gpus > 1 and plan.vllm and not plan.shard:
+    if machine.gpus > plan.ranks == 1 and plan.vllm:
         found.append({"ranks": machine.gpus, "shard": True})
     if plan.optimizer == "adamw" and plan.full:
         found.append({"optimizer": "adamw8bit"})
@@ -310,15 +312,17 @@ def fitting(shape: Shape, plan: Plan, machine: Machine, most: int = 3) -> Iterat
     """The nearest settings that fit, as words of a command line: of one change, else of two or more together."""
     options = changes(plan, machine)
     for size in (1, 2, 3):
-        found = 0
+        found: set[tuple[str, ...]] = set()
         for chosen in combinations(options, size):
             merged: dict[str, Any] = {}
             if any(set(change) & set(merged) or merged.update(change) for change in chosen):
                 continue  # two values for one key
+            if tuple(merged) in found:
+                continue  # a smaller value than one that fits
             if not estimate(shape, replace(plan, **merged), machine).trouble(machine):
                 yield _named(merged)
-                found += 1
-                if found == most:
+                found.add(tuple(merged))
+                if len(found) == most:
                     return
         if found:
             return

@@ -247,9 +247,9 @@ class Learner:
         policy, ranks, config = self.policy, self.ranks, objective.config
         self.optimizer.zero_grad(set_to_none=True)
         sums: dict[str, float] = defaultdict(float)
-        parts, imbalance = micro_batches(trained, policy, self.token_budget, ranks.trainers)
-        for number, (part, counts) in enumerate(share(parts, ranks, in_step=policy.sharded)):
-            micro = collate(trained, part, policy)
+        cuts, imbalance = micro_batches(trained, policy, self.token_budget, ranks.trainers)
+        for number, (indices, counts) in enumerate(share(cuts, ranks, in_step=policy.sharded)):
+            micro = collate(trained, indices, policy)
             where = (micro.prompts, micro.tokens, micro.mask, objective.temperature)
             logp, entropy = policy.logprobs(*where)  # [rows, tokens], [rows, tokens]
             before = old.setdefault(number, logp.detach())  # [rows, tokens]

@@ -24,6 +24,8 @@ STOP_TOKENS = 12  # a stop text is looked for in so many of the last tokens: eno
 class TransformersSampler:
     """transformers' generate with a KV cache, on the very weights that are trained: nothing to sync."""
 
+    asleep = 0
+
     def __init__(self, policy: Policy, batch_size: int) -> None:
         self.policy = policy
         self.batch_size = batch_size  # sequences decoded at once

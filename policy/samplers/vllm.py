@@ -64,6 +64,7 @@ class VllmSampler:
             raise _refusal(error, policy.source, longest) from error
         torch.set_rng_state(state)  # the engine seeds the global generator
         self.requests = 0
+        self.asleep = 0
         if isinstance(policy.model, PeftModel):  # the engine read the weights without the adapters
             self.sync()
 
@@ -121,7 +122,11 @@ class VllmSampler:
     def sleep(self) -> None:
         """Gives the GPU to the trainer: weights and KV cache are dropped, `sync` brings both back."""
         if self.can_sleep:
+            from vllm.device_allocator.cumem import CuMemAllocator
+
+            self.asleep = CuMemAllocator.get_instance().get_current_usage()
             self.engine.sleep(level=2)
+            torch.cuda.reset_peak_memory_stats()  # the peak is that of the update: awake, the engine takes its share
 
     def sync(self) -> None:
         """Wakes the engine if it sleeps and loads the policy's present weights."""

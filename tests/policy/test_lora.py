@@ -102,3 +102,26 @@ def test_the_kl_term_pulls_towards_the_weights_before_training(
         assert figures[0]["kl"] == pytest.approx(0, abs=1e-6)
         distance[weight] = figures[-1]["kl"]
     assert 0 < distance[3.0] < 0.5 * distance[1e-9]
+
+
+def test_weights_of_four_bits_are_trained_beside_and_handed_on_whole(model_config: DictConfig) -> None:
+    """QLoRA: what a sampler is given scores as the trainer does; the base stays in 4 bits and is never written to."""
+    adapters = LoraSettings(rank=4, alpha=8, targets="all-linear", quantize="nf4")
+    policy = Policy.load(model_config, adapters=adapters)
+    packed = {name: p.clone() for name, p in policy.model.named_parameters() if p.dtype == torch.uint8}
+    assert len(packed) == 14, "seven matrices in each of two layers"
+    optimizer = torch.optim.AdamW(policy.trainable(), lr=0.02)
+    tokens = torch.tensor([[7, 9, 11], [1, 2, 3]])
+    where = ([[5, 6, 7]] * 2, tokens, torch.ones_like(tokens, dtype=torch.bool), 1.0)
+    before = policy.logprobs(*where)[0].sum()
+    for _ in range(3):
+        (-policy.logprobs(*where)[0].sum()).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    after, _ = policy.logprobs(*where)
+    assert after.sum() > before + 1
+    assert all(torch.equal(p, packed[name]) for name, p in policy.model.named_parameters() if name in packed)
+
+    whole = Policy.load(model_config)
+    whole.model.load_state_dict(dict(policy.weights()))
+    torch.testing.assert_close(whole.logprobs(*where)[0], after, rtol=0, atol=1e-3)

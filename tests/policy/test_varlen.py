@@ -50,8 +50,8 @@ def backward(
     heads, groups = key.shape[1], query.shape[1] // key.shape[1]
     key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
     of_query, of_key, of_value = (torch.zeros_like(x) for x in (query, key, value))
-    spans = zip(pairwise(starts_q.tolist()), pairwise(starts_k.tolist()), strict=True)
-    for q, k in ((slice(*of_queries), slice(*of_keys)) for of_queries, of_keys in spans):
+    for ends_q, ends_k in zip(pairwise(starts_q.tolist()), pairwise(starts_k.tolist()), strict=True):
+        q, k = slice(*ends_q), slice(*ends_k)
         shares = (_scores(query[q], key[k], causal, scale) - lse[:, q, None]).exp()  # [heads, queries, keys]
         of_value[k] += torch.einsum("hqk,qhd->khd", shares, grad[q])
         inner = (grad[q] * out[q]).sum(-1).T[:, :, None]  # [heads, queries, 1]

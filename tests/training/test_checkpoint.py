@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 from omegaconf import DictConfig
+from safetensors.torch import load_file
 
 from base.errors import CheckpointError
 from policy.model import Policy
@@ -19,6 +20,7 @@ from policy.ranks import ALONE, Ranks
 from run import run_folder
 from tests.training.test_update import settings
 from training import checkpoint
+from training.optimizer import open_optimizer
 from training.update import Learner
 
 
@@ -52,6 +54,23 @@ def test_training_goes_on_as_if_nothing_had_happened(policy: Policy, model_confi
 
     other = Policy.load(model_config, saved)
     other_optimizer = torch.optim.AdamW(other.model.parameters(), lr=1e-2)
+    assert checkpoint.restore(saved, other, other_optimizer).step == 7
+    advance(other, other_optimizer)
+    weights = other.model.state_dict()
+    assert all(torch.equal(value, weights[name]) for name, value in policy.model.state_dict().items())
+
+
+def test_moments_of_eight_bits_come_back_bit_for_bit(policy: Policy, model_config: DictConfig, tmp_path: Path) -> None:
+    options = settings(name="adamw8bit", learning_rate=1e-2)
+    optimizer = open_optimizer(policy, options)
+    advance(policy, optimizer)
+    saved = save(tmp_path, 7, policy, optimizer, 0.5, keep=2)
+    moments = load_file(saved / "trainer/optimizer.safetensors")
+    assert moments["model.embed_tokens.weight/state1"].dtype == torch.uint8
+    advance(policy, optimizer)
+
+    other = Policy.load(model_config, saved)
+    other_optimizer = open_optimizer(other, options)
     assert checkpoint.restore(saved, other, other_optimizer).step == 7
     advance(other, other_optimizer)
     weights = other.model.state_dict()

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 from transformers import GenerationConfig
 
 from base.errors import ConfigError
 from policy.model import Policy
-from policy.samplers import open_sampler
+from policy.samplers import choose, open_sampler
 from policy.samplers.generate import TransformersSampler
 from policy.samplers.sampler import Completion, Sampling
 from policy.settings import RolloutSettings
@@ -41,6 +42,15 @@ def test_log_probs_are_the_trainers(policy: Policy, temperature: float) -> None:
                 [PROMPTS[index // 3]], tokens, torch.ones_like(tokens, dtype=torch.bool), temperature or 1.0
             )
         torch.testing.assert_close(torch.tensor(completion.logprobs), logp[0], rtol=0, atol=2e-4)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="has a GPU")
+def test_auto_is_transformers_without_a_gpu() -> None:
+    config = OmegaConf.create({"rollout": {"engine": "auto", "batch_size": 4, "gpu_memory_utilization": 0.6}})
+    OmegaConf.set_struct(config, True)
+    assert choose(config) == "rollout=auto: transformers, as no GPU is here"
+    assert config.rollout == {"engine": "transformers", "batch_size": 4}
+    assert choose(config) == "", "it is chosen once"
 
 
 def test_a_completion_ends_with_the_end_token_or_is_cut(policy: Policy) -> None:
