@@ -32,7 +32,7 @@ from base.files import write_text
 from base.lock import locked
 from base.settings import Count, ScriptSettings, Settings
 from chat.settings import AnyModel, EndpointSettings
-from policy.samplers.sampler import RolloutSettings
+from policy.settings import RolloutSettings
 from problems import load
 from problems.task import Task, prompts_hash
 from rollout import heldout, score

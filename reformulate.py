@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -30,7 +31,7 @@ from base.settings import Count, ScriptSettings
 from chat import open_chat
 from chat.reply import Chat, UnansweredError
 from chat.settings import AnyModel, EndpointSettings
-from policy.samplers.sampler import RolloutSettings
+from policy.settings import RolloutSettings
 from problems.problem import write_jsonl
 from problems.reformulation import Refused, derived, prompt, proposal, report, source
 from problems.reformulation.report import Row, RowFile
@@ -118,7 +119,7 @@ async def reformulate_all(
     undecided: dict[str, str] = {}
     try:
         async with open_chat(settings.model, folder / "chat.jsonl", settings.rollout, settings.seed) as chat:
-            with Progress("tasks", len(tasks)) as progress:
+            with Progress("tasks", len(tasks), file=sys.stdout) as progress:
 
                 def shown() -> None:
                     kept = sum(row.kept for row in rows.rows.values())

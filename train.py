@@ -28,7 +28,8 @@ import languages
 from base import script
 from base.errors import CheckpointError
 from languages import Language
-from policy.model import Policy
+from policy.model import Policy, outlined
+from policy.model import folder as folder_of
 from policy.ranks import Ranks
 from policy.samplers import open_sampler
 from policy.samplers.generate import TransformersSampler
@@ -37,26 +38,26 @@ from problems import load
 from problems.problem import Problem
 from problems.task import Stdio
 from rollout import heldout
-from rollout.curriculum import Curriculum
 from rollout.draw import LocalModel, fitting
-from rollout.reward import RewardFunction, distrust, open_reward
+from rollout.reward import distrust, open_reward
 from rollout.rollout import RolloutWorker
 from run import launch, run_folder
 from run.run import Run
 from sandbox import open_pool
-from training import checkpoint, teacher
-from training.batches import Batches, OneStepAhead, OnPolicy
-from training.checkpoint import TrainerState
-from training.loss import open_loss
+from training import checkpoint, memory
+from training.batches import Batches
+from training.checkpoint import Checkpoints, TrainerState
+from training.memory import Machine
+from training.methods import open_batches, teacher_languages
 from training.optimizer import open_optimizer, set_learning_rate
 from training.settings import TrainSettings
-from training.supervised import together, verified_answers
-from training.update import Learner, Objective
+from training.update import Learner
 
 
 def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
     """One run in `folder`, from its last checkpoint if it has one. Returns the last held-out pass@1."""
     settings = TrainSettings.read(config)
+    fits(config, settings)
     taught = languages.of_run(config)
     reward = open_reward(settings.reward)
     if ranks.first and (why := distrust(reward)):
@@ -77,7 +78,8 @@ def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
         worker = RolloutWorker(model, pool, settings.extract, ranks)
         batches = open_batches(settings, worker, problems, shown, reward, state, folder, bool(resumed))
         begun = state.step if resumed else None
-        with Run(folder, config, ranks, begun, batches.steps, batches.cost, pool.pending) as run:
+        saving = Checkpoints(folder / "checkpoints", learner, settings.checkpoint.keep)
+        with saving, Run(folder, config, ranks, begun, batches.steps, batches.cost, pool.pending) as run:
 
             def evaluate(step: int) -> dict[str, Any]:
                 with run.phase("held-out evaluation"):
@@ -89,8 +91,10 @@ def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
             def save(step: int) -> None:
                 with run.phase("checkpoint"):
                     now = TrainerState(step, run.score_of(step), batches.state(step))
-                    checkpoint.save(folder / "checkpoints", now, learner, settings.checkpoint.keep)
+                    saving.save(now)  # written while training goes on
                     run.draw_curve()
+                    if step == batches.steps or run.interrupted():
+                        saving.wait()
 
             grpo(run, batches, learner, model, evaluate, save, state.step, settings)
             return run.score
@@ -190,24 +194,19 @@ def open_policy(config: DictConfig, settings: TrainSettings, resumed: Path | Non
 
 
 def sampler_of(policy: Policy, settings: TrainSettings, ranks: Ranks) -> Sampler:
-    """This rank's engine; the policy is spread over the ranks once the engine has read its weights."""
-    sampler = (
-        open_sampler(policy, settings.rollout, settings.seed, ranks)
-        if ranks.samples
-        else TransformersSampler(policy, 1)
-    )
+    """This rank's engine. The policy is spread over the ranks first: the engine takes its share of what is free."""
     if settings.shard:
         policy.shard()
-    return sampler
+    if not ranks.samples:
+        return TransformersSampler(policy, 1)
+    return open_sampler(policy, settings.rollout, settings.seed, ranks)
 
 
-def teacher_languages(settings: TrainSettings, taught: Sequence[Language]) -> list[Language]:
-    """The languages that training shows: those of `teacher.answers`, where it names some. Raises LanguageError."""
-    answers = settings.teacher.answers
-    if settings.method == "grpo" or not isinstance(answers, dict):
-        return list(taught)
-    own = {language.name: language for language in taught}
-    return [own.get(name) or languages.load(name) for name in answers]
+def fits(config: DictConfig, settings: TrainSettings) -> None:
+    """Raises ConfigError where a GPU's memory is too small for the run."""
+    machine = Machine.here()
+    if machine.gpu:
+        memory.check(outlined(folder_of(config.model)), settings, machine)
 
 
 def fit(
@@ -218,50 +217,13 @@ def fit(
     return fitting(problems, tasks, model, settings.rollout.max_prompt_tokens, settings.prompts_too_long)
 
 
-def open_batches(
-    settings: TrainSettings,
-    worker: RolloutWorker,
-    problems: Sequence[Problem],
-    taught: Sequence[Language],
-    reward: RewardFunction,
-    state: TrainerState,
-    folder: Path,
-    resumed: bool,
-) -> Batches:
-    """The source of batches that `method` and `samplers` mean."""
-    sampling = settings.rollout.sampling()
-    if settings.method != "grpo":
-        parts = []
-        for language in taught:
-            part = language.name if isinstance(settings.teacher.answers, dict) else ""
-            if resumed:
-                answers = teacher.kept(folder, problems, part)
-            else:
-                answers = teacher.collect(
-                    settings.teacher, settings.method, folder, worker, sampling, problems, language, settings.seed, part
-                )
-            parts.append(
-                verified_answers(
-                    answers, worker.model, problems, language, sampling, settings.teacher, settings.seed, settings.steps
-                )
-            )
-        return together(parts)
-    steps = settings.steps or load.steps_per_epoch(problems, settings.prompts)
-    objective = Objective(
-        open_loss(settings.loss),
-        settings.loss,
-        settings.rollout.temperature,
-        settings.rollout.max_new_tokens,
-        settings.epochs_per_batch,
-        settings.rollout.max_sampler_gap,
-    )
-    curriculum = Curriculum(settings.curriculum, problems, steps, state.source.curriculum)
-    on_policy = OnPolicy(worker, curriculum, taught, reward, objective, sampling, steps, settings)
-    return OneStepAhead(on_policy, state.source.ahead, state.step) if settings.samplers else on_policy
-
-
 def main(config: DictConfig) -> None:
-    launch.start(train, config)
+    if config.fit:
+        settings, machine = TrainSettings.read(config), Machine.here()
+        found = memory.check(outlined(folder_of(config.model)), settings, machine)
+        print(memory.page(found, machine))
+    else:
+        launch.start(train, config)
 
 
 if __name__ == "__main__":

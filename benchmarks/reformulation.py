@@ -228,7 +228,7 @@ def main(path: str, folder: str, *more: str) -> None:
         config = compose("reformulate", [*words, "model.base_url=http://localhost:1/v1"])
     OmegaConf.resolve(config)
     (Path(folder) / run_folder.CONFIG).unlink(missing_ok=True)  # the server's port is another one each time
-    tasks = source.load(config.dataset)[: config.rows]
+    tasks = source.load(config.dataset)[: config.limit]
     model = Mechanical(tasks)
     with serve(model, ("mechanical",)) as server:
         config.model.base_url = server.url

@@ -19,7 +19,7 @@ from chat.reply import Chat
 from chat.settings import AnyModel, EndpointSettings
 
 if TYPE_CHECKING:
-    from policy.samplers.sampler import RolloutSettings
+    from policy.settings import RolloutSettings
 
 
 def open_chat(

@@ -1,4 +1,4 @@
-"""A chat model of this machine behind chat.py's interface: policy.model.Policy, sampled by the rollout engine.
+"""A chat model of this machine behind reply.py's interface: policy.model.Policy, sampled by the rollout engine.
 
 Questions that come while the engine is busy wait and are answered together, as one batch. Which share a batch depends
 on timing, and with it what is sampled at a temperature; the file of answers makes a second run equal to the first.
@@ -17,8 +17,8 @@ from chat.kept import ChatFile
 from chat.reply import Answer, Counts, Message, Reply, UnansweredError
 from policy.model import Policy
 from policy.samplers import open_sampler
-from policy.samplers.sampler import Completion, RolloutSettings, Sampling
-from policy.settings import ModelSettings
+from policy.samplers.sampler import Completion, Sampling
+from policy.settings import ModelSettings, RolloutSettings
 
 
 @dataclass(frozen=True)

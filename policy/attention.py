@@ -1,12 +1,17 @@
-"""Attention of a group of completions over the one prompt they share, so that the prompt is computed once.
+"""Attention of groups of completions over the prompts they share, so that a prompt is computed once.
 
-The rows go through the model as one sequence: prompt, completion, completion, ... Everything but attention works on
-single tokens and never notices; here the sequence is taken apart again. No key-value cache is involved, so it goes
-together with gradient checkpointing, and a layer holds its own keys only.
+A pack is one sequence: all prompts, then all completions, without padding. Everything but attention works on single
+tokens and never notices; here the sequence is taken apart again. No key-value cache is involved, so it goes together
+with gradient checkpointing, and a layer holds its own keys only. On a GPU the kernels of policy/varlen.py do this in
+place; anywhere else torch's masked attention does, a prompt's completions at a time.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -15,41 +20,106 @@ from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedM
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from policy import lora
+from policy import lora, varlen
 
 NAME = "shared_prompt"
 
 
+@dataclass(frozen=True)
+class Pack:
+    """How prompts and rows lie in a pack. A row is a completion but its last token, which predicts nothing."""
+
+    prompts: list[int]  # their lengths
+    rows: list[list[int]]  # of each prompt, the lengths of its rows
+    device: torch.device
+
+    @cached_property
+    def prompt_starts(self) -> list[int]:
+        return list(accumulate(self.prompts, initial=0))
+
+    @cached_property
+    def row_starts(self) -> list[int]:
+        """Where each row begins, all prompts' rows one after the other; and where the last one ends."""
+        return list(accumulate((length for rows in self.rows for length in rows), initial=self.prompt_starts[-1]))
+
+    @cached_property
+    def positions(self) -> Tensor:
+        """Of each token in its own sequence, [tokens of the pack]."""
+        parts = [torch.arange(size) for size in self.prompts]
+        parts += [
+            torch.arange(size, size + row) for size, rows in zip(self.prompts, self.rows, strict=True) for row in rows
+        ]
+        return torch.cat(parts).to(self.device)
+
+    @cached_property
+    def predicting(self) -> Tensor:
+        """The place in the pack of what predicts each token of each completion, [loss tokens]."""
+        parts, number = [], 0
+        for group, rows in enumerate(self.rows):
+            for row in rows:
+                parts.append(torch.tensor([self.prompt_starts[group + 1] - 1]))
+                parts.append(torch.arange(self.row_starts[number], self.row_starts[number] + row))
+                number += 1
+        return torch.cat(parts).to(self.device)
+
+    @cached_property
+    def padded(self) -> list[tuple[Tensor, Tensor, Tensor]]:
+        """For each prompt: the places of its rows' tokens, padded [rows, width]; which are real, as places in those
+        flattened [tokens of the rows]; and what a row sees of prompt and itself [width, prompt + width]."""
+        found, number = [], 0
+        for size, rows in zip(self.prompts, self.rows, strict=True):
+            width = max(rows)
+            starts = torch.tensor(self.row_starts[number : number + len(rows)])[:, None]  # [rows, 1]
+            steps = torch.arange(width)  # [width]
+            real = steps < torch.tensor(rows)[:, None]  # [rows, width]
+            places = torch.where(real, starts + steps, 0)  # [rows, width]; padding is never seen
+            seen = torch.ones(width, size + width, dtype=torch.bool).tril(size)  # [width, prompt + width]
+            keep = real.flatten().nonzero()[:, 0]  # [tokens of the rows]
+            found.append((places.to(self.device), keep.to(self.device), seen.to(self.device)))
+            number += len(rows)
+        return found
+
+    @cached_property
+    def segments(self) -> varlen.Segments:
+        return varlen.segments(self.prompts, self.rows, self.device)
+
+
 def _shared_prompt(
     module: nn.Module,
-    query: Tensor,  # [1, heads, prompt + rows * tokens, head width]
-    key: Tensor,  # [1, key heads, prompt + rows * tokens, head width]
-    value: Tensor,  # [1, key heads, prompt + rows * tokens, head width]
-    attention_mask: Tensor | None,  # [1, 1, tokens, prompt + tokens] of one completion
+    query: Tensor,  # [1, heads, tokens, head width]
+    key: Tensor,  # [1, key heads, tokens, head width]
+    value: Tensor,  # [1, key heads, tokens, head width]
+    attention_mask: Tensor | None,
     *,
-    completions: int | None = None,  # rows; None: an ordinary call, for instance by generate
+    pack: Pack | None = None,  # None: an ordinary call, for instance by generate
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
-    if completions is None:
+    if pack is None:
         return sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
-    assert attention_mask is not None
-    tokens, width = attention_mask.shape[2:]
-    prompt = width - tokens
-    if (kwargs.get("sliding_window") or width) < width:
-        raise ValueError(f"a sequence of {width} tokens is longer than the model's sliding window")
+    longest = max(size + max(rows) for size, rows in zip(pack.prompts, pack.rows, strict=True))
+    if (kwargs.get("sliding_window") or longest) < longest:
+        raise ValueError(f"a sequence of {longest} tokens is longer than the model's sliding window")
+    if varlen.applies(query, key, value, pack.rows, kwargs):
+        return varlen.attention(query, key, value, pack.segments, kwargs.get("scaling")), None
+    outputs: list[Tensor] = []  # each [tokens, heads, size]: the prompts, then their rows
+    for group, (places, keep, seen) in enumerate(pack.padded):
+        prompt = slice(pack.prompt_starts[group], pack.prompt_starts[group + 1])
 
-    def own(x: Tensor) -> Tensor:
-        heads, size = x.shape[1], x.shape[3]
-        return x[0, :, prompt:].view(heads, completions, tokens, size).transpose(0, 1)  # [rows, heads, tokens, size]
+        def own(x: Tensor, places: Tensor = places) -> Tensor:
+            picked = x[0].index_select(1, places.flatten())  # [heads, rows * width, size]
+            return picked.unflatten(1, places.shape).transpose(0, 1)  # [rows, heads, width, size]
 
-    def seen(x: Tensor) -> Tensor:
-        return torch.cat([x[:, :, :prompt].expand(completions, -1, -1, -1), own(x)], 2)  # [rows, heads, width, size]
+        def whole(x: Tensor, prompt: slice = prompt, rows: int = len(places)) -> Tensor:
+            return torch.cat([x[:, :, prompt].expand(rows, -1, -1, -1), own(x)], 2)  # [rows, heads, seen tokens, size]
 
-    first, _ = sdpa_attention_forward(
-        module, query[:, :, :prompt], key[:, :, :prompt], value[:, :, :prompt], None, **kwargs
-    )  # [1, prompt, heads, size]
-    rest, _ = sdpa_attention_forward(module, own(query), seen(key), seen(value), attention_mask, **kwargs)
-    return torch.cat([first, rest.flatten(0, 1)[None]], 1), None  # [1, prompt + rows * tokens, heads, size]
+        first, _ = sdpa_attention_forward(
+            module, query[:, :, prompt], key[:, :, prompt], value[:, :, prompt], None, **kwargs
+        )  # [1, prompt, heads, size]
+        outputs.insert(group, first[0])
+        if places.numel():
+            rest, _ = sdpa_attention_forward(module, own(query), whole(key), whole(value), seen[None, None], **kwargs)
+            outputs.append(rest.flatten(0, 1).index_select(0, keep))  # [tokens of the rows, heads, size]
+    return torch.cat(outputs)[None], None  # [1, tokens, heads, size]
 
 
 AttentionInterface.register(NAME, _shared_prompt)
@@ -63,25 +133,28 @@ def body(model: PreTrainedModel) -> Any:
     return base.model if decoder is base and hasattr(base, "model") else decoder  # Llama 4 knows no decoder of its own
 
 
-def hidden_states(model: PreTrainedModel, prompt: Tensor, completions: Tensor) -> Tensor:
-    """Last hidden states [rows, tokens, width], each the one that predicts its token of `completions` [rows, tokens].
-
-    `prompt` [prompt] comes before every row; rows are padded on the right.
-    """
-    rows, tokens = completions.shape[0], completions.shape[1] - 1  # the last token predicts nothing
-    size = len(prompt)
-    device = completions.device
-    ids = torch.cat([prompt, completions[:, :-1].flatten()])  # [prompt + rows * tokens]
-    after = torch.arange(size, size + tokens, device=device)  # [tokens]
-    positions = torch.cat([torch.arange(size, device=device), after.repeat(rows)])  # [prompt + rows * tokens]
-    extra: dict[str, Any] = {}
-    if tokens:
-        seen = torch.ones(tokens, size + tokens, dtype=torch.bool, device=device)  # [tokens, prompt + tokens]
-        extra = {"attention_mask": seen.tril(size)[None, None], "completions": rows}
+def hidden_states(
+    model: PreTrainedModel,
+    prompts: Sequence[Tensor],  # each [its tokens]
+    counts: Sequence[int],  # how many rows of `completions` belong to each prompt, in order
+    completions: Tensor,  # [rows, tokens] right-padded
+    lengths: Sequence[int],  # of the rows, padding left out; each at least 1
+) -> Tensor:
+    """Last hidden states [loss tokens, width], each the one that predicts its token; a row's one after the other."""
+    left = iter(lengths)
+    pack = Pack([len(prompt) for prompt in prompts], [[next(left) - 1 for _ in range(n)] for n in counts],
+                completions.device)  # fmt: skip
+    entering = [row[: length - 1] for row, length in zip(completions, lengths, strict=True)]
+    ids = torch.cat([*prompts, *entering])  # [tokens of the pack]
+    # A mask of four dimensions is handed on as it is, and one of none would have transformers make a large one.
+    handed_on = torch.ones(1, 1, 1, 1, dtype=torch.bool, device=ids.device)
     # Not set back: gradient checkpointing runs the layers again during backward.
     model.config._attn_implementation = NAME
-    states = body(model)(input_ids=ids[None], position_ids=positions[None], use_cache=False, **extra).last_hidden_state[
-        0
-    ]
-    first = states[size - 1].expand(rows, 1, -1)  # [rows, 1, width]
-    return torch.cat([first, states[size:].view(rows, tokens, states.shape[-1])], 1)  # [rows, tokens + 1, width]
+    states = body(model)(
+        input_ids=ids[None],
+        position_ids=pack.positions[None],
+        use_cache=False,
+        attention_mask=handed_on,
+        pack=pack,
+    ).last_hidden_state[0]  # [tokens of the pack, width]
+    return states[pack.predicting]  # [loss tokens, width]

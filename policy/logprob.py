@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-CHUNK_ELEMENTS = 2**25  # logits alive at once, elements: 64 MiB in bf16
+# Logits alive at once, elements. A GPU reads and writes the head's whole gradient once a chunk: 512 MiB in bf16.
+CHUNK_ELEMENTS = {"cpu": 2**25, "cuda": 2**28}
 ROWS_ELEMENTS = {"cpu": 2**20, "cuda": 2**24}  # of them in fp32
 
 
@@ -21,8 +22,9 @@ def _slices(length: int, size: int) -> list[slice]:
     return [slice(start, min(start + size, length)) for start in range(0, length, size)]
 
 
-def _chunks(tokens: int, vocabulary: int) -> list[slice]:
-    return _slices(tokens, max(16, CHUNK_ELEMENTS // vocabulary))
+def _chunks(hidden: Tensor, weight: Tensor | None) -> list[slice]:
+    vocabulary = hidden.shape[1] if weight is None else len(weight)
+    return _slices(len(hidden), max(16, CHUNK_ELEMENTS[hidden.device.type] // vocabulary))
 
 
 def _rows(logits: Tensor) -> list[slice]:
@@ -54,7 +56,7 @@ class _TokenLogprobs(torch.autograd.Function):
         logp = hidden.new_empty(len(hidden), dtype=_wide(hidden.dtype))  # [tokens]
         lse = torch.empty_like(logp)  # [tokens]
         entropy = torch.empty_like(logp)  # [tokens]
-        for part in _chunks(len(hidden), hidden.shape[1] if weight is None else len(weight)):
+        for part in _chunks(hidden, weight):
             products = _products(hidden[part], weight, bias)  # [chunk, vocabulary]
             for rows in _rows(products):
                 logits = products[rows].to(logp.dtype).div_(temperature)  # [rows, vocabulary]
@@ -83,7 +85,7 @@ class _TokenLogprobs(torch.autograd.Function):
         scaled = grad[:, None] / ctx.temperature  # [tokens, 1]
         if ctx.cap is not None:
             scaled = scaled * ctx.cap  # [tokens, 1]
-        for part in _chunks(len(hidden), hidden.shape[1] if weight is None else len(weight)):
+        for part in _chunks(hidden, weight):
             products = _products(hidden[part], weight, bias)  # [chunk, vocabulary], becomes its own gradient
             # 1 - softmax in the wide type, as the difference of two rounded numbers would lose its digits
             at_target = -torch.expm1(logp[part, None]) * scaled[part]  # [chunk, 1]

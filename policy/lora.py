@@ -10,11 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from peft.tuners.lora import LoraLayer
+from pydantic import model_validator
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
@@ -29,6 +30,13 @@ class LoraSettings(Settings):
     rank: Whole  # 0: full fine-tuning
     alpha: Positive
     targets: str | list[str]  # all-linear, or names of modules
+    quantize: Literal["nf4"] | None = None  # the model's own weights in 4 bits (QLoRA)
+
+    @model_validator(mode="after")
+    def _only_frozen_weights(self) -> LoraSettings:
+        if self.quantize and not self.rank:
+            raise ValueError("lora.quantize needs lora.rank above 0: weights of 4 bits cannot be trained themselves")
+        return self
 
 
 ADAPTER = "default"  # peft's name for an only adapter
@@ -123,6 +131,16 @@ def saved_in(folder: Path | None) -> bool:
     return folder is not None and (folder / FILE).is_file()
 
 
+def dequantized(weight: Tensor) -> Tensor:
+    """A frozen weight as numbers, where it is kept in 4 bits; any other as it is, without gradient."""
+    if (state := getattr(weight, "quant_state", None)) is None:
+        return weight.detach()
+    from bitsandbytes.functional import dequantize_4bit
+
+    numbers: Tensor = dequantize_4bit(weight.data, state)
+    return numbers
+
+
 def whole_weights(model: PreTrainedModel) -> Iterator[tuple[str, Tensor]]:
     """Every weight under the name it has in a checkpoint of the base model, adapters merged in; without gradient."""
     if not isinstance(model, PeftModel):
@@ -130,11 +148,12 @@ def whole_weights(model: PreTrainedModel) -> Iterator[tuple[str, Tensor]]:
         return
     base = model.get_base_model()
     for name, parameter in base.named_parameters():
-        weight = parameter.detach()
         if ".lora_" in name:
             continue
         owner, _, kind = name.rpartition(".base_layer.")
         if owner and kind == "weight":
             delta = base.get_submodule(owner).get_delta_weight(ADAPTER).detach()  # fp32, the shape of weight
-            weight = weight.float() + delta
+            weight = dequantized(parameter).float() + delta
+        else:
+            weight = dequantized(parameter)
         yield name.replace(".base_layer.", "."), weight

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,14 @@ from peft import PeftModel
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+    GenerationConfig,
+    PreTrainedModel,
+)
 from transformers.core_model_loading import revert_weight_conversion
 from transformers.utils.logging import disable_progress_bar
 
@@ -30,7 +38,7 @@ from policy import lora
 from policy.attention import body
 from policy.logprob import Gap, gap
 from policy.lora import LoraSettings
-from policy.ranks import full_tensor
+from policy.ranks import full_tensor, on_host
 from policy.scorer import PLAIN, ROUNDING, Scorer
 from policy.settings import ModelSettings
 from problems.problem import Problem
@@ -52,7 +60,7 @@ def folder(config: ModelSettings | DictConfig) -> str:
     return str(importlib.import_module(str(config.build)).ensure())
 
 
-def _outline(source: str) -> PreTrainedModel:
+def outlined(source: str) -> PreTrainedModel:
     """The model's configuration and nothing that takes memory."""
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(source))
@@ -102,7 +110,8 @@ class Policy:
                 hub.settle()
             tokenizer = AutoTokenizer.from_pretrained(source)
             dtype = getattr(torch, config.compute_dtype) if frozen else torch.float32
-            model: Any = _pretrained(source, dtype) if weights or trained else _outline(source)
+            quantized = adapters.quantize is not None if adapters else False
+            model: Any = _pretrained(source, dtype, quantized) if weights or trained else outlined(source)
             if checkpoint is not None and trained:
                 model = lora.load(model, checkpoint)
         except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
@@ -116,7 +125,7 @@ class Policy:
                 kind = type(lora.base(model)).__name__
                 raise ModelError(f"model.gradient_checkpointing: {kind} has none; set it to false") from error
         outline = not weights and not trained
-        policy = cls(model if outline else model.to(_device()), tokenizer, config, source, outline)
+        policy = cls(model if outline or quantized else model.to(_device()), tokenizer, config, source, outline)
         if not policy.eos:
             raise ModelError(
                 f"model.path: {source!r} has no end token, in its generation config or its tokenizer, so that no "
@@ -175,19 +184,21 @@ class Policy:
         return tokens <= self.scorer.road.shared
 
     @torch.no_grad()
-    def self_check(self, prompt: Sequence[int], completions: Tensor, mask: Tensor, temperature: float) -> Gap:
+    def self_check(
+        self, prompts: Sequence[Sequence[int]], completions: Tensor, mask: Tensor, temperature: float
+    ) -> Gap:
         """How far the log-probs of a batch are from the model's own forward pass, row by row, full logits and all.
 
         Arguments as for `logprobs`. Where a shared prompt is at fault, it is given up for good. Raises ModelError where
         the model's architecture is not scored right on any road. Under FSDP2 every rank must ask, with as many rows.
         """
-        ids = torch.tensor(prompt, device=self.device)  # [prompt]
+        ids, counts = self._grouped(prompts, len(completions))
         bound = ROUNDING[DTYPES[self.config.compute_dtype]]
         road = self.scorer.road
         with self.autocast(keep_casts=False):
-            own, _ = self.scorer(ids, completions, mask, temperature, PLAIN)  # [rows, tokens]
+            own, _ = self.scorer(ids, counts, completions, mask, temperature, PLAIN)  # [rows, tokens]
             for choice in dict.fromkeys((road, replace(road, shared=0), replace(PLAIN, alone=road.alone))):
-                seen, _ = self.scorer(ids, completions, mask, temperature, choice)  # [rows, tokens]
+                seen, _ = self.scorer(ids, counts, completions, mask, temperature, choice)  # [rows, tokens]
                 if (found := gap(seen, own, mask)).mean <= bound:
                     self.scorer.road = choice
                     return found
@@ -272,29 +283,37 @@ class Policy:
         return torch.autocast(self.device.type, dtype=dtype, enabled=enabled, cache_enabled=keep_casts)
 
     def logprobs(
-        self, prompt: Sequence[int], completions: Tensor, mask: Tensor, temperature: float
+        self, prompts: Sequence[int] | Sequence[Sequence[int]], completions: Tensor, mask: Tensor, temperature: float
     ) -> tuple[Tensor, Tensor]:
-        """Log-probs of completions of ONE prompt, and entropies, both [rows, tokens] in nats; 0 where masked.
+        """Log-probs of completions, and entropies, both [rows, tokens] in nats; 0 where masked.
 
-        `completions` [rows, tokens] right-padded, `mask` [rows, tokens] True for real tokens. The prompt is computed
-        once for all rows (`policy.attention`): with a group of short completions that is most of the work saved.
+        `prompts` has that of each row, or is the one of all; `completions` [rows, tokens] right-padded, `mask` [rows,
+        tokens] True for real tokens, at least one per row. A prompt that rows after one another share is computed once
+        (`policy.attention`): with a group of short completions that is most of the work saved.
         """
-        ids = torch.tensor(prompt, device=self.device)  # [prompt]
+        ids, counts = self._grouped(prompts, len(completions))
         with self.autocast(keep_casts=False):
-            logp, entropy = self.scorer(ids, completions, mask, temperature)  # [rows, tokens], [rows, tokens]
+            logp, entropy = self.scorer(ids, counts, completions, mask, temperature)  # 2 x [rows, tokens]
         return logp, entropy
 
     @torch.no_grad()
     def reference_logprobs(
-        self, prompt: Sequence[int], completions: Tensor, mask: Tensor, temperature: float
+        self, prompts: Sequence[int] | Sequence[Sequence[int]], completions: Tensor, mask: Tensor, temperature: float
     ) -> Tensor:
         """Log-probs [rows, tokens] by the weights that training began with; arguments as for `logprobs`."""
-        ids = torch.tensor(prompt, device=self.device)  # [prompt]
+        ids, counts = self._grouped(prompts, len(completions))
         scorer: Any = self.reference or self.scorer
         model: Any = self.model
         with self.autocast(keep_casts=False), nullcontext() if self.reference else model.disable_adapter():
-            logp, _ = scorer(ids, completions, mask, temperature)  # [rows, tokens]
+            logp, _ = scorer(ids, counts, completions, mask, temperature)  # [rows, tokens]
         return logp
+
+    def _grouped(self, prompts: Sequence[Any], rows: int) -> tuple[list[Tensor], list[int]]:
+        """Each prompt once, [its tokens], and how many of the `rows` after one another have it."""
+        if isinstance(prompts[0], int):
+            return [torch.tensor(prompts, device=self.device)], [rows]
+        runs = [(prompt, len(list(same))) for prompt, same in groupby(prompts)]
+        return [torch.tensor(prompt, device=self.device) for prompt, _ in runs], [count for _, count in runs]
 
     @torch.no_grad()
     def weights(self) -> Iterator[tuple[str, Tensor]]:
@@ -304,26 +323,49 @@ class Policy:
         """
         dtype = getattr(torch, self.config.compute_dtype)
         base = lora.base(self.model)
-        for name, weight in lora.whole_weights(self.model):
-            # transformers fuses some at load, the experts of a mixture above all
-            parts = revert_weight_conversion(base, {name: full_tensor(weight).to(dtype)})
-            yield from parts.items()
+        embedding: Any = self.model.get_input_embeddings()
+        tied, head = None, None
         if self.model.config.tie_word_embeddings:
-            head: Any = self.model.get_output_embeddings()
-            yield "lm_head.weight", full_tensor(head.weight.detach()).to(dtype)  # [vocabulary, width]
+            parameters = base.named_parameters()
+            tied = next(name.replace(".base_layer.", ".") for name, p in parameters if p is embedding.weight)
+        for name, weight in lora.whole_weights(self.model):
+            whole = full_tensor(weight.to(dtype))  # in the smaller type before ranks send it to each other
+            if name == tied:
+                head = whole  # [vocabulary, width]
+            # transformers fuses some weights at load, the experts of a mixture above all
+            yield from revert_weight_conversion(base, {name: whole}).items()
+        if head is not None:
+            yield "lm_head.weight", head
 
-    def save(self, path: Path, write: bool = True) -> None:
-        """Writes model and tokenizer as `from_pretrained` reads them, fp32; of LoRA, the adapters.
+    def snapshot(self, keep: bool = True) -> dict[str, Tensor]:
+        """Copies of what a checkpoint of this model holds, in host memory: of LoRA, the adapters.
 
-        Under FSDP2 every rank calls this, and only the one told to `write` does.
+        Under FSDP2 every rank calls this, and those not told to `keep` copies are given none. A weight that has two
+        names is copied once.
         """
-        state = None
-        if self.sharded:
-            state = {name: full_tensor(p.detach()).cpu() for name, p in self.model.state_dict().items()}
-        if write:
-            options: Any = {"save_embedding_layers": False} if isinstance(self.model, PeftModel) else {}
-            self.model.save_pretrained(path, state_dict=state, **options)
-            self.tokenizer.save_pretrained(path)
+        adapters = isinstance(self.model, PeftModel)
+        copies: dict[int, Tensor | None] = {}
+        found = {}
+        for name, tensor in self._saved():
+            if adapters and not tensor.requires_grad:
+                continue
+            if id(tensor) not in copies and (keep or self.sharded):
+                copies[id(tensor)] = on_host(tensor, keep)
+            if (copy := copies.get(id(tensor))) is not None:
+                found[name] = copy
+        return found
+
+    def _saved(self) -> Iterator[tuple[str, Tensor]]:
+        yield from self.model.named_parameters(remove_duplicate=False)
+        known = self.model.state_dict(keep_vars=True)
+        yield from ((name, buffer) for name, buffer in self.model.named_buffers() if name in known)
+
+    def save(self, path: Path, weights: dict[str, Tensor] | None = None) -> None:
+        """Writes `weights` (of `snapshot`; None: the present ones) and the tokenizer as `from_pretrained` reads them,
+        fp32; of LoRA, the adapters. Other threads may train meanwhile."""
+        options: Any = {"save_embedding_layers": False} if isinstance(self.model, PeftModel) else {}
+        self.model.save_pretrained(path, state_dict=self.snapshot() if weights is None else weights, **options)
+        self.tokenizer.save_pretrained(path)
 
 
 def layers(model: PreTrainedModel) -> Any:
@@ -332,11 +374,18 @@ def layers(model: PreTrainedModel) -> Any:
     return max(lists, key=len)
 
 
-def _pretrained(source: str, dtype: torch.dtype) -> Any:
+def _pretrained(source: str, dtype: torch.dtype, quantized: bool = False) -> Any:
+    """Tensor by tensor from the file to the device: no rank holds the whole model in host memory."""
     config = AutoConfig.from_pretrained(source)
+    options: dict[str, Any] = {"device_map": {"": _device()}} if _device().type == "cuda" or quantized else {}
+    if quantized:
+        options["quantization_config"] = BitsAndBytesConfig(
+            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
+        )
     # torch's attention leaves a soft cap of attention scores out, and says nothing
     capped = getattr(config.get_text_config(), "attn_logit_softcapping", None)
-    return AutoModelForCausalLM.from_pretrained(source, dtype=dtype, attn_implementation="eager" if capped else None)
+    attention = "eager" if capped else None
+    return AutoModelForCausalLM.from_pretrained(source, dtype=dtype, attn_implementation=attention, **options)
 
 
 def _say(config: ModelSettings | DictConfig, note: str) -> None:

@@ -153,3 +153,10 @@ def _gather(items: list[Any], world: int, group: Any) -> list[Any]:
 def full_tensor(tensor: Tensor) -> Tensor:
     """A tensor that FSDP2 has spread over the ranks, gathered on each (they must all ask); any other as it is."""
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+
+
+def on_host(tensor: Tensor, keep: bool = True) -> Tensor | None:
+    """A whole copy of a tensor in host memory; None where it is not to be kept. Of one that FSDP2 has spread, all
+    ranks must ask."""
+    whole = full_tensor(tensor.detach())
+    return whole.to("cpu", copy=True).contiguous() if keep else None

@@ -1,19 +1,20 @@
 """Log-probs by the fastest road that is exact for the model at hand: its prompt shared, else its own plain forward.
 
-What is exact is found on the loaded model and not by its name. A few rows of unequal length behind one prompt are
+What is exact is found on the loaded model and not by its name. A few rows of unequal length behind two prompts are
 scored on every road and compared with the model's own logits, row by row. A short probe is blind to what changes with
 length or hardly shows on some weights, so the configuration and the kinds of layers are looked at too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel
 
 from base.errors import ModelError
@@ -25,7 +26,7 @@ from policy.logprob import Head, logit_logprobs, token_logprobs
 # computed in fp32 even in a model of fp64. What another architecture would give is off by 0.5 and more.
 ROUNDING = {torch.float64: 1e-6, torch.float32: 1e-3, torch.bfloat16: 0.1, torch.float16: 0.03}
 ATTENTION = {"attention", "full_attention", "sliding_attention", "chunked_attention"}  # names in config.layer_types
-PROBE = (7, (5, 3, 1))  # tokens of the probe's prompt, and of each of its rows
+PROBE = {7: (5, 3, 1), 4: (2, 4)}  # tokens of each of the probe's prompts, and of each of its rows
 # What configurations call the things that a head does to its logits: first a factor (or divisor), then a soft cap.
 FACTORS = ("logit_scale", "logits_scaling", "lm_head_multiplier", "output_multiplier")
 CAPS = ("final_logit_softcapping", "logits_soft_cap", "output_logit_soft_cap")
@@ -56,39 +57,50 @@ class Scorer(nn.Module):
 
     def forward(
         self,
-        prompt: Tensor,  # [prompt]
+        prompts: Sequence[Tensor],  # each [its tokens]
+        counts: Sequence[int],  # how many rows belong to each prompt, in order
         completions: Tensor,  # [rows, tokens] right-padded
         mask: Tensor,  # [rows, tokens] True for real tokens
         temperature: float,
         road: Road | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Log-probs and entropies, both [rows, tokens] in nats; 0 where masked. `road`: another one than found."""
-        road = road or self.road
-        longest = len(prompt) + completions.shape[1]
-        if longest <= road.shared:
-            states = hidden_states(self.model, prompt, completions)[mask]  # [loss tokens, width]
-            return self._scored(states, road.head, completions, mask, temperature)
-        if longest <= road.alone:
-            states = self._forward(prompt, completions, road.head)[mask]  # [loss tokens, width or vocabulary]
-            return self._scored(states, road.head, completions, mask, temperature)
-        rows = [
-            self._forward(prompt, completions[row, : int(mask[row].sum())][None], road.head)[0]
-            for row in range(len(completions))
-        ]  # each [its tokens, width or vocabulary]
-        return self._scored(torch.cat(rows), road.head, completions, mask, temperature)
+        """Log-probs and entropies, both [rows, tokens] in nats; 0 where masked. `road`: another one than found.
 
-    def _forward(self, prompt: Tensor, completions: Tensor, head: Head | None) -> Tensor:
-        """The model's plain forward pass; rows are padded on the right, which a causal model never sees.
-
-        Gives what predicts each token: last hidden states [rows, tokens, width], or without `head` the model's own
-        logits [rows, tokens, vocabulary].
+        On a road that lets rows go side by side, all of them go through the model in one pass.
         """
-        ids = torch.cat([prompt.expand(len(completions), -1), completions], 1)  # [rows, prompt + tokens]
-        if head is None:
-            seen = self.model(input_ids=ids, use_cache=False).logits  # [rows, prompt + tokens, vocabulary]
+        road = road or self.road
+        lengths: list[int] = mask.sum(1).tolist()
+        longest = max(map(len, prompts)) + completions.shape[1]
+        if longest <= road.shared:
+            states = hidden_states(self.model, prompts, counts, completions, lengths)  # [loss tokens, width]
+            return self._scored(states, road.head, completions, mask, temperature)
+        each = [prompt for prompt, count in zip(prompts, counts, strict=True) for _ in range(count)]  # of each row
+        rows = [torch.cat([prompt, row[:n]]) for prompt, row, n in zip(each, completions, lengths, strict=True)]
+        if longest <= road.alone:
+            states = self._forward(pad_sequence(rows, batch_first=True), road.head)  # [rows, tokens, width or words]
+            parts = [
+                row[len(prompt) - 1 : len(prompt) - 1 + n] for row, prompt, n in zip(states, each, lengths, strict=True)
+            ]
         else:
-            seen = body(self.model)(input_ids=ids, use_cache=False).last_hidden_state  # [rows, prompt + tokens, width]
-        return seen[:, len(prompt) - 1 : -1]  # [rows, tokens, width or vocabulary]
+            parts = [
+                self._forward(row[None], road.head)[0, len(prompt) - 1 : -1]
+                for row, prompt in zip(rows, each, strict=True)
+            ]
+        return self._scored(torch.cat(parts), road.head, completions, mask, temperature)
+
+    def _forward(self, ids: Tensor, head: Head | None) -> Tensor:
+        """The model's plain forward pass over `ids` [rows, tokens], padded on the right, which a causal model never
+        sees.
+
+        Gives last hidden states [rows, tokens, width], or without `head` the model's own logits
+        [rows, tokens, vocabulary].
+        """
+        seen: Tensor
+        if head is None:
+            seen = self.model(input_ids=ids, use_cache=False).logits  # [rows, tokens, vocabulary]
+        else:
+            seen = body(self.model)(input_ids=ids, use_cache=False).last_hidden_state  # [rows, tokens, width]
+        return seen
 
     def _scored(
         self,
@@ -135,15 +147,16 @@ def find_road(scorer: Scorer) -> Road:
     config = model.config.get_text_config()
     device = next(model.parameters()).device
     rounding = ROUNDING[next(model.parameters()).dtype]
-    size, lengths = PROBE
+    lengths = [length for rows in PROBE.values() for length in rows]
     draw = torch.Generator().manual_seed(0)
     words = min(config.vocab_size, 1000)
-    prompt = torch.randint(words, (size,), generator=draw).to(device)  # [prompt]
+    prompts = [torch.randint(words, (size,), generator=draw).to(device) for size in PROBE]  # each [its tokens]
+    counts = [len(rows) for rows in PROBE.values()]
     completions = torch.randint(words, (len(lengths), max(lengths)), generator=draw).to(device)  # [rows, tokens]
     mask = (torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]).to(device)  # [rows, tokens]
 
     def score(road: Road) -> Tensor:
-        return scorer(prompt, completions, mask, 1.0, road)[0][mask]  # [loss tokens]
+        return scorer(prompts, counts, completions, mask, 1.0, road)[0][mask]  # [loss tokens]
 
     def fault(road: Road) -> str:
         """What is wrong with a road; "" if it is exact."""

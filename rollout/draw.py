@@ -23,8 +23,8 @@ from chat.reply import Chat, UnansweredError
 from chat.settings import EndpointSettings
 from policy.model import Policy
 from policy.samplers import open_sampler
-from policy.samplers.sampler import Completion, RolloutSettings, Sampler, Sampling
-from policy.settings import ModelSettings
+from policy.samplers.sampler import Completion, Sampler, Sampling
+from policy.settings import ModelSettings, RolloutSettings
 from problems.problem import Problem
 from problems.task import Prompt, Task
 from sandbox.executor import Executor

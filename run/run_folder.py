@@ -36,6 +36,7 @@ NOT_COMPARED = (
     "wandb",
     "limit",
     "debug",
+    "fit",
     "prompts_too_long",
     "stall_s",
     "checkpoint.every",
@@ -156,6 +157,8 @@ def difference(here: object, folder: Path) -> str | None:
 def _today(config: dict[str, Any]) -> dict[str, Any]:
     """A flat config of an earlier version, with the names that its keys and values have today."""
     found = {RENAMED.get(key, key): value for key, value in config.items()}
+    if "optimizer.betas" in found:
+        found = {"optimizer.name": "adamw"} | found
     return found | {"model.build": MOVED.get(str(found.get("model.build")), found.get("model.build"))}
 
 

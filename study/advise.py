@@ -35,7 +35,7 @@ from chat import open_chat
 from chat.reply import Chat, UnansweredError
 from chat.settings import AnyModel
 from languages import Language
-from policy.samplers.sampler import RolloutSettings
+from policy.settings import RolloutSettings
 from problems import load
 from problems.problem import Problem
 from problems.prompt import messages

@@ -143,7 +143,8 @@ def test_good_rows_are_kept_in_order(finished: Any) -> None:
     assert [problem.id for problem in found] == KEPT
     assert found[0].statement == GOOD["sum_squares"]["description"]
     assert found[0].output_format == GOOD["sum_squares"]["output_format"]
-    assert [test._asdict() for test in found[3].tests] == GOOD["row_means"]["tests"]
+    ended = [test | {"input": test["input"] + "\n"} for test in GOOD["row_means"]["tests"]]  # as every program reads it
+    assert [test._asdict() for test in found[3].tests] == ended
 
 
 def test_refusals_are_right_and_told_to_the_model(finished: Any) -> None:
@@ -247,7 +248,7 @@ def test_a_dead_endpoint_is_one_sentence_and_nothing_is_lost(tmp_path: Path) -> 
         report = json.loads((tmp_path / "run/report.json").read_text())
         assert report["kept"] + len(report["open"]) == 2 and report["open"]
         (tmp_path / "run/rows.jsonl").write_text("{}\n")
-        assert "rows.jsonl, line 1: no row of a reformulation" in str(run_here(*words))
+        assert "rows.jsonl, byte 0: no row of a reformulation" in str(run_here(*words))
         assert "was started with another attempts" in str(run_here(*words, "attempts=9"))
 
 

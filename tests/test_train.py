@@ -181,31 +181,44 @@ def test_a_mistake_on_several_ranks_is_one_sentence(tmp_path: Path, few: str) ->
     refused(done, "model.path: cannot load '/no/such/model'")
 
 
-@pytest.mark.parametrize(
-    ("rank", "rate"),
-    [pytest.param(8, 1e-2, id="adapters"), pytest.param(0, 3e-4, id="all weights", marks=pytest.mark.slow)],
-)
+VLLM = ("rollout=vllm", "rollout.cpu_kv_cache_gib=1", "rollout.max_prompt_tokens=256")
+
+
+@pytest.mark.parametrize(("rank", "rate"), [pytest.param(8, 1e-2, id="adapters"), pytest.param(0, 3e-4, id="all")])
 def test_vllm_trains_and_goes_on_exactly(rank: int, rate: float, tmp_path: Path, few: str) -> None:
-    """vLLM's CPU build in this process, the adapters merged into its weights after every update."""
+    """vLLM's CPU build in this process, the weights (adapters: merged) loaded into it after every update.
+
+    The checkpoint is then evaluated by vLLM, in the layout of today and in that of before 2026-11-28.
+    """
     calm, folder = tmp_path / "calm", tmp_path / "run"
-    changes = ("rollout=vllm", "rollout.cpu_kv_cache_gib=1", "rollout.max_prompt_tokens=256", f"lora.rank={rank}")
-    arguments = (*SMALL, *changes, few, f"optimizer.learning_rate={rate}", "steps=3", "resume=auto")
+    arguments = (*SMALL, *VLLM, f"lora.rank={rank}", few, f"optimizer.learning_rate={rate}", "steps=2", "resume=auto")
     done = run(*arguments, f"run_dir={calm}")
     assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr[-3000:]
-    assert [row["step"] for row in rows(calm)] == [0, 1, 2, 3]
+    assert [row["step"] for row in rows(calm)] == [0, 1, 2]
     trained = [row["sampler_gap"] for row in rows(calm)[1:] if row["trained_tokens"]]
     assert trained and max(trained) < 0.02, trained
-    last = calm / "checkpoints/step_000003"
+    last = calm / "checkpoints/step_000002"
     assert (last / ("adapter_model.safetensors" if rank else "model.safetensors")).exists()
 
     # What a kill leaves just before the last checkpoint is renamed into its place: that step's rows are there already.
     shutil.copytree(calm, folder)
-    (folder / "checkpoints/step_000003").rename(folder / "checkpoints/.step_000003.part")
+    (folder / "checkpoints/step_000002").rename(folder / "checkpoints/.step_000002.part")
     (folder / run_folder.FINISHED).unlink()
+    if not rank:  # the old layout: the trainer's state beside the weights
+        first = folder / "checkpoints/step_000001"
+        for path in (first / run_folder.TRAINER).iterdir():
+            path.rename(first / path.name)
+        (first / run_folder.TRAINER).rmdir()
     done = run(*arguments, f"run_dir={folder}")
     assert done.returncode == 0, done.stderr[-3000:]
-    assert "resuming after step 2" in done.stdout
+    assert "resuming after step 1" in done.stdout
     same_end(calm, folder)
+    if not rank:
+        lengths = ("samples=1", "rollout.max_new_tokens=64", "protocol=heldout")
+        done = run(f"checkpoint={calm}", few, *VLLM, *lengths, f"run_dir={tmp_path}/scores", script="evaluate.py")
+        assert done.returncode == 0, done.stderr[-3000:]
+        scores = json.loads((tmp_path / "scores/scores.json").read_text())
+        assert scores["pass@1"]["value"] == pytest.approx(rows(calm)[-1]["heldout/pass@1"])
 
 
 def test_groups_without_signal_are_drawn_anew(tmp_path: Path, few: str) -> None:

@@ -1,8 +1,9 @@
 """Checkpoints: a folder that `from_pretrained` loads, with the optimizer's state beside the weights.
 
 A checkpoint is written into a hidden folder beside its place and renamed, so whatever kills the run, the folders that
-are there are whole. Nothing is pickled: tensors are safetensors, the rest is JSON. Sampling seeds, data order and
-learning rate are pure functions of (seed, step), so weights, moments, the step number and what a curriculum has
+are there are whole. Writing takes as long as the disk does and goes on beside the next steps, from copies in host
+memory that one rank has made. Nothing is pickled: tensors are safetensors, the rest is JSON. Sampling seeds, data order
+and learning rate are pure functions of (seed, step), so weights, moments, the step number and what a curriculum has
 measured are all of a run's state. Only a run that samples one step ahead has more, the batch it is about to train on:
 it is older than the weights.
 """
@@ -13,17 +14,21 @@ import json
 import os
 import shutil
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Self
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from base.errors import CheckpointError
 from policy.model import Policy
-from policy.ranks import full_tensor
+from policy.ranks import on_host
 from problems.problem import Problem
 from rollout import stored
 from rollout.rollout import RolloutStats
@@ -41,38 +46,78 @@ class TrainerState:
     source: SourceState = field(default_factory=SourceState)
 
 
-def save(
-    folder: Path,
-    state: TrainerState,
-    learner: Learner,
-    keep: int,
-) -> Path:
-    """Writes `folder/step_<step>`, then removes old ones but the `keep` newest and the best by score.
+class Checkpoints:
+    """The checkpoints of a run's folder, of which one at a time is written while training goes on.
 
-    Every rank calls it, the first one writes. Raises CheckpointError when it cannot be written; earlier checkpoints are
-    untouched then.
+    Use as a context manager: leaving it waits for what is being written. Every rank has one and calls it alike.
     """
-    policy, optimizer, ranks = learner.policy, learner.optimizer, learner.ranks
-    final, part = folder / f"step_{state.step:06d}", folder / f".step_{state.step:06d}.part"
-    names = {id(p): name for name, p in policy.model.named_parameters()}
-    moments = {
-        f"{names[id(p)]}/{key}": full_tensor(value.detach()).cpu().contiguous()
-        for p, state_of_p in optimizer.state.items()
-        for key, value in state_of_p.items()
-    }
-    if not ranks.first:
-        policy.save(part, write=False)
+
+    def __init__(self, folder: Path, learner: Learner, keep: int) -> None:
+        """`keep`: how many of the newest stay, beside the best by score."""
+        self.folder, self.learner, self.keep = folder, learner, keep
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
+        self._writing: Future[None] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        try:
+            self.wait()
+        finally:
+            self._writer.shutdown()
+
+    def save(self, state: TrainerState) -> Path:
+        """Copies weights and moments to host memory, and starts to write them to `step_<step>`.
+
+        Under FSDP2 all ranks gather tensor by tensor, and the first alone keeps copies. Waits for the checkpoint before
+        this one, and raises its error.
+        """
+        self.wait()
+        final = self.folder / f"step_{state.step:06d}"
+        policy, optimizer, ranks = self.learner.policy, self.learner.optimizer, self.learner.ranks
+        names = {id(p): name for name, p in policy.model.named_parameters()}
+        weights = policy.snapshot(keep=ranks.first)
+        moments: dict[str, Tensor] = {}
+        for p, state_of_p in optimizer.state.items():
+            for key, value in state_of_p.items():
+                if ranks.first or isinstance(value, DTensor):
+                    copy = on_host(torch.as_tensor(value), ranks.first)
+                    if copy is not None:
+                        moments[f"{names[id(p)]}/{key}"] = copy
+        if ranks.first:
+            row = json.dumps({"step": state.step, "score": state.score, "curriculum": state.source.curriculum})
+            write = partial(_write, final, policy, weights, moments, row, state.source.ahead, self.keep)
+            self._writing = self._writer.submit(write)
         return final
+
+    def wait(self) -> None:
+        """Until all is on the disk. Raises CheckpointError when it could not be written; earlier checkpoints are
+        untouched then."""
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.result()
+
+
+def _write(
+    final: Path,
+    policy: Policy,
+    weights: dict[str, Tensor],
+    moments: dict[str, Tensor],
+    row: str,
+    ahead: Batch | None,
+    keep: int,
+) -> None:
+    part = final.with_name(f".{final.name}.part")
     try:
         shutil.rmtree(part, ignore_errors=True)
         trainer = part / TRAINER
         trainer.mkdir(parents=True)
-        policy.save(part)
+        policy.save(part, weights)
         save_file(moments, trainer / MOMENTS)
-        if state.source.ahead is not None:
-            stored.write(trainer / BATCH, state.source.ahead.drawn, state.source.ahead.rollouts)
-        row = {"step": state.step, "score": state.score, "curriculum": state.source.curriculum}
-        (trainer / STATE).write_text(json.dumps(row))
+        if ahead is not None:
+            stored.write(trainer / BATCH, ahead.drawn, ahead.rollouts)
+        (trainer / STATE).write_text(row)
         for path in part.rglob("*"):  # on the disk before the rename makes them the truth
             if path.is_file():
                 with open(path, "rb") as file:
@@ -86,8 +131,7 @@ def save(
             f"cannot write checkpoint {final} ({reason}); earlier checkpoints are intact, free some disk and "
             "run the same command with resume=auto"
         ) from error
-    _prune(folder, keep)
-    return final
+    _prune(final.parent, keep)
 
 
 def _prune(folder: Path, keep: int) -> None:
@@ -118,6 +162,9 @@ def restore(
     for name, value in moments.items():
         parameter, _, key = name.rpartition("/")
         p = parameters[parameter]
+        if key == "step" and optimizer_counts(optimizer):
+            optimizer.state[p][key] = int(value)
+            continue
         value = value.to(p.device)  # the step counter too: the fused AdamW keeps it there
         if key != "step" and isinstance(p, DTensor):
             value = distribute_tensor(value, p.device_mesh, p.placements)
@@ -126,6 +173,11 @@ def restore(
         drawn, kept = stored.read(trainer / BATCH, problems)
         state.source.ahead = Batch(kept, RolloutStats.of(drawn), drawn)
     return state
+
+
+def optimizer_counts(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether an optimizer counts its steps in a number rather than in a tensor, as that of 8 bits does."""
+    return not isinstance(optimizer, torch.optim.AdamW)
 
 
 def _damaged(path: Path, error: Exception) -> CheckpointError:

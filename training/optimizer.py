@@ -13,6 +13,7 @@ from policy.model import Policy
 
 
 class OptimizerSettings(Settings):
+    name: Literal["adamw", "adamw8bit"] = "adamw"
     learning_rate: NotNegative  # the highest, after the warm-up
     betas: Annotated[list[float], Field(min_length=2, max_length=2)]
     eps: Positive
@@ -32,6 +33,13 @@ def open_optimizer(policy: Policy, settings: OptimizerSettings) -> torch.optim.O
         {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
     ]
     first, second = settings.betas
+    if settings.name == "adamw8bit":
+        from bitsandbytes.optim import AdamW8bit  # slow to import, and only this option wants it
+
+        eight_bit: torch.optim.Optimizer = AdamW8bit(
+            groups, lr=settings.learning_rate, betas=(first, second), eps=settings.eps
+        )
+        return eight_bit
     return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(first, second), eps=settings.eps, fused=True)
 
 

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from base.settings import Count, NotNegative, Positive, Settings, Whole
 from policy.lora import LoraSettings
-from policy.samplers.sampler import RolloutSettings
+from policy.settings import RolloutSettings
 from rollout.advantage import Scale
 from rollout.curriculum import CurriculumSettings
 from training.loss import LossConfig
@@ -65,6 +65,7 @@ class TrainSettings(Settings):
     resume: Literal["auto"] | None
     wandb: Literal["disabled", "offline", "online"]
     debug: bool
+    fit: bool
 
     @model_validator(mode="after")
     def _grpo_can_learn(self) -> TrainSettings:
@@ -108,6 +109,10 @@ class TrainSettings(Settings):
             raise ValueError(
                 "shard=true needs gpus= above 1 and rollout=vllm: transformers' generate wants all weights"
             )
+        if self.shard and self.optimizer.name == "adamw8bit":
+            raise ValueError("optimizer=adamw8bit goes with shard=false: shard=true spreads the moments over the ranks")
+        if self.shard and self.lora.quantize:
+            raise ValueError("lora.quantize goes with shard=false: weights of 4 bits are small enough for every rank")
         if self.samplers >= self.gpus:
             raise ValueError(f"samplers is {self.samplers}; of gpus={self.gpus} at least one must train")
         if self.samplers and (self.shard or self.rollout.engine == "vllm"):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import sys
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,23 +18,29 @@ from policy.logprob import Gap
 from policy.model import Policy
 from policy.ranks import ALONE, Ranks, full_tensor
 from rollout.rollout import Rollout
+from training import balance
 from training.loss import BatchSize, Loss, LossConfig
 from training.optimizer import OptimizerSettings
 
 CHECKED = 3  # rollouts that are scored twice at the start
+ABOVE = {f"sampler_gap_above_{bound:g}": bound for bound in (2.0**octave for octave in range(-14, 5))}  # nats
 
 
 @dataclass
 class MicroBatch:
-    """Rows of one prompt, right-padded. All tensors on the policy's device."""
+    """Rows that go through the model at once, those of one prompt after one another. All tensors on its device."""
 
     indices: list[int]  # among the rollouts that were cut
-    prompt: list[int]
-    tokens: Tensor  # [rows, tokens]
+    prompts: list[list[int]]  # of each row
+    tokens: Tensor  # [rows, tokens] right-padded
     mask: Tensor  # [rows, tokens] True for sampled tokens
     sampled: Tensor  # [rows, tokens] the sampler's log-probs
     advantages: Tensor  # [rows]
-    counts: bool = True  # False: computed only to keep step with the other ranks
+
+    @property
+    def forward_tokens(self) -> int:
+        """That go through the model, a shared prompt once."""
+        return sum(len(prompt) for prompt, _ in groupby(self.prompts)) + int(self.mask.sum())
 
 
 def trains(rollout: Rollout, kl: bool = False) -> bool:
@@ -42,42 +50,52 @@ def trains(rollout: Rollout, kl: bool = False) -> bool:
 
 def micro_batches(
     rollouts: Sequence[Rollout], policy: Policy, token_budget: int, ranks: int = 1
-) -> Iterator[MicroBatch]:
-    """Cuts rollouts into micro-batches that put at most `token_budget` tokens through the model (or are a single row).
+) -> tuple[list[list[int]], float]:
+    """Cuts rollouts into parts of equal cost that put at most `token_budget` tokens through the model (or are one row).
 
-    Rows of one prompt stay together, sorted by length so that little is padding. Their prompt goes through the model
-    once (`policy/attention.py`), and is charged once. With several ranks, the cut is fine enough that each has work.
+    A part is the numbers of its rollouts. Part r * `ranks` + i is for rank i; those of one round r cost alike. Also
+    how much longer the slowest rank takes than the mean: 1 is perfect balance.
     """
-    completed = sum(len(rollout.completion.tokens) for rollout in rollouts)
-    share = completed // ranks if ranks > 1 else token_budget  # tokens of a micro-batch's completions
-    by_prompt: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
     for index, rollout in enumerate(rollouts):
-        by_prompt[tuple(rollout.prompt_tokens)].append(index)
-    for prompt, indices in by_prompt.items():
-        indices.sort(key=lambda index: (len(rollouts[index].completion.tokens), index))
-        while indices:
-            # Taken from the longest down: the last row of the list sets the width.
-            width = len(rollouts[indices[-1]].completion.tokens)
-            rows = max(1, min(token_budget - len(prompt), share) // width)
-            taken, indices = indices[-rows:], indices[:-rows]
-            yield _collate([rollouts[index] for index in taken], taken, policy)
+        groups[tuple(rollout.prompt_tokens)].append(index)
+    members = list(groups.values())
+    longest = max((len(r.prompt_tokens) + len(r.completion.tokens) for r in rollouts), default=0)
+    lengths = balance.Lengths(
+        [len(prompt) for prompt in groups],
+        [[len(rollouts[index].completion.tokens) for index in rows] for rows in members],
+        cost_model(policy),
+        policy.shares_prompt(longest),
+    )
+    parts = balance.cut(lengths, token_budget, ranks)
+    mean = sum(part.cost for part in parts) / ranks
+    found = [[members[group][row] for group, rows in part.rows.items() for row in rows] for part in parts]
+    return found, balance.in_step(parts, ranks) / mean if parts else 1.0
 
 
-def _collate(rollouts: list[Rollout], indices: list[int], policy: Policy) -> MicroBatch:
-    width = max(len(rollout.completion.tokens) for rollout in rollouts)
-    tokens = torch.full((len(rollouts), width), policy.pad)  # [rows, tokens]
-    mask = torch.zeros((len(rollouts), width), dtype=torch.bool)  # [rows, tokens]
-    sampled = torch.zeros((len(rollouts), width))  # [rows, tokens]
-    for row, rollout in enumerate(rollouts):
+def cost_model(policy: Policy) -> balance.CostModel:
+    head: Any = policy.model.get_output_embeddings()
+    parameters = sum(parameter.numel() for parameter in policy.model.parameters())
+    return balance.CostModel.of(policy.model.config, parameters, head.weight.numel())
+
+
+def collate(rollouts: Sequence[Rollout], indices: list[int], policy: Policy) -> MicroBatch:
+    """The rollouts of these numbers as tensors."""
+    chosen = [rollouts[index] for index in indices]
+    width = max(len(rollout.completion.tokens) for rollout in chosen)
+    tokens = torch.full((len(chosen), width), policy.pad)  # [rows, tokens]
+    mask = torch.zeros((len(chosen), width), dtype=torch.bool)  # [rows, tokens]
+    sampled = torch.zeros((len(chosen), width))  # [rows, tokens]
+    for row, rollout in enumerate(chosen):
         length = len(rollout.completion.tokens)
         tokens[row, :length] = torch.tensor(rollout.completion.tokens)
         mask[row, :length] = True
         sampled[row, :length] = torch.tensor(rollout.completion.logprobs)
-    advantages = torch.tensor([rollout.advantage for rollout in rollouts])  # [rows]
+    advantages = torch.tensor([rollout.advantage for rollout in chosen])  # [rows]
     device = policy.device
     return MicroBatch(
         indices,
-        rollouts[0].prompt_tokens,
+        [rollout.prompt_tokens for rollout in chosen],
         tokens.to(device),
         mask.to(device),
         sampled.to(device),
@@ -93,11 +111,12 @@ def batch_size(rollouts: Sequence[Rollout], max_new_tokens: int) -> BatchSize:
     return BatchSize(len(known), tokens, max_new_tokens)
 
 
-def shares(micros: list[MicroBatch], ranks: Ranks, in_step: bool) -> list[MicroBatch]:
-    """This rank's micro-batches. `in_step`: every rank gets as many, as FSDP2's gathering of weights needs."""
-    own = micros[ranks.rank :: ranks.trainers]
-    if in_step and micros and len(own) < math.ceil(len(micros) / ranks.trainers):
-        own.append(replace(micros[-1], counts=False))
+def share(parts: Sequence[list[int]], ranks: Ranks, in_step: bool) -> list[tuple[list[int], bool]]:
+    """This rank's parts, and whether each counts. `in_step`: every rank gets as many, as FSDP2's gathering of weights
+    needs; where there are too few, a rank computes the cheapest one too, which then does not count."""
+    own = [(part, True) for part in parts[ranks.rank :: ranks.trainers]]
+    if in_step and len(own) < math.ceil(len(parts) / ranks.trainers):
+        own.append((parts[-1], False))
     return own
 
 
@@ -165,7 +184,7 @@ class Learner:
             if (gap := totals["sampler_gap"] / max(tokens, 1)) > objective.max_sampler_gap:
                 raise SamplerGapError(
                     f"sampler and trainer disagree on the tokens just sampled: mean |difference of log-probs| "
-                    f"{gap:.3f}, "
+                    f"{gap:.3f} nats per token, 99 % of tokens below {_quantile(totals, 0.99):.3g}; "
                     f"rollout.max_sampler_gap is {objective.max_sampler_gap}; look at the weight sync, at "
                     "model.compute_dtype and at rollout.temperature"
                 )
@@ -178,14 +197,16 @@ class Learner:
             elif tokens:
                 optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        per_batch = ("loss", "grad_norm", "skipped_updates", "tokens", "forward_tokens")
+        per_batch = ("loss", "grad_norm", "skipped_updates", "tokens", "forward_tokens", "imbalance", *ABOVE)
         return {
+            "sampler_gap_q99": _quantile(totals, 0.99),
             "loss": totals["loss"],
             "grad_norm": totals["grad_norm"],
             "skipped_updates": totals["skipped_updates"],
             **{name: totals[name] / max(totals["tokens"], 1) for name in totals if name not in per_batch},
             "trained_tokens": totals["tokens"],
             "forward_tokens": totals["forward_tokens"],
+            "imbalance": totals["imbalance"],
         }
 
     def self_check(self, rollouts: Sequence[Rollout], temperature: float) -> Gap:
@@ -195,8 +216,8 @@ class Learner:
         few = [r for r in rollouts if r.prompt_tokens == prompt and r.completion.tokens][:CHECKED]
         if not few:
             return Gap(0.0, 0.0)
-        micro = _collate(few, list(range(len(few))), self.policy)
-        return self.policy.self_check(micro.prompt, micro.tokens, micro.mask, temperature)
+        micro = collate(few, list(range(len(few))), self.policy)
+        return self.policy.self_check(micro.prompts, micro.tokens, micro.mask, temperature)
 
     def count_skipped(self, figures: Mapping[str, float]) -> None:
         """Raises UpdateError after `max_skipped` updates in a row that were skipped. Every rank calls it."""
@@ -226,29 +247,45 @@ class Learner:
         policy, ranks, config = self.policy, self.ranks, objective.config
         self.optimizer.zero_grad(set_to_none=True)
         sums: dict[str, float] = defaultdict(float)
-        micros = list(micro_batches(trained, policy, self.token_budget, ranks.trainers))
-        for number, micro in enumerate(shares(micros, ranks, in_step=policy.sharded)):
-            where = (micro.prompt, micro.tokens, micro.mask, objective.temperature)
+        parts, imbalance = micro_batches(trained, policy, self.token_budget, ranks.trainers)
+        for number, (part, counts) in enumerate(share(parts, ranks, in_step=policy.sharded)):
+            micro = collate(trained, part, policy)
+            where = (micro.prompts, micro.tokens, micro.mask, objective.temperature)
             logp, entropy = policy.logprobs(*where)  # [rows, tokens], [rows, tokens]
             before = old.setdefault(number, logp.detach())  # [rows, tokens]
             reference = policy.reference_logprobs(*where) if config.kl else None  # [rows, tokens]
-            loss, parts = objective.loss(
+            loss, measured = objective.loss(
                 logp, before, micro.sampled, micro.advantages, micro.mask, size, config, reference
             )  # []
             # FSDP2 averages over the ranks where a sum is due
-            scale = (ranks.trainers if policy.sharded else 1) * micro.counts
+            scale = (ranks.trainers if policy.sharded else 1) * counts
             (loss * scale).backward()
-            if micro.counts:
+            if counts:
                 gap = ((before - micro.sampled) * micro.mask).float()  # [rows, tokens]
                 sums["loss"] += float(loss.detach()) / objective.epochs
                 sums["entropy"] += float(entropy.sum())
                 sums["tokens"] += int(micro.mask.sum())
-                sums["forward_tokens"] += len(micro.prompt) + int(micro.mask.sum())
+                sums["forward_tokens"] += micro.forward_tokens
                 sums["sampler_gap"] += float(gap.abs().sum())
                 sums["sampler_ratio"] += float((gap.exp() * micro.mask).sum())
-                for name, value in parts.items():
+                for name, count in _above(gap.abs()[micro.mask]).items():
+                    sums[name] += count
+                for name, value in measured.items():
                     sums[name] += float(value)
+        if ranks.first:
+            sums["imbalance"] = imbalance / objective.epochs
         return sums
+
+
+def _above(gaps: Tensor) -> dict[str, float]:
+    """How many of the gaps [tokens] are above each bound: such counts add up over micro-batches and ranks."""
+    return {name: float((gaps > bound).sum()) for name, bound in ABOVE.items()}
+
+
+def _quantile(totals: Mapping[str, float], share: float) -> float:
+    """The smallest bound that `share` of the tokens do not exceed, in nats."""
+    most = (1 - share) * totals["tokens"]
+    return next((bound for name, bound in ABOVE.items() if totals[name] <= most), math.inf)
 
 
 def _out_of_memory(error: RuntimeError) -> bool:

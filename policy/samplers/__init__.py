@@ -6,7 +6,8 @@ from base import checks
 from policy.model import Policy
 from policy.ranks import ALONE, Ranks
 from policy.samplers.generate import TransformersSampler
-from policy.samplers.sampler import RolloutSettings, Sampler
+from policy.samplers.sampler import Sampler
+from policy.settings import RolloutSettings
 
 
 def open_sampler(policy: Policy, config: RolloutSettings, seed: int, ranks: Ranks = ALONE) -> Sampler:

@@ -4,42 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Protocol
+from typing import Protocol
 
-from pydantic import Field
-
-from base.settings import Count, NotNegative, Positive, Settings
-
-
-class RolloutSettings(Settings):
-    """The config group `rollout`: the engine that samples, and how."""
-
-    engine: str  # policy/samplers/__init__.py has the choices
-    batch_size: Count  # sequences decoded at once
-    temperature: NotNegative
-    top_p: Annotated[float, Field(gt=0, le=1)]
-    max_new_tokens: Count
-    max_prompt_tokens: Count
-    max_sampler_gap: Positive  # nats per token
-    gpu_memory_utilization: Annotated[float, Field(gt=0, lt=1)] = 0.6  # vLLM: share of the GPU's memory
-    cpu_kv_cache_gib: Count = 2  # vLLM on a CPU
-
-    def sampling(self, temperature: float | None = None) -> Sampling:
-        """How completions are drawn; at another `temperature`, all of the distribution."""
-        if temperature is not None:
-            return Sampling(temperature, self.max_new_tokens, max_prompt_tokens=self.max_prompt_tokens)
-        return Sampling(self.temperature, self.max_new_tokens, self.top_p, self.max_prompt_tokens)
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """How completions are drawn. The trainer scores tokens at the same `temperature`."""
-
-    temperature: float
-    max_new_tokens: int
-    top_p: float = 1.0
-    max_prompt_tokens: int = 2048  # a longer prompt is an error, not cut
-    stop: tuple[str, ...] = ()  # texts that end a completion; they may stay in it
+from policy.settings import Sampling
 
 
 @dataclass(frozen=True)

@@ -9,16 +9,22 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Container, Sequence
+import tempfile
+from collections.abc import Callable, Container, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
 from peft import PeftModel
 
-from base.errors import ModelError
+from base.errors import ModelError, RunError
 from policy.model import Policy
 from policy.ranks import ALONE, Ranks
-from policy.samplers.sampler import Completion, RolloutSettings, Sampling
+from policy.samplers.sampler import Completion, Sampling
+from policy.settings import RolloutSettings
+
+MOMENTS = "optimizer.safetensors"  # a trainer's state, which lay beside the weights before 2026-11-28
 
 
 class VllmSampler:
@@ -37,7 +43,6 @@ class VllmSampler:
         state = torch.get_rng_state()
         longest = config.max_prompt_tokens + config.max_new_tokens
         options: dict[str, Any] = dict(
-            model=policy.source,
             dtype=policy.config.compute_dtype,
             seed=seed % 2**32,
             max_model_len=longest,
@@ -53,7 +58,8 @@ class VllmSampler:
             distributed_executor_backend="external_launcher" if ranks.world > 1 else None,
         )
         try:
-            self.engine = LLM(**options)
+            with _readable(policy.source) as source:
+                self.engine = LLM(model=source, **options)
         except ValueError as error:  # pydantic's is one
             raise _refusal(error, policy.source, longest) from error
         torch.set_rng_state(state)  # the engine seeds the global generator
@@ -75,7 +81,7 @@ class VllmSampler:
 
         engine = self.engine.llm_engine
         # Keys and values that are there from an earlier call, or not after a resume, differ in the last bit.
-        self.engine.reset_prefix_cache()
+        self._forget()
         indices: dict[str, int] = {}
         for index in range(len(prompts) * n):
             if wanted is not None and index not in wanted:
@@ -106,6 +112,12 @@ class VllmSampler:
         if indices:
             raise RuntimeError(f"vLLM ended without answering {len(indices)} of its requests")
 
+    def _forget(self) -> None:
+        """Empties the prefix cache. Raises RunError where vLLM cannot, for then old keys and values would be used."""
+        if not self.engine.reset_prefix_cache():
+            raise RunError("vLLM cannot empty its prefix cache (some of its blocks are in use still), so that it would "
+                           "sample with keys and values of old weights; please report this as a bug")  # fmt: skip
+
     def sleep(self) -> None:
         """Gives the GPU to the trainer: weights and KV cache are dropped, `sync` brings both back."""
         if self.can_sleep:
@@ -117,9 +129,25 @@ class VllmSampler:
             torch.cuda.empty_cache()
             self.engine.wake_up(["weights"])
         self.engine.collective_rpc("reload_weights", kwargs={"weights_iterator": self.policy.weights()})
-        self.engine.reset_prefix_cache()  # holds keys and values of the old weights
+        self._forget()  # keys and values of the old weights
         if self.can_sleep:
             self.engine.wake_up(["kv_cache"])
+
+
+@contextmanager
+def _readable(source: str) -> Iterator[str]:
+    """`source`, or where a trainer's state lies beside its weights, as it did once: links to all that is a model's.
+
+    vLLM loads every *.safetensors file of a folder.
+    """
+    if not (Path(source) / MOMENTS).is_file():
+        yield source
+        return
+    with tempfile.TemporaryDirectory(prefix="agnostics-weights-") as folder:
+        for path in Path(source).iterdir():
+            if path.name != MOMENTS:
+                (Path(folder) / path.name).symlink_to(path.resolve())
+        yield folder
 
 
 def _refusal(error: ValueError, source: str, longest: int) -> ModelError:

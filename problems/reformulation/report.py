@@ -37,11 +37,11 @@ class RowFile:
         """Raises DataError for a file that holds something else, RunError where it cannot be written."""
         self.rows: dict[str, Row] = {}
         self._log = RowLog(path)
-        for _, found in self._log.rows():
+        for place, found in self._log.rows():
             try:
                 row = Row(**found)
             except TypeError as error:
-                raise DataError(f"{path}: no row of a reformulation ({error})") from error
+                raise DataError(f"{path}, byte {place}: no row of a reformulation ({error})") from error
             self.rows[row.id] = row
 
     def add(self, row: Row) -> None:

@@ -5,8 +5,7 @@
 
 TESTS are the eleven that say whether the language and its limits work. WILD are what programs in the wild do beside:
 recurse deeply, read much, sort text, compute with big numbers, fill a large array. A language that cannot do one of
-them leaves it out, or gives it another test. Programs of a language's own, for its standard library, have a test of
-their own:
+them leaves it out, or gives it another test. A program of any other name has a test of its own too (`library`).
 
     recursion: {program: "...", input: "5000\n", output: "12502500\n"}    a test other than that of WILD
     library: {program: "...", output: "..."}                              any other name; no input is an empty one

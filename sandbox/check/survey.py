@@ -30,17 +30,27 @@ PAGE = Path(__file__).parents[2] / "docs/languages.md"
 HEAD = """\
 # Languages
 
-Each is one file in `languages/`, and is proved in its jail by the same eleven small programs
-(`languages/proofs/<language>.yaml`): the sum of two integers, Unicode lines echoed, a mean to four decimals, 10^5
-integers sorted, reading until the end of input, and one program each that is wrong, does not compile or parse, ends
-with an error, runs for ever, takes all memory, prints for ever. `make test-languages` runs them all and writes this
-page.
+Each is one file in `languages/`, and is proved in its jail by small programs (`languages/proofs/<language>.yaml`), the
+same eleven in each: the sum of two integers, Unicode lines echoed, a mean to four decimals, 10^5 integers sorted,
+reading until the end of input, and one program each that is wrong, does not compile or parse, ends with an error, runs
+for ever, takes all memory, prints for ever. Then those that do what programs in the wild do: recurse deeply, read a
+million numbers, sort words, compute with big numbers, fill a large array, use the standard library.
+`make test-languages` runs them all and writes this page.
+
+How deep calls may nest, where a runtime has a bound of its own below memory: Java, Kotlin, Scala and Clojure (200 MB of
+stack in the main thread), Common Lisp, Ruby and Tcl allow a million calls, Node with 500 MB some millions; Python
+what `sys.setrecursionlimit` says, through C too; Octave 10^5; Lua 20,000, R 7,000 and Haxe (Neko)
+10,000, which their makers compiled in. Everywhere else memory is the bound.
+
+Text sorts by byte everywhere, in R too. In Java, Kotlin, Scala, Erlang the program may have another name than the
+prompt asks for: the class or module with a main is run.
 
 - **version**: of the toolchain's Debian package (the first that `install` names).
 - **root**: MB of its root file system, and the seconds that building it took on top of the suite's base. Equal files of
   several roots are one on disk: {disk}.
 - **compile**, **run**: ms that the sum takes to compile, and each of its tests to run: mostly start-up.
-- **verdicts**: how many of the eleven are right; what is not is named.
+- **verdicts**: how many of the programs are right; what is not is named. Rows that say "of 11" were measured before the
+  second kind was written.
 - **RLIMIT_AS**: the same without a memory cgroup, where addresses are counted instead of memory, up to `memory_mb` of
   the language file. A program that then gets no memory is a memory_limit where its runtime says so, and a runtime_error
   where it says nothing.

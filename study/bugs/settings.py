@@ -6,7 +6,7 @@ from typing import Literal
 
 from base.settings import Count, ScriptSettings, Whole
 from chat.settings import AnyModel
-from policy.samplers.sampler import RolloutSettings
+from policy.settings import RolloutSettings
 from sandbox.settings import SandboxSettings
 
 

@@ -11,8 +11,7 @@ from omegaconf import DictConfig
 
 from chat.local import LocalChat
 from chat.reply import Reply, UnansweredError
-from policy.samplers.sampler import RolloutSettings
-from policy.settings import ModelSettings
+from policy.settings import ModelSettings, RolloutSettings
 
 ROLLOUT = RolloutSettings(
     engine="transformers", batch_size=4, temperature=1.0, top_p=1.0, max_new_tokens=96, max_prompt_tokens=20,

@@ -13,6 +13,7 @@ from policy.model import Policy
 
 PROMPT = torch.tensor([5, 6, 7, 8, 9])
 COMPLETIONS = torch.tensor([[1, 2, 3], [4, 5, 0], [7, 0, 0]])
+LENGTHS = [3, 2, 1]
 
 
 @pytest.mark.parametrize("checkpointing", [False, True])
@@ -23,8 +24,8 @@ def test_the_prompt_is_computed_once(policy: Policy, checkpointing: bool) -> Non
     seen: list[tuple[int, int]] = []
     body: Any = policy.model.get_decoder()
     body.layers[0].mlp.register_forward_hook(lambda _, args, __: seen.append(args[0].shape[:2]))
-    hidden_states(policy.model, PROMPT, COMPLETIONS)
-    assert seen == [(1, len(PROMPT) + COMPLETIONS[:, :-1].numel())]
+    hidden_states(policy.model, [PROMPT], [3], COMPLETIONS, LENGTHS)
+    assert seen == [(1, len(PROMPT) + sum(LENGTHS) - len(LENGTHS))], "no padding either"
 
 
 def test_ordinary_calls_are_as_before(policy: Policy) -> None:
@@ -33,7 +34,7 @@ def test_ordinary_calls_are_as_before(policy: Policy) -> None:
     attention[0, :4] = 0  # padded on the left, as for generate
     with torch.no_grad():
         before = policy.model(ids, attention_mask=attention).logits[:, -1]
-        hidden_states(policy.model, PROMPT, COMPLETIONS)
+        hidden_states(policy.model, [PROMPT], [3], COMPLETIONS, LENGTHS)
         after = policy.model(ids, attention_mask=attention).logits[:, -1]
     torch.testing.assert_close(after, before, rtol=0, atol=0)
 
@@ -43,10 +44,13 @@ def test_a_row_sees_neither_the_others_nor_its_padding(policy: Policy) -> None:
     changed[1] = torch.tensor([9, 9, 9])
     changed[2, 1] = 9
     with torch.no_grad():
-        before, after = (hidden_states(policy.model, PROMPT, rows) for rows in (COMPLETIONS, changed))
+        before, after = (
+            hidden_states(policy.model, [PROMPT], [3], rows, [3, 3, 2]).split([3, 3, 2])
+            for rows in (COMPLETIONS, changed)
+        )
     torch.testing.assert_close(after[0], before[0])
-    torch.testing.assert_close(after[2, :2], before[2, :2])
-    assert not torch.allclose(after[1, 1:], before[1, 1:])
+    torch.testing.assert_close(after[2], before[2])
+    assert not torch.allclose(after[1][1:], before[1][1:])
 
 
 def test_a_sliding_window_that_cuts_cannot_share_a_prompt() -> None:
@@ -64,7 +68,7 @@ def test_a_sliding_window_that_cuts_cannot_share_a_prompt() -> None:
     )
     model = Qwen3ForCausalLM(config)
     with pytest.raises(ValueError, match="7 tokens is longer than the model's sliding window"):
-        hidden_states(model, PROMPT, COMPLETIONS)
+        hidden_states(model, [PROMPT], [3], COMPLETIONS, LENGTHS)
 
 
 def test_a_model_that_sees_everything_has_no_bound(policy: Policy) -> None:

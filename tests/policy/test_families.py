@@ -165,7 +165,7 @@ def gradients(model: Any, logp: Tensor) -> dict[str, Tensor]:
 def assert_exact(policy: Policy, prompt: list[int] = PROMPT, tokens: Tensor = TOKENS, mask: Tensor = MASK) -> None:
     wanted = plain(policy.model, prompt, tokens, mask, 0.7)
     wanted_gradients = gradients(policy.model, wanted)
-    seen, entropy = policy.logprobs(prompt, tokens, mask, 0.7)
+    seen, entropy = policy.logprobs([prompt] * len(tokens), tokens, mask, 0.7)
     # Norms, rotations and state spaces are computed in fp32 even in a model of fp64.
     torch.testing.assert_close(seen, wanted, rtol=0, atol=5e-6)
     assert (entropy[mask] > 0).all() and (entropy[~mask] == 0).all()
@@ -259,7 +259,7 @@ def test_the_check_at_start_gives_up_a_road_that_a_probe_took_for_exact(monkeypa
     right = policy.scorer.road
     policy.scorer.road = type(right)(right.head, float("inf"))
     policy.model.config._attn_implementation = "shared_prompt"
-    found = policy.self_check(PROMPT, TOKENS, MASK, 0.7)
+    found = policy.self_check([PROMPT] * 3, TOKENS, MASK, 0.7)
     assert found.mean < 1e-6 and found.q99 < 1e-5
     assert not policy.shares_prompt(20)
 
@@ -270,4 +270,4 @@ def test_a_wrong_architecture_is_named_at_start() -> None:
     calls = iter(range(100))
     body.norm.register_forward_hook(lambda _, __, states: states * (1 + next(calls)))  # no two passes are alike
     with pytest.raises(ModelError, match=r"Qwen3ForCausalLM differ .* nats a token on average, 99 % of tokens below"):
-        policy.self_check(PROMPT, TOKENS, MASK, 0.7)
+        policy.self_check([PROMPT] * 3, TOKENS, MASK, 0.7)

@@ -38,7 +38,7 @@ def train(policy: Policy, steps: int = 3, kl: float = 0.0) -> tuple[torch.optim.
 def logprobs(policy: Policy) -> torch.Tensor:
     tokens = torch.tensor([[20, 30, 40, 50]])
     with torch.no_grad():
-        return policy.logprobs([5, 6, 7], tokens, torch.ones_like(tokens, dtype=torch.bool), 1.0)[0]
+        return policy.logprobs([[5, 6, 7]] * len(tokens), tokens, torch.ones_like(tokens, dtype=torch.bool), 1.0)[0]
 
 
 def test_new_adapters_change_nothing_and_are_the_same_every_time(policy: Policy, adapted: Policy, model_config) -> None:

@@ -71,7 +71,7 @@ def test_logprobs_and_gradients_equal_the_plain_computation(architecture: Policy
     wanted_gradients = gradients(architecture, wanted)
     if checkpointing:
         architecture.model.gradient_checkpointing_enable({"use_reentrant": False})
-    seen, entropy = architecture.logprobs(PROMPT, TOKENS, MASK, 0.7)
+    seen, entropy = architecture.logprobs([PROMPT] * 3, TOKENS, MASK, 0.7)
     torch.testing.assert_close(seen, wanted, rtol=0, atol=1e-10)
     assert (entropy[MASK] > 0).all() and (entropy[~MASK] == 0).all()
     for name, gradient in gradients(architecture, seen).items():
@@ -81,5 +81,5 @@ def test_logprobs_and_gradients_equal_the_plain_computation(architecture: Policy
 
 
 def test_a_group_of_single_tokens(architecture: Policy) -> None:
-    seen, _ = architecture.logprobs(PROMPT, TOKENS[:, :1], MASK[:, :1], 1.0)
+    seen, _ = architecture.logprobs([PROMPT] * 3, TOKENS[:, :1], MASK[:, :1], 1.0)
     torch.testing.assert_close(seen, plain(architecture, 1.0)[:, :1], rtol=0, atol=1e-10)

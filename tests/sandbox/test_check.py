@@ -160,7 +160,7 @@ def test_a_survey_writes_its_row_and_keeps_the_others(tmp_path: Path, lua_root: 
     rows = survey.rows(page)
     assert sorted(rows) == ["lua", "r"] and rows["r"] == other
     assert re.fullmatch(
-        r"\| \[Lua\]\(\.\./languages/lua\.yaml\) \| 2[\d.]+ \| \d+ \| \d+ \| - \| \d+ \| 11 of 11 \| 11 of 11 \| .*",
+        r"\| \[Lua\]\(\.\./languages/lua\.yaml\) \| 2[\d.]+ \| \d+ \| \d+ \| - \| \d+ \| 17 of 17 \| 17 of 17 \| .*",
         rows["lua"],
     )
     assert re.search(r"\d+ roots of [\d.]+ GB take [\d.]+ GB", page.read_text())

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -30,7 +33,8 @@ def save(
     ranks: Ranks = ALONE,
 ) -> Path:  # fmt: skip
     learner = Learner(policy, optimizer, settings(), ranks)
-    return checkpoint.save(folder, checkpoint.TrainerState(step, score), learner, keep)
+    with checkpoint.Checkpoints(folder, learner, keep) as saving:
+        return saving.save(checkpoint.TrainerState(step, score))
 
 
 def advance(policy: Policy, optimizer: torch.optim.Optimizer) -> None:
@@ -52,6 +56,64 @@ def test_training_goes_on_as_if_nothing_had_happened(policy: Policy, model_confi
     advance(other, other_optimizer)
     weights = other.model.state_dict()
     assert all(torch.equal(value, weights[name]) for name, value in policy.model.state_dict().items())
+
+
+def test_training_goes_on_while_a_checkpoint_is_written(
+    policy: Policy, model_config: DictConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is saved is the state of when it was asked for; the next one waits."""
+    optimizer = stepped(policy)
+    wanted = {name: value.clone() for name, value in policy.model.state_dict().items()}
+    real, may = checkpoint.save_file, threading.Event()
+
+    def slow(*arguments: Any) -> None:
+        assert may.wait(60)
+        real(*arguments)
+
+    monkeypatch.setattr(checkpoint, "save_file", slow)
+    with checkpoint.Checkpoints(tmp_path, Learner(policy, optimizer, settings()), 2) as saving:
+        saved = saving.save(checkpoint.TrainerState(1))
+        advance(policy, optimizer)
+        assert not saved.exists() and not run_folder.checkpoints(tmp_path)
+        may.set()
+        saving.wait()
+        assert run_folder.checkpoints(tmp_path) == [saved]
+    other = Policy.load(model_config, saved)
+    for name, value in other.model.state_dict().items():
+        assert torch.equal(value, wanted[name]) and not torch.equal(value, policy.model.state_dict()[name]), name
+
+
+def test_a_kill_in_the_middle_of_writing_costs_no_earlier_checkpoint(toy_folder: Path, tmp_path: Path) -> None:
+    script = f"""
+import os, signal, time
+from pathlib import Path
+import torch
+from omegaconf import OmegaConf
+from training import checkpoint
+from tests.training.test_checkpoint import advance, save
+from policy.model import Policy
+from tests.training.test_update import settings
+from training.update import Learner
+policy = Policy.load(OmegaConf.create({{"path": {str(toy_folder)!r}, "gradient_checkpointing": False}}))
+optimizer = torch.optim.AdamW(policy.model.parameters())
+advance(policy, optimizer)
+save(Path({str(tmp_path)!r}), 1, policy, optimizer, None, 2)
+real = checkpoint.save_file
+def half(tensors, path):
+    real(tensors, path)
+    os.truncate(path, path.stat().st_size // 2)
+    os.kill(os.getpid(), signal.SIGKILL)
+checkpoint.save_file = half
+saving = checkpoint.Checkpoints(Path({str(tmp_path)!r}), Learner(policy, optimizer, settings()), 2)
+saving.save(checkpoint.TrainerState(2))
+while True:
+    advance(policy, optimizer)
+"""
+    root = Path(__file__).parent.parent.parent
+    done = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True, timeout=300)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert [path.name for path in run_folder.checkpoints(tmp_path)] == ["step_000001"]
+    assert (tmp_path / ".step_000002.part").exists(), "it was killed while it wrote"
 
 
 def test_the_newest_and_the_best_are_kept(policy: Policy, tmp_path: Path) -> None:

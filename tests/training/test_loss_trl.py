@@ -152,7 +152,7 @@ def test_gradient_by_parameter_through_the_model(batch: dict[str, torch.Tensor],
     their_loss.backward()
 
     policy = Policy(model().train(), None, OmegaConf.create({"compute_dtype": "float32"}), "random")
-    logp, _ = policy.logprobs(batch["prompt"].tolist(), batch["tokens"], batch["mask"], 0.7)
+    logp, _ = policy.logprobs([batch["prompt"].tolist()] * len(batch["tokens"]), batch["tokens"], batch["mask"], 0.7)
     old = logp.detach()
     config = LossConfig(correction="none")
     loss, _ = policy_loss(logp, old, old, batch["advantages"], batch["mask"], size(batch), config)

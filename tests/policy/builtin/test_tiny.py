@@ -190,7 +190,7 @@ def test_a_build_is_an_ordinary_model_and_a_function_of_its_seed(tmp_path):
 
 def test_two_processes_build_it_once_and_leftovers_are_cleared(tmp_path):
     """`ensure` in two processes at once; a part folder of a build that was killed lies in the way."""
-    script = "import sys; from policy import tiny; tiny.STEPS = 2; print(tiny.ensure(5))"
+    script = "import sys; from policy.builtin import tiny; tiny.STEPS = 2; print(tiny.ensure(5))"
     part = tmp_path / "models" / f"tiny-{tiny.fingerprint(5)}.part"
     part.mkdir(parents=True)
     (part / "model.safetensors").write_bytes(b"half")

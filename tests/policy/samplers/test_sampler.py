@@ -12,7 +12,8 @@ from base.errors import ConfigError
 from policy.model import Policy
 from policy.samplers import open_sampler
 from policy.samplers.generate import TransformersSampler
-from policy.samplers.sampler import Completion, RolloutSettings, Sampling
+from policy.samplers.sampler import Completion, Sampling
+from policy.settings import RolloutSettings
 
 PROMPTS = [[40, 50, 60], [70, 80, 90, 100, 110, 120], [40, 50, 60, 61]]
 
@@ -37,7 +38,7 @@ def test_log_probs_are_the_trainers(policy: Policy, temperature: float) -> None:
         tokens = torch.tensor([completion.tokens])
         with torch.no_grad():
             logp, _ = policy.logprobs(
-                PROMPTS[index // 3], tokens, torch.ones_like(tokens, dtype=torch.bool), temperature or 1.0
+                [PROMPTS[index // 3]], tokens, torch.ones_like(tokens, dtype=torch.bool), temperature or 1.0
             )
         torch.testing.assert_close(torch.tensor(completion.logprobs), logp[0], rtol=0, atol=2e-4)
 

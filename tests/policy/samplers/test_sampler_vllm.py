@@ -40,7 +40,7 @@ if __name__ == "__main__":
         for c in completions:
             tokens = torch.tensor([c.tokens])
             with torch.no_grad():
-                logp, _ = policy.logprobs(prompts[c.prompt], tokens, torch.ones_like(tokens, dtype=torch.bool), 0.7)
+                logp, _ = policy.logprobs([prompts[c.prompt]], tokens, torch.ones_like(tokens, dtype=torch.bool), 0.7)
             total += (logp[0] - torch.tensor(c.logprobs)).abs().mean().item() / len(completions)
         return total
 

@@ -58,7 +58,7 @@ def test_columns_of_ones_own(tmp_path: Path) -> None:
     ("line", "sentence"),
     [
         (b"{", "line 2: not JSON"),
-        (b"\xff\xfe", "line 2: not JSON"),
+        (b"\xff\xfe", "line 2: not UTF-8"),
         (b"[" * 100_000, "line 2: not JSON"),
         (b"[]", "line 2: a task is a JSON object, not list"),
         (b'{"task_id": 1, "text": "x"}', "line 2: no column test_list; it has task_id, text"),

@@ -1,0 +1,343 @@
+"""What a training run needs of each GPU's memory, phase by phase, before any of it is spent.
+
+    python train.py model=qwen3_4b rollout=vllm gpus=8 shard=true fit=true
+
+A pure function of the model's shape (parameters without memory), the settings and the machine. Bytes per parameter
+are exact. Activations are those of a pre-norm decoder layer with a gated MLP, as transformers computes it: every tensor
+that its backward pass keeps, counted by hand (`layer_bytes`). What vLLM keeps while it sleeps, and what CUDA and the
+kernels take, are allowances, named as such.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+
+from base.errors import ConfigError
+from policy import logprob
+from policy.model import layers
+from training.settings import TrainSettings
+
+GIB = 2**30
+CONTEXT = 1.0 * GIB  # CUDA's context, and what the libraries' kernels keep
+ASLEEP = 1.5 * GIB  # of vLLM while it sleeps: graphs, buffers, its own context
+ENGINE = 3.0 * GIB  # of vLLM's share beside weights and cache: activations of its largest step, graphs
+USABLE = 0.97  # of a GPU's memory: what is left is lost between blocks
+PROCESS = 2.5 * GIB  # host memory of a rank: Python, torch, vLLM
+MOMENTS = {"adamw": 8.0, "adamw8bit": 2 + 8 / 256}  # bytes per trained parameter; 8 bits and a scale per 256 values
+NF4 = 0.5 + 1 / 64 + 4 / 64 / 256  # bytes per parameter: 4 bits, and a scale per 64 that is 8 bits itself
+
+
+@dataclass(frozen=True)
+class Machine:
+    gpu: str  # its name; "" on a machine without one
+    memory: float  # bytes of one GPU; without one, of the host
+    host: float  # bytes
+    gpus: int = 1
+
+    @classmethod
+    def here(cls) -> Machine:
+        host = float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+        if not torch.cuda.is_available():
+            return cls("", host, host)
+        card = torch.cuda.get_device_properties(0)
+        return cls(card.name, float(card.total_memory), host, torch.cuda.device_count())
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Of a decoder, in parameters and widths."""
+
+    parameters: int
+    head: int  # of the language-model head
+    largest_layer: int
+    linear: int  # parameters of all linear layers but the head: what QLoRA keeps in 4 bits
+    ends: int  # inputs and outputs of those: adapters have `rank` parameters for each
+    layers: int
+    width: int
+    queries: int  # heads times their width
+    keys: int
+    hidden: int  # of the MLP
+    vocabulary: int
+
+    @classmethod
+    def of(cls, model: PreTrainedModel) -> Shape:
+        """`model` may be its configuration only, on torch's meta device."""
+        config = model.config.get_text_config()
+        output: Any = model.get_output_embeddings()
+        linear = [m for m in model.modules() if isinstance(m, nn.Linear) and m is not output]
+        heads = config.num_attention_heads
+        size = getattr(config, "head_dim", None) or config.hidden_size // heads
+        return cls(
+            sum(p.numel() for p in model.parameters()),
+            output.weight.numel(),
+            max(sum(p.numel() for p in layer.parameters()) for layer in layers(model)),
+            sum(m.weight.numel() for m in linear),
+            sum(m.in_features + m.out_features for m in linear),
+            config.num_hidden_layers,
+            config.hidden_size,
+            heads * size,
+            (getattr(config, "num_key_value_heads", None) or heads) * size,
+            getattr(config, "intermediate_size", None) or 4 * config.hidden_size,
+            config.vocab_size,
+        )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The settings that memory depends on."""
+
+    ranks: int
+    shard: bool
+    full: bool  # full fine-tuning
+    rank: int  # of LoRA
+    quantized: bool  # QLoRA
+    optimizer: str
+    compute: int  # bytes of a value in the compute dtype
+    checkpointing: bool
+    token_budget: int
+    longest: int  # tokens of a sequence
+    reference: bool  # a second copy of the weights, for the KL term
+    vllm: float  # its share of the GPU; 0: transformers samples
+    rows: int  # completions sampled at once
+    dedicated: bool = False  # ranks that sample do nothing else
+
+    @classmethod
+    def of(cls, settings: TrainSettings) -> Plan:
+        model, rollout, lora = settings.model, settings.rollout, settings.lora
+        return cls(
+            settings.gpus - settings.samplers,
+            settings.shard,
+            lora.rank == 0,
+            lora.rank,
+            lora.quantize is not None,
+            settings.optimizer.name,
+            4 if model["compute_dtype"] == "float32" else 2,
+            bool(model["gradient_checkpointing"]),
+            settings.optimizer.token_budget,
+            rollout.max_prompt_tokens + rollout.max_new_tokens,
+            bool(settings.loss.kl) and lora.rank == 0,
+            rollout.gpu_memory_utilization if rollout.engine == "vllm" else 0.0,
+            rollout.batch_size,
+            bool(settings.samplers),
+        )
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Bytes on the GPU that is used most, by phase and what they hold; and of the host, all ranks together."""
+
+    phases: Mapping[str, Mapping[str, float]]
+    host: Mapping[str, float]
+    engine: Mapping[str, float]  # of vLLM's share: weights, cache; the cache may be negative, which cannot be
+
+    @property
+    def peak(self) -> float:
+        return max(sum(parts.values()) for parts in self.phases.values())
+
+    def trouble(self, machine: Machine) -> str:
+        """Why it does not fit; "" if it does."""
+        if self.engine and self.engine["KV cache"] < self.engine["KV cache of one sequence"]:
+            return (
+                f"vLLM's share of {gib(sum_of(self.engine))} has no room for its weights "
+                f"({gib(self.engine['weights'])}) and the keys and values of one sequence"
+            )
+        name, parts = max(self.phases.items(), key=lambda item: sum(item[1].values()))
+        where = f"one {machine.gpu}" if machine.gpu else "this machine"
+        if self.peak > (room := machine.memory * (USABLE if machine.gpu else 1.0)):
+            largest = sorted(parts.items(), key=lambda item: -item[1])[:4]
+            return (
+                f"{name} needs {gib(self.peak)} of the {gib(room)} that {where} has ("
+                + ", ".join(f"{what} {gib(size)}" for what, size in largest)
+                + ")"
+            )
+        if machine.gpu and sum(self.host.values()) > machine.host:
+            return f"the ranks need {gib(sum(self.host.values()))} of host memory, and it has {gib(machine.host)}"
+        return ""
+
+    def table(self) -> str:
+        """GiB by phase, as lines for a terminal."""
+        lines = []
+        tables = {**self.phases, **({"vLLM's share, awake": self.engine} if self.engine else {}), "host": self.host}
+        for name, parts in tables.items():
+            total = sum_of(parts) if name.startswith("vLLM") else sum(parts.values())
+            lines.append(f"{name:<44}{total / GIB:8.1f} GiB")
+            lines += [f"  {what:<42}{size / GIB:8.1f}" for what, size in parts.items() if size]
+        return "\n".join(lines)
+
+
+def sum_of(engine: Mapping[str, float]) -> float:
+    return sum(size for what, size in engine.items() if what != "KV cache of one sequence")
+
+
+def gib(size: float) -> str:
+    return f"{size / GIB:.1f} GiB"
+
+
+def layer_bytes(shape: Shape, compute: int) -> float:
+    """What backward keeps of one layer, per token.
+
+    In bf16 over an fp32 residual stream: two norms keep their input and its normed value (16 w), matrices their input,
+    a cast copy each (10 w); queries and keys are normed in fp32, once more as a copy (8 each, and 2 of attention);
+    attention keeps its output; the MLP both halves, the activated one, and the product (8 i). In fp32 nothing is cast.
+    """
+    w, q, k, i = shape.width, shape.queries, shape.keys, shape.hidden
+    if compute == 2:
+        return 26 * w + 10 * q + 10 * k + 8 * i
+    return 24 * w + 16 * q + 16 * k + 16 * i
+
+
+def estimate(shape: Shape, plan: Plan, machine: Machine) -> Estimate:
+    """The memory of a run. Without a GPU all phases are of the host's memory, of one rank."""
+    parts = plan.ranks if plan.shard else 1
+    adapters = shape.ends * plan.rank
+    trained = shape.parameters if plan.full else adapters
+    if plan.full:
+        weights = 4.0 * shape.parameters
+    else:
+        frozen = shape.parameters * float(plan.compute)
+        if plan.quantized:
+            frozen = shape.linear * NF4 + (shape.parameters - shape.linear) * float(plan.compute)
+        weights = frozen + 4.0 * adapters
+    state = {
+        "weights": weights / parts,
+        "moments": trained * MOMENTS[plan.optimizer] / parts,
+        "reference weights": shape.parameters * float(plan.compute) if plan.reference else 0.0,
+    }
+    context = {"CUDA": CONTEXT} if machine.gpu else {}
+    asleep = {"vLLM asleep": ASLEEP} if machine.gpu and plan.vllm and not plan.dedicated else {}
+    share = machine.memory * plan.vllm if machine.gpu and plan.vllm else 0.0
+    key_values = shape.layers * 2 * shape.keys * plan.compute  # bytes per token
+    engine_weights = shape.parameters * float(plan.compute)
+    engine = {}
+    if share:
+        engine = {
+            "weights": engine_weights,
+            "activations and graphs": ENGINE,
+            "KV cache": share - engine_weights - ENGINE,
+            "KV cache of one sequence": float(key_values * plan.longest),
+        }
+    here = not plan.dedicated and bool(plan.vllm)
+    sampling: dict[str, float] = {"vLLM's share": share} if here and share else {}
+    if not plan.vllm and not plan.dedicated:
+        sampling = {"KV cache": float(plan.rows * plan.longest * key_values)}
+    loading = {"weights, whole": weights, "reference weights": state["reference weights"]}
+    phases = {
+        "loading": {**loading, **context},
+        "sampling": {**state, **sampling, **context},
+        "update": {**state, **update(shape, plan, trained / parts), **asleep, **context},
+    }
+    if plan.dedicated and share:
+        phases["a rank that samples"] = {"weights": weights, "vLLM's share": share, **context}
+    saved = {"checkpoint, copied on the first rank": trained * (4.0 + MOMENTS[plan.optimizer])}
+    host = {"processes": PROCESS * plan.ranks, **saved} if machine.gpu else {}
+    return Estimate(phases, host, engine)
+
+
+def update(shape: Shape, plan: Plan, trained: float) -> dict[str, float]:
+    """What an update needs beside the state; `trained` parameters of this rank."""
+    tokens = plan.token_budget
+    per_layer = layer_bytes(shape, plan.compute)
+    kept = tokens * (shape.layers * 4.0 * shape.width + per_layer if plan.checkpointing else shape.layers * per_layer)
+    device = "cuda" if plan.compute == 2 else "cpu"
+    chunk = min(logprob.CHUNK_ELEMENTS[device], tokens * shape.vocabulary)
+    rows = min(logprob.ROWS_ELEMENTS[device], chunk)
+    # a chunk in the compute dtype, some of its rows in fp32 and once more, hidden states and their gradient
+    scored = chunk * plan.compute + rows * 8.0 + tokens * shape.width * plan.compute * 2.0
+    if plan.compute == 2:
+        scored += shape.head * 2.0  # the head's weights, cast
+    gathered = shape.largest_layer * 2 + 2 * shape.head if plan.shard else 0  # two layers, embedding and head, whole
+    return {
+        "gradients": 4.0 * trained,
+        "activations": float(kept),
+        "log-prob chunk": float(scored),
+        # of the head, whole and in fp32, before it is added to what is there; under FSDP2 the other one is gathered too
+        "gradient of the head": 4.0 * shape.head if plan.full else 0.0,
+        "gathered layers": float(gathered * plan.compute),
+    }
+
+
+def changes(plan: Plan, machine: Machine) -> list[dict[str, Any]]:
+    """Other settings to try, those that change least first."""
+    found: list[dict[str, Any]] = []
+    if plan.vllm:
+        found += [{"vllm": share} for share in (0.5, 0.4, 0.3, 0.25) if share < plan.vllm]
+    found += [{"token_budget": budget} for budget in (8192, 4096) if plan.longest <= budget < plan.token_budget]
+    if not plan.checkpointing:
+        found.append({"checkpointing": True})
+    if machine.gpus > 1 and plan.vllm and not plan.shard:
+        found.append({"ranks": machine.gpus, "shard": True})
+    if plan.optimizer == "adamw" and plan.full:
+        found.append({"optimizer": "adamw8bit"})
+    if plan.full:
+        found.append({"full": False, "rank": 32})
+    if not plan.quantized:
+        found.append({"full": False, "rank": plan.rank or 32, "quantized": True})
+    return found
+
+
+NAMES = {
+    "vllm": "rollout.gpu_memory_utilization",
+    "token_budget": "optimizer.token_budget",
+    "checkpointing": "model.gradient_checkpointing",
+    "ranks": "gpus",
+    "shard": "shard",
+    "optimizer": "optimizer",
+    "rank": "lora.rank",
+    "quantized": "lora.quantize",
+}
+
+
+def _named(change: Mapping[str, Any]) -> str:
+    values = {"quantized": "nf4"}
+    shown = {
+        NAMES[key]: values.get(key, str(value).lower() if isinstance(value, bool) else value)
+        for key, value in change.items()
+        if key in NAMES
+    }
+    return " ".join(f"{key}={value}" for key, value in shown.items())
+
+
+def fitting(shape: Shape, plan: Plan, machine: Machine, most: int = 3) -> Iterator[str]:
+    """The nearest settings that fit, as words of a command line: of one change, else of two or more together."""
+    options = changes(plan, machine)
+    for size in (1, 2, 3):
+        found = 0
+        for chosen in combinations(options, size):
+            merged: dict[str, Any] = {}
+            if any(set(change) & set(merged) or merged.update(change) for change in chosen):
+                continue  # two values for one key
+            if not estimate(shape, replace(plan, **merged), machine).trouble(machine):
+                yield _named(merged)
+                found += 1
+                if found == most:
+                    return
+        if found:
+            return
+
+
+def check(model: PreTrainedModel, settings: TrainSettings, machine: Machine) -> Estimate:
+    """The estimate for a run that fits. Raises ConfigError for another, with the nearest settings that would."""
+    shape, plan = Shape.of(model), Plan.of(settings)
+    found = estimate(shape, plan, machine)
+    if trouble := found.trouble(machine):
+        near: Sequence[str] = list(fitting(shape, plan, machine))
+        advice = f"; it fits with {', or '.join(near)}" if near else "; take a smaller model or more memory"
+        raise ConfigError(f"this run does not fit: {trouble}{advice}")
+    return found
+
+
+def page(found: Estimate, machine: Machine) -> str:
+    """What `fit=true` prints."""
+    name = f"{machine.gpus} x {machine.gpu}, {gib(machine.memory)} each" if machine.gpu else "no GPU"
+    spare = machine.memory * USABLE - found.peak if machine.gpu else math.nan
+    ends = f"\nit fits, with {gib(spare)} to spare" if machine.gpu else ""
+    return f"{name}; on the GPU that is used most:\n{found.table()}{ends}"
