@@ -33,7 +33,7 @@ def composed(*overrides: str, name: str = "train") -> DictConfig:
 
 
 # what wants another group beside it
-INCOMPLETE = ("model=endpoint", "dataset=jsonl", "experiment=distillation")
+INCOMPLETE = ("model=endpoint", "dataset=jsonl", "experiment=distillation", "experiment=parallel_warm_start")
 
 
 @pytest.mark.parametrize("option", OPTIONS)
@@ -43,6 +43,7 @@ def test_every_option_composes(option: str) -> None:
         "dataset=jsonl": {"dataset.train", "dataset.heldout"},
         "model=endpoint": {"model.name", "model.base_url"},
         "experiment=distillation": {"teacher.model.name", "teacher.model.base_url"},
+        "experiment=parallel_warm_start": {"teacher.answers"},
     }.get(option, set())
     assert set(OmegaConf.missing_keys(config)) == missing
     languages.from_config(config.language)
