@@ -43,7 +43,6 @@ def test_every_option_composes(option: str) -> None:
         "dataset=jsonl": {"dataset.train", "dataset.heldout"},
         "model=endpoint": {"model.name", "model.base_url"},
         "experiment=distillation": {"teacher.model.name", "teacher.model.base_url"},
-        "experiment=parallel_warm_start": {"teacher.answers"},
     }.get(option, set())
     assert set(OmegaConf.missing_keys(config)) == missing
     languages.from_config(config.language)
