@@ -33,7 +33,7 @@ def composed(*overrides: str, name: str = "train") -> DictConfig:
 
 
 # what wants another group beside it
-INCOMPLETE = ("model=endpoint", "dataset=jsonl", "experiment=distillation")
+INCOMPLETE = ("model=endpoint", "dataset=jsonl", "experiment=distillation", "experiment=parallel_warm_start")
 
 
 @pytest.mark.parametrize("option", OPTIONS)

@@ -52,7 +52,15 @@ def trained(folder: Path, data: Path, *overrides: str) -> Path:
 def warm(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     answers = f"teacher.answers={{python: {data}/python.jsonl, lua: {data}/lua.jsonl}}"
     folder = tmp_path_factory.mktemp("warm") / "run"
-    return trained(folder, data, "experiment=parallel_warm_start", answers, "teacher.epochs=4", "teacher.batch=3")
+    return trained(
+        folder,
+        data,
+        "experiment=parallel_warm_start",
+        answers,
+        "teacher.epochs=4",
+        "teacher.batch=3",
+        "optimizer.learning_rate=1e-3",
+    )
 
 
 def completions(run: Path, step: int) -> list[str]:
