@@ -35,9 +35,9 @@ from chat.settings import AnyModel, EndpointSettings
 from policy.settings import RolloutSettings
 from problems import load
 from problems.task import Task, prompts_hash
-from rollout import heldout, score
-from rollout.collect import collect, missing
+from rollout import heldout, pass_at_k
 from rollout.draw import AnswerSource, EndpointModel, LocalModel
+from rollout.evaluation import collect, missing
 from rollout.samples import Samples
 from run import run_folder
 from sandbox import open_pool
@@ -109,7 +109,7 @@ class Evaluation(ScriptSettings):
 
 
 def run(config: DictConfig) -> dict[str, Any]:
-    """One model, benchmark and language. Returns the scores (rollout/score.py)."""
+    """One model, benchmark and language. Returns the scores (rollout/pass_at_k.py)."""
     evaluation = Evaluation.read(as_in_training(config))
     task = evaluation.task()
     checkpoint = checkpoint_folder(evaluation)
@@ -160,7 +160,7 @@ def score_of(evaluation: Evaluation, task: Task, checkpoint: Path | None, folder
         "prompts_sha256": prompts_hash(task),
         "seconds": samples.seconds,
         "unanswered": asked - len(samples.rows),
-        **score.scores((samples.rows[key] for key in sorted(samples.rows)), evaluation.k),
+        **pass_at_k.scores((samples.rows[key] for key in sorted(samples.rows)), evaluation.k),
     }, trouble
 
 

@@ -49,7 +49,8 @@ from policy.attention import Pack, _shared_prompt
 from policy.lora import LoraSettings
 from policy.model import Policy
 from policy.ranks import Ranks
-from policy.samplers.sampler import Completion, RolloutSettings, Sampling
+from policy.samplers.sampler import Completion, Sampling
+from policy.settings import RolloutSettings
 from problems.problem import Problem
 from rollout.rollout import Rollout
 from run import launch, throughput

@@ -8,8 +8,8 @@ from base.seeds import derive_seed
 from languages import Language
 from policy.samplers.sampler import Sampling
 from problems.problem import Problem
+from rollout.pass_at_k import shares
 from rollout.rollout import Rollout, RolloutWorker
-from rollout.score import shares
 from sandbox.job import Status
 
 

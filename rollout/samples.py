@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from base.errors import RunError
 from base.files import replacing
-from rollout.score import Row
+from rollout.pass_at_k import Row
 
 SCHEMA = pa.schema(
     [

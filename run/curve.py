@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rollout.score import running_mean, smoothing
+from rollout.pass_at_k import running_mean, smoothing
 
 
 def learning_curve(rows: Sequence[dict[str, Any]], path: Path, title: str) -> None:

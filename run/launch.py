@@ -19,7 +19,7 @@ from base import script
 from base.errors import ConfigError, Interrupted
 from base.lock import locked
 from policy.ranks import Ranks
-from run import gpus, run_folder, sweeps
+from run import gpus, run_folder, sweep_job
 
 SAVE_S = 600  # how long ranks may take to save after a signal before they are killed, seconds
 
@@ -35,7 +35,7 @@ def start(train: Train, config: DictConfig) -> None:
         raise ConfigError(f"{trouble}; to train on the CPU all the same, set CUDA_VISIBLE_DEVICES= (to nothing)")
     if (count := torch.cuda.device_count()) and config.gpus > count:
         raise ConfigError(f"gpus is {config.gpus}; this machine has {count}")
-    with sweeps.job(config.gpus) as swept, stoppable(config.run_dir):
+    with sweep_job.job(config.gpus) as swept, stoppable(config.run_dir):
         started = Ranks.started()  # by torchrun
         folder = Ranks.join().agree(lambda: str(run_folder.create(config)))
         if run_folder.finished(Path(folder)):

@@ -39,7 +39,7 @@ from policy.settings import RolloutSettings
 from problems import load
 from problems.problem import Problem
 from problems.prompt import messages
-from rollout.score import resampled_means
+from rollout.pass_at_k import resampled_means
 from sandbox import answer, open_pool
 from sandbox.executor import Executor
 from sandbox.job import Job, Status, Verdict

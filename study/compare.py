@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from base.errors import DataError
-from rollout.score import resampled_means
+from rollout.pass_at_k import resampled_means
 from study import report
 
 UNBIASED = {"samples"}  # of a protocol: what changes the precision of pass@1 and not what it estimates

@@ -16,7 +16,7 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rollout.score import running_mean, smoothing
+from rollout.pass_at_k import running_mean, smoothing
 from study.bugs.themes import TITLES, Theme
 from study.run_data import Run
 

@@ -21,7 +21,7 @@ import yaml
 
 from base.errors import DataError
 from base.files import write_text
-from rollout.score import Row
+from rollout.pass_at_k import Row
 from study import figures, report
 from study.compare import read
 from study.run_data import Run, read_rows

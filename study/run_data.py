@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 import languages
 from base.errors import DataError
 from languages import Language
-from rollout.score import Row, scores
+from rollout.pass_at_k import Row, scores
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Run:
         return {int(path.stem[-6:]): path for path in sorted((self.folder / "rollouts").glob(f"{prefix}_*.parquet"))}
 
     def heldout(self, step: int | None = None) -> dict[str, Any] | None:
-        """The scores (rollout/score.py) of the held-out evaluation after `step`, by default of the last one; None where
+        """The scores (rollout/pass_at_k.py) of the held-out evaluation after `step`, by default of the last one; None where
         its rollouts are not there."""
         files = self.rollout_files("heldout")
         if not files or (step is not None and step not in files):

@@ -23,8 +23,8 @@ from policy.samplers.generate import TransformersSampler
 from problems import load
 from problems.problem import Problem
 from rollout.draw import LocalModel
+from rollout.pass_at_k import Row
 from rollout.samples import Samples
-from rollout.score import Row
 from run import run_folder
 from tests.conftest import composed, run, stopped
 from tests.scripted_endpoint import Raw, serve

@@ -20,8 +20,8 @@ from policy.samplers.sampler import Completion, Sampling
 from problems.problem import Problem
 from problems.prompt import messages
 from rollout.draw import LocalModel
+from rollout.pass_at_k import UNVERIFIED, Row
 from rollout.rollout import Rollout
-from rollout.score import UNVERIFIED, Row
 from run.cost import Cost
 from sandbox.answer import THINKING_END
 from sandbox.job import Status, Verdict

@@ -27,12 +27,12 @@ from policy.model import Policy
 from policy.samplers.sampler import Sampling
 from problems.problem import Problem
 from problems.task import Stdio
-from rollout.collect import collect as collect_answers
-from rollout.collect import new_row
 from rollout.draw import Answer, AnswerSource, EndpointModel
+from rollout.evaluation import collect as collect_answers
+from rollout.evaluation import new_row
+from rollout.pass_at_k import Row
 from rollout.rollout import RolloutWorker
 from rollout.samples import Samples
-from rollout.score import Row
 
 
 class TeacherSettings(Settings):

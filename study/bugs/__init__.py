@@ -38,7 +38,7 @@ from languages import Language
 from problems import load
 from problems.problem import Problem
 from problems.task import Task
-from rollout.score import Row
+from rollout.pass_at_k import Row
 from run import run_folder
 from sandbox import open_pool
 from sandbox.job import Job, Status, Verdict

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from base.errors import RunError
+from rollout.pass_at_k import judged
 from rollout.samples import FLUSH_ROWS, Samples
-from rollout.score import judged
 from tests.conftest import ROOT
 
 

@@ -16,8 +16,8 @@ from policy.samplers.sampler import Sampling
 from problems.problem import Problem
 from problems.task import Prompt, Task, prompt_hash
 from rollout.draw import Answer, AnswerSource, Question, draw
+from rollout.pass_at_k import Row, judged
 from rollout.samples import Samples
-from rollout.score import Row, judged
 from sandbox.executor import Executor
 from sandbox.job import Status, Verdict
 

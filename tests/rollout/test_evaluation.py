@@ -15,8 +15,8 @@ import languages
 from policy.samplers.sampler import Sampling
 from problems.problem import Problem
 from problems.task import Stdio
-from rollout.collect import collect
 from rollout.draw import Answer, Question
+from rollout.evaluation import collect
 from rollout.samples import Samples
 from sandbox.executor import Executor
 from sandbox.job import Job, Status, Test, Verdict
