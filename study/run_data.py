@@ -77,8 +77,8 @@ class Run:
         return {int(path.stem[-6:]): path for path in sorted((self.folder / "rollouts").glob(f"{prefix}_*.parquet"))}
 
     def heldout(self, step: int | None = None) -> dict[str, Any] | None:
-        """The scores (rollout/pass_at_k.py) of the held-out evaluation after `step`, by default of the last one; None where
-        its rollouts are not there."""
+        """The scores (rollout/pass_at_k.py) of the held-out evaluation after `step`, by default of the last one; None
+        where its rollouts are not there."""
         files = self.rollout_files("heldout")
         if not files or (step is not None and step not in files):
             return None
