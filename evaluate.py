@@ -4,7 +4,7 @@
     python evaluate.py model=qwen_coder_1.5b rollout=vllm dataset=multipl_e samples=1
     python evaluate.py -m language=lua,julia,r model=qwen3_4b dataset=ladder
 
-By default the paper's protocol: 20 samples a problem at temperature 0.2, up to 1,024 new tokens, reasoning off, the
+By default the paper's protocol: 20 samples per problem at temperature 0.2, up to 1,024 new tokens, reasoning off, the
 language named and not explained. Every answer is verified as it comes and kept; a command that was stopped goes on
 when it is run again. `python -m study.matrix` gathers the scores of many commands, `python -m study.compare` tests
 two against each other. docs/how-to/evaluate.md explains the figures.

@@ -2,11 +2,11 @@
 
     python benchmarks/balance.py
 
-Batches of the paper's recipe (4 prompts x 32 completions of up to 1,024 tokens, Qwen3-4B, 16,384 tokens a micro-batch)
-with lengths as runs have them. Ranks that share a group all compute its prompt, so that eight ranks on two groups
-compute at least six prompts more; `ideal` counts these, the cheapest ones, and spreads the sum evenly. A cell has the
-mean and the worst of 20 drawn batches against that, and in brackets the mean against a batch whose prompts are computed
-once only.
+Batches of the paper's recipe (4 prompts x 32 completions of up to 1,024 tokens, Qwen3-4B, 16,384 tokens per
+micro-batch) with lengths as runs have them. Ranks that share a group all compute its prompt, so that eight ranks on
+two groups compute at least six prompts more; `ideal` counts these, the cheapest ones, and spreads the sum evenly. A
+cell has the mean and the worst of 20 drawn batches against that, and in brackets the mean against a batch whose
+prompts are computed once only.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The optimizer step, ours against TRL's GRPOTrainer: seconds a step and peak memory above the weights.
+"""The optimizer step, ours against TRL's GRPOTrainer: seconds per step and peak memory above the weights.
 
     python benchmarks/trainer.py                                   every case this machine can run
     python benchmarks/trainer.py cases=smollm2_135m:128 steps=3 rounds=3

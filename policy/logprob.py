@@ -145,7 +145,7 @@ class Gap:
     q99: float  # 99 % of the tokens differ by less
 
     def __str__(self) -> str:
-        return f"{self.mean:.2g} nats a token on average, 99 % of tokens below {self.q99:.2g}"
+        return f"{self.mean:.2g} nats per token on average, 99 % of tokens below {self.q99:.2g}"
 
 
 def gap(one: Tensor, other: Tensor, mask: Tensor) -> Gap:

@@ -1,4 +1,5 @@
-"""Ranks: the processes of one run, one a GPU (or, on CPUs, one a share of the cores), and what they tell each other.
+"""Ranks: the processes of one run, one per GPU (or, on CPUs, one per share of the cores), and what they tell each
+other.
 
     python train.py gpus=8                                                  starts eight on this machine
     torchrun --nnodes=2 --nproc-per-node=8 --rdzv-backend=c10d --rdzv-endpoint=HOST:29400 train.py gpus=8 ...

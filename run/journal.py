@@ -22,7 +22,7 @@ WANDB_ID = "wandb-id.txt"  # of the run folder
 
 
 class Journal:
-    """The run folder. `metrics.jsonl` has one object a step; a held-out evaluation's keys begin with `heldout/`."""
+    """The run folder. `metrics.jsonl` has one object per step; a held-out evaluation's keys begin with `heldout/`."""
 
     def __init__(self, folder: Path, config: DictConfig, writes: bool = True) -> None:
         """`writes`: False on all ranks but the first."""

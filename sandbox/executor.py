@@ -68,7 +68,7 @@ class Executor:
     def verify(self, jobs: Iterable[Job]) -> list[Verdict]:
         """The verdicts, in the order of the jobs."""
         futures = self._submit_all(jobs)
-        wait(futures)  # woken up once; waiting for each by itself would be once a job
+        wait(futures)  # woken up once; waiting for each by itself would be once per job
         return [future.result() for future in futures]
 
     def as_verified(self, jobs: Iterable[Job]) -> Iterator[tuple[int, Verdict]]:

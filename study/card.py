@@ -141,7 +141,7 @@ def _reinforced(config: dict[str, Any], step: int) -> list[tuple[str, str]]:
     rollout, loss = config["rollout"], config["loss"]
     reward = ", ".join(f"{verdict} {value}" for verdict, value in config["reward"].items())
     return [
-        ("steps", f"{step}, {config['prompts']} problems each, {config['group']} programs a problem"),
+        ("steps", f"{step}, {config['prompts']} problems each, {config['group']} programs per problem"),
         ("sampling", f"T = {rollout['temperature']}, top_p {rollout['top_p']}, {rollout['max_new_tokens']} new tokens"),
         ("reward", f"{reward}, else 0"),
         ("loss", f"{loss['variant']}, clip {loss['clip_low']} and {loss['clip_high']}, KL {loss['kl']}"),

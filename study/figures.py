@@ -184,12 +184,12 @@ def step_profile(run: Run) -> Figure:
 
 
 def throughput(run: Run) -> Figure:
-    """Sampled tokens and verified programs a second, by step."""
+    """Sampled tokens and verified programs per second, by step."""
     with style():
         figure = Figure(figsize=(6, 3.8), layout="constrained")
         panels = figure.subplots(2, 1, sharex=True)
         for number, (axes, key, label) in enumerate(
-            zip(panels, ("tokens/s", "programs/s"), ("tokens a second", "programs a second"), strict=True)
+            zip(panels, ("tokens/s", "programs/s"), ("tokens per second", "programs per second"), strict=True)
         ):
             axes.plot(*run.series(key), color=COLOURS[number], linestyle=LINES[number], marker=".")
             axes.set(ylabel=label, ylim=(0, None))

@@ -26,7 +26,7 @@ def lines(found: Scores) -> list[tuple[str, str]]:
     if found["unanswered"]:
         rows.append(("left out: never answered", str(found["unanswered"])))
     rows.append(("cut at max_new_tokens", f"{100 * found['unfinished']:.1f} %"))
-    rows.append(("tokens an answer", f"{found['completion_tokens'] / max(1, found['samples']):.0f}"))
+    rows.append(("tokens per answer", f"{found['completion_tokens'] / max(1, found['samples']):.0f}"))
     rows.append(("seconds", f"{found['seconds']:.0f}"))
     return rows
 

@@ -22,7 +22,7 @@ from rollout.pass_at_k import Row, scores
 class Run:
     folder: Path
     config: dict[str, Any]  # as it was resolved
-    metrics: list[dict[str, Any]]  # one object a step, see docs/reference/metrics.md
+    metrics: list[dict[str, Any]]  # one object per step, see docs/reference/metrics.md
 
     @classmethod
     def read(cls, folder: str | Path) -> Run:

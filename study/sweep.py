@@ -3,7 +3,7 @@
     python train.py -m runs=runs/size resume=auto group=16,32,64 seed=0,1,2                        one after the other
     python train.py -m runs=runs/size resume=auto group=16,32,64 seed=0,1,2 hydra/launcher=gpus    one a free GPU
     python train.py -m runs=runs/size resume=auto group=16,32,64 seed=0,1,2 hydra/launcher=slurm
-    python -m study.sweep runs/size              # a line a run, then means over seeds: sweep.md and sweep.json in it
+    python -m study.sweep runs/size              # a line per run, then means over seeds: sweep.md and sweep.json in it
     python -m study.sweep runs/size scores       # with what evaluate.py gave these runs' checkpoints
 
 The same command again goes on: finished runs are skipped, stopped ones continue. An error ends its own run only.

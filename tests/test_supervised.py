@@ -80,7 +80,7 @@ def distilled(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_distillation_teaches(distilled: Path) -> None:
     metrics = rows(distilled)
-    assert [row["step"] for row in metrics] == list(range(13))  # 28 answers, 10 a step: 3 steps an epoch
+    assert [row["step"] for row in metrics] == list(range(13))  # 28 answers, 10 per step: 3 steps per epoch
     losses = [row["loss"] for row in metrics[1:]]
     assert sum(losses[-3:]) < 0.5 * sum(losses[:3])
     before, after = metrics[0]["heldout/pass@1"], metrics[-1]["heldout/pass@1"]

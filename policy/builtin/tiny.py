@@ -157,7 +157,7 @@ def untrained(tokenizer: PreTrainedTokenizerFast) -> Qwen3ForCausalLM:
 def pretrain(
     model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast, samples: list[Sample], steps: int
 ) -> Iterator[float]:
-    """Next-token prediction of the answers, each chat seen once; yields every step's loss, nats a token."""
+    """Next-token prediction of the answers, each chat seen once; yields every step's loss, nats per token."""
     optimizer = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.95), weight_decay=0.01, fused=True)
     model.train()
     for step in range(steps):

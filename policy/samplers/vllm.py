@@ -54,7 +54,7 @@ class VllmSampler:
             enable_chunked_prefill=policy.device.type != "cpu",
             logprobs_mode="processed_logprobs",  # under the sampling temperature, as the trainer's
             disable_log_stats=True,
-            # one engine a rank, in the process group that is there already
+            # one engine per rank, in the process group that is there already
             distributed_executor_backend="external_launcher" if ranks.world > 1 else None,
         )
         try:

@@ -16,7 +16,7 @@
  *                       argv and environment are strings that each end in NUL; no compile step is an empty blob
  *                 test: u32 kind=TEST or LAST_TEST, u32 length, the program's standard input
  *                 stop: u32 kind=STOP, u32 0; ends the program, also in the middle of a run
- *   init -> host  struct result, standard output, first 16 KiB of standard error: one after compiling, one a test
+ *   init -> host  struct result, standard output, first 16 KiB of standard error: one after compiling, one per test
  *
  * Where the job holds the inputs, the init does not wait between tests: it runs one after the other until one fails
  * by itself (an exit code, a signal, a limit), and no test messages follow. A stop is then answered by a result of

@@ -269,5 +269,5 @@ def test_a_wrong_architecture_is_named_at_start() -> None:
     body: Any = policy.model.get_decoder()
     calls = iter(range(100))
     body.norm.register_forward_hook(lambda _, __, states: states * (1 + next(calls)))  # no two passes are alike
-    with pytest.raises(ModelError, match=r"Qwen3ForCausalLM differ .* nats a token on average, 99 % of tokens below"):
+    with pytest.raises(ModelError, match=r"Qwen3ForCausalLM differ .* nats per token on average, 99 % of tokens below"):
         policy.self_check([PROMPT] * 3, TOKENS, MASK, 0.7)

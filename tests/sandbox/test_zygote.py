@@ -12,7 +12,7 @@ from sandbox.driver import binaries
 from sandbox.jail import CPU, EXITED, OUTPUT_LIMIT, SIGNALED, TIMEOUT, WALL, Jail, Toolchain
 from sandbox.job import Status
 
-PLACE = "read place rest < /proc/self/maps; echo $place"  # where the loader has put the shell: by chance, once a load
+PLACE = "read place rest < /proc/self/maps; echo $place"  # where the loader has put the shell: by chance, once per load
 
 
 @pytest.mark.parametrize("ahead", [True, False])

@@ -75,7 +75,7 @@ def test_a_card_says_what_a_reader_wants(trained: Path, tmp_path: Path) -> None:
     assert heldout["metrics"][0]["value"] == pytest.approx(reader.metrics[-1]["heldout/pass@1"], abs=1e-4)
     assert ladder["metrics"][0]["value"] == 0.25
     assert "| ladder | lua | 25.0 [10.0, 40.0] | 30 | 20 | 0.2 |" in text
-    for words in ('from_pretrained("me/lua-tiny")', "apache-2.0", "4, 2 problems each, 8 programs a problem", "    "):
+    for words in ('from_pretrained("me/lua-tiny")', "apache-2.0", "4, 2 problems each, 8 programs per problem", "    "):
         assert words in text, text
     assert str(tmp_path) not in text, "no path of this machine"
 
