@@ -83,8 +83,8 @@ def test_micro_batches_change_nothing(policy: Policy, variant: str, budget: int)
     parts, other = updated(policy, budget, variant, epochs=2)
     for name in weights:
         torch.testing.assert_close(other[name], weights[name], rtol=0, atol=2e-6)
-    assert parts.pop("forward_tokens") >= whole["forward_tokens"]  # a prompt goes through the model once per
-    micro - batch
+    # a prompt goes through the model once per micro-batch
+    assert parts.pop("forward_tokens") >= whole["forward_tokens"]
     for name in parts:
         assert parts[name] == pytest.approx(whole[name], rel=1e-3, abs=1e-5), name
 
