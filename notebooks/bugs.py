@@ -29,7 +29,7 @@ import yaml
 from IPython.display import Markdown, display
 
 from study import figures, report
-from study.bugs import themes as bug_themes
+from study.bugs.themes import TITLES
 
 DATA = "notebooks/data/scores"
 BUGS = os.environ.get("BUGS", f"{DATA}/before/bugs/bugs.json,{DATA}/after/bugs/bugs.json").split(",")
@@ -75,7 +75,7 @@ for name, bugs in found.items():
     rows = []
     for theme, row in bugs["themes"].items():
         kappa = "" if row.get("kappa") is None else f"{row['kappa']:.2f}"
-        rows.append([bug_themes.TITLES[theme], str(row["rules"]), *([str(row["model"]), kappa] if asked else [])])
+        rows.append([TITLES[theme], str(row["rules"]), *([str(row["model"]), kappa] if asked else [])])
     header = ["theme", "rules", *(["model", "kappa"] if asked else [])]
     display(Markdown(f"### {name}: {bugs['programs']} failed programs\n\n" + report.table(header, rows)))
     if asked and bugs["jaccard"] is not None:
@@ -89,7 +89,7 @@ for name, bugs in found.items():
 # %%
 paper = yaml.safe_load(Path("notebooks/data/paper.yaml").read_text())["bugs"]
 rows = [
-    [bug_themes.TITLES[theme], *(f"{shares[theme]:.0%}" for shares in paper.values())]
+    [TITLES[theme], *(f"{shares[theme]:.0%}" for shares in paper.values())]
     for theme in ("syntax", "functions", "logic")
 ]
 Markdown(report.table(["theme", *paper], rows))

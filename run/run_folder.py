@@ -21,6 +21,7 @@ from base.checks import flat
 from base.errors import ConfigError, DataError, RunError
 from base.files import write_text
 from base.settings import RENAMED
+from problems.load import today
 
 CONFIG = "config.yaml"
 DATA = "data.json"  # fingerprints of the problems
@@ -159,6 +160,9 @@ def _today(config: dict[str, Any]) -> dict[str, Any]:
     found = {RENAMED.get(key, key): value for key, value in config.items()}
     if "optimizer.betas" in found:
         found = {"optimizer.name": "adamw"} | found
+    for key in ("dataset.train", "dataset.heldout"):
+        if isinstance(found.get(key), str):
+            found[key] = today(found[key])
     return found | {"model.build": MOVED.get(str(found.get("model.build")), found.get("model.build"))}
 
 

@@ -22,7 +22,7 @@ from run import run_folder
 from study import card
 from study.run_data import Run
 
-NOT_UPLOADED = (run_folder.MOMENTS, run_folder.STATE, run_folder.BATCH)
+NOT_UPLOADED = (f"{run_folder.TRAINER}/*", run_folder.MOMENTS, run_folder.STATE, run_folder.BATCH)
 
 
 def publish(folder: Path, repo: str, scores: str, dry_run: bool, public: bool) -> str:

@@ -27,7 +27,10 @@ from tests.scripted_endpoint import Raw, serve
 
 SAMPLES = 12
 # Small batches, so that a stop finds some answers drawn and some not. The tiny model knows only prompts with a prefix.
-QUICK = ("prefix=true", f"samples={SAMPLES}", "rollout.max_new_tokens=64", "rollout.batch_size=4", "sandbox.workers=2")
+QUICK = (
+    *("prefix=true", f"samples={SAMPLES}", "rollout.temperature=1.0", "rollout.max_new_tokens=64"),
+    *("rollout.batch_size=4", "sandbox.workers=2"),
+)
 
 
 def composed(*overrides: str) -> DictConfig:
@@ -203,7 +206,7 @@ def test_what_has_no_verdict_is_verified_and_not_drawn_again(
 
 
 def test_other_settings_are_not_mixed_in(whole: Path, few: str) -> None:
-    with pytest.raises(RunError, match=r"temperature \(0\.2 there, 0\.5 here\)"):
+    with pytest.raises(RunError, match=r"temperature \(1\.0 there, 0\.5 here\)"):
         evaluate.run(composed(*QUICK, few, "rollout.temperature=0.5", f"run_dir={whole}"))
 
 
@@ -309,7 +312,7 @@ def test_an_endpoint_cannot_continue_a_bare_text(tmp_path: Path) -> None:
     [
         (b'{"id": "a", "statement": "s", "tests": []}', ("line 1", "'tests'")),
         (b'{"id": "a", "statement": "s"}', ("line 1", "'tests'")),
-        (b'{"id": "a", "statement": "\xff"}', ("line 1", "not JSON", "utf-8")),
+        (b'{"id": "a", "statement": "\xff"}', ("line 1", "not UTF-8")),
         (b'{"id": "a", "statement": "s", "tests": [{"input": "\\ud800", "output": ""}]}', ("test 0", "surrogate")),
     ],
 )

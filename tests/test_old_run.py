@@ -1,4 +1,4 @@
-"""A run of the layout before 2026-11-28, stored with its data and model, goes on exactly and is still evaluated."""
+"""A run of the layout before 2026-11-28, stored with its data and model, goes on and is still evaluated."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from run import run_folder
 from tests.conftest import ROOT, command
@@ -37,14 +39,17 @@ def ran(folder: Path, *arguments: str, script: str = "train.py") -> str:
     return done.stdout
 
 
-def test_it_goes_on_exactly(stored: Path) -> None:
+def test_it_goes_on(stored: Path) -> None:
     last = stored / "run/checkpoints/step_000004"
-    before = (last / "model.safetensors").read_bytes(), (last / "optimizer.safetensors").read_bytes()
+    before = load_file(last / "model.safetensors"), load_file(last / "optimizer.safetensors")
     shutil.rmtree(last)
     (stored / "run" / run_folder.FINISHED).unlink()
     assert "resuming after step 2" in ran(stored, *TRAIN)
-    after = (last / "model.safetensors").read_bytes(), (last / "trainer/optimizer.safetensors").read_bytes()
-    assert after == before
+    after = load_file(last / "model.safetensors"), load_file(last / "trainer/optimizer.safetensors")
+    for old, new in zip(before, after, strict=True):
+        assert old.keys() == new.keys()
+        for name, value in old.items():  # to rounding: batches are cut otherwise today
+            torch.testing.assert_close(new[name], value, rtol=0, atol=2e-5, msg=name)
 
 
 def test_it_is_evaluated(stored: Path) -> None:

@@ -27,7 +27,8 @@ def test_what_changes_no_result_may_differ(tmp_path: Path) -> None:
 def test_a_run_of_before_has_the_names_of_today(tmp_path: Path) -> None:
     folder = run_folder.create(composed(f"run_dir={tmp_path}/run"))
     text = (folder / run_folder.CONFIG).read_text()
-    for new, old in (("policy.builtin.tiny", "policy.tiny"), ("  answers: null", "  samples: null")):
+    places = ("problems/starter/data/train.jsonl", "problems/data/starter/train.jsonl")
+    for new, old in (("policy.builtin.tiny", "policy.tiny"), ("  answers: null", "  samples: null"), places):
         assert new in text
         text = text.replace(new, old)
     (folder / run_folder.CONFIG).write_text(

@@ -117,9 +117,9 @@ def test_a_dry_run_sends_nothing(trained: Path, tmp_path: Path) -> None:
         (("RUN", "lua-tiny"), "'lua-tiny' is no name on the hub"),
         (("RUN", "me/lua tiny!"), "is no name on the hub"),
         (("/nowhere", "me/x"), "/nowhere is neither a run nor a folder"),
-        (("RUN",), "name a folder and a repository"),
-        (("RUN", "me/x", "dry_run=yes"), "dry_run is 'yes'; the choices are true, false"),
-        (("RUN", "me/x", "private=true"), "option is 'private'; the choices are scores, dry_run, public"),
+        (("RUN",), "repository is missing; as in: python -m study.publish runs/NAME me/lua-tiny"),
+        (("RUN", "me/x", "dry_run=maybe"), "dry_run is 'maybe'; it must be true or false"),
+        (("RUN", "me/x", "private=true"), "unknown argument 'private=true'"),
         (("RUN", "me/x"), "it wants a token that may write"),
     ],
 )
