@@ -129,10 +129,12 @@ class Ranks:
     def leave(self) -> None:
         if self.world > 1 and dist.is_initialized():  # a single rank's group is vLLM's own to end
             if "vllm.distributed.parallel_state" in sys.modules:
-                from vllm.distributed.parallel_state import destroy_model_parallel
+                from vllm.distributed.parallel_state import destroy_distributed_environment, destroy_model_parallel
 
                 destroy_model_parallel()  # its groups before the one they are parts of
-            dist.destroy_process_group()
+                destroy_distributed_environment()
+            if dist.is_initialized():
+                dist.destroy_process_group()
 
 
 ALONE = Ranks()
