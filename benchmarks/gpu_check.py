@@ -254,8 +254,11 @@ def update() -> None:
         emit(**{f"rows_{4 * group}": {"s": took, **speed, "peak_gib": throughput.peak_memory_gib()}})
     settings = TrainSettings.read(config_of("rollout=transformers", f"optimizer.token_budget={budget}"))
     shape, here = memory.Shape.of(policy.model), memory.Machine.here()
-    predicted = memory.estimate(shape, memory.Plan.of(settings), here).phases["update"]
-    emit(token_budget=trained.token_budget, predicted_gib=sum(predicted.values()) / 2**30)
+    predicted = memory.estimate(shape, memory.Plan.of(settings), here).phases
+    emit(
+        token_budget=trained.token_budget,
+        predicted_gib={name: sum(parts.values()) / 2**30 for name, parts in predicted.items()},
+    )
 
 
 def sampler() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from copy import copy
 from pathlib import Path
 from typing import Any, Literal
 
@@ -135,9 +136,12 @@ def dequantized(weight: Tensor) -> Tensor:
     """A frozen weight as numbers, where it is kept in 4 bits; any other as it is, without gradient."""
     if (state := getattr(weight, "quant_state", None)) is None:
         return weight.detach()
-    from bitsandbytes.functional import dequantize_4bit
+    from bitsandbytes.functional import _convert_weight_packed_for_cpu_inverse, dequantize_4bit
 
-    numbers: Tensor = dequantize_4bit(weight.data, state)
+    packed = weight.data
+    if getattr(state, "packing_format_for_cpu", False):  # as a forward pass on a CPU leaves them
+        packed, state = _convert_weight_packed_for_cpu_inverse(packed, copy(state))
+    numbers: Tensor = dequantize_4bit(packed, state)
     return numbers
 
 

@@ -7,8 +7,8 @@ other.
 
 Every rank samples its share of a batch and verifies it; all rollouts are then gathered everywhere, so that advantages
 and metrics are computed from the whole batch by the same code on one rank as on sixteen. Each takes its share of the
-micro-batches, and gradients are summed. What ranks send each other are pickles between processes of this run; what a
-program printed travels in them as a string.
+micro-batches, which are cut to cost alike (training/balance.py), and gradients are summed. What ranks send each other
+are pickles between processes of this run; what a program printed travels in them as a string.
 
 With `samplers=4` (and rollout=transformers) the last four ranks only sample, one step ahead, while the others update:
 their weights are one update old, which the loss corrects for (`loss.correction`). A run that is stopped keeps such a
@@ -139,10 +139,12 @@ class Ranks:
     def leave(self) -> None:
         if self.world > 1 and dist.is_initialized():  # a single rank's group is vLLM's own to end
             if "vllm.distributed.parallel_state" in sys.modules:
-                from vllm.distributed.parallel_state import destroy_model_parallel
+                from vllm.distributed.parallel_state import destroy_distributed_environment, destroy_model_parallel
 
                 destroy_model_parallel()  # its groups before the one they are parts of
-            dist.destroy_process_group()
+                destroy_distributed_environment()
+            if dist.is_initialized():
+                dist.destroy_process_group()
 
 
 ALONE = Ranks()

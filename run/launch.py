@@ -6,6 +6,7 @@ import logging
 import os
 import shlex
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -89,6 +90,10 @@ def rank(train: Train, text: str, folder: str) -> None:
     try:
         with script.one_sentence("stopped", debug=debug, prefix=prefix, ends_sweep=False), stoppable(folder):
             train(config, Path(folder), ranks)
+    except Exception:  # none that a user can mend; the agent that started this process would say nothing
+        if ranks.world > 1:
+            traceback.print_exc()
+        raise
     finally:
         ranks.leave()
 

@@ -233,8 +233,9 @@ def estimate(shape: Shape, plan: Plan, machine: Machine) -> Estimate:
     phases = {
         "loading": {**loading, **context},
         "sampling": {**state, **sampling, **context},
-        "update": {**state, **update(shape, plan, trained / parts), **asleep, **context},
     }
+    for name, parts_of in zip(("update, scoring", "update, layers"), update(shape, plan, trained / parts), strict=True):
+        phases[name] = {**state, **parts_of, **asleep, **context}
     if plan.dedicated and share:
         phases["a rank that samples"] = {"weights": weights, "vLLM's share": share, **context}
     saved = {"checkpoint, copied on the first rank": trained * (4.0 + MOMENTS[plan.optimizer])}
@@ -242,11 +243,12 @@ def estimate(shape: Shape, plan: Plan, machine: Machine) -> Estimate:
     return Estimate(phases, host, engine)
 
 
-def update(shape: Shape, plan: Plan, trained: float) -> dict[str, float]:
-    """What an update needs beside the state; `trained` parameters of this rank."""
+def update(shape: Shape, plan: Plan, trained: float) -> tuple[dict[str, float], dict[str, float]]:
+    """What an update needs beside the state at its two heights: while tokens are scored, and while the backward pass is
+    in a layer. `trained` parameters of this rank."""
     tokens = plan.token_budget
-    per_layer = layer_bytes(shape, plan.compute)
-    kept = tokens * (shape.layers * 4.0 * shape.width + per_layer if plan.checkpointing else shape.layers * per_layer)
+    per_layer = tokens * layer_bytes(shape, plan.compute)
+    kept = shape.layers * (tokens * 4.0 * shape.width if plan.checkpointing else per_layer)
     device = "cuda" if plan.compute == 2 else "cpu"
     chunk = min(logprob.CHUNK_ELEMENTS[device], tokens * shape.vocabulary)
     rows = min(logprob.ROWS_ELEMENTS[device], chunk)
@@ -255,14 +257,15 @@ def update(shape: Shape, plan: Plan, trained: float) -> dict[str, float]:
     if plan.compute == 2:
         scored += shape.head * 2.0  # the head's weights, cast
     gathered = shape.largest_layer * 2 + 2 * shape.head if plan.shard else 0  # two layers, embedding and head, whole
-    return {
+    both = {
         "gradients": 4.0 * trained,
         "activations": float(kept),
-        "log-prob chunk": float(scored),
-        # of the head, whole and in fp32, before it is added to what is there; under FSDP2 the other one is gathered too
+        # of the head, whole and in fp32, before it is added to what is there
         "gradient of the head": 4.0 * shape.head if plan.full else 0.0,
         "gathered layers": float(gathered * plan.compute),
     }
+    layer = {"a layer, computed again": per_layer} if plan.checkpointing else {"a layer's gradients": per_layer / 2}
+    return {**both, "log-prob chunk": float(scored)}, {**both, **layer}
 
 
 def changes(plan: Plan, machine: Machine) -> list[dict[str, Any]]:

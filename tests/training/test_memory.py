@@ -50,8 +50,8 @@ def test_the_shape_is_the_models() -> None:
 
 def test_the_papers_run_fits_eight_gpus() -> None:
     found = checked(H100, "qwen3_4b", "gpus=8", "shard=true")
-    assert found.phases["update"]["moments"] == 4_022_468_096 * 8 / 8
-    assert found.phases["update"]["gradients"] == 4_022_468_096 * 4 / 8
+    assert found.phases["update, layers"]["moments"] == 4_022_468_096 * 8 / 8
+    assert found.phases["update, layers"]["gradients"] == 4_022_468_096 * 4 / 8
     assert found.host["checkpoint, copied on the first rank"] == 4_022_468_096 * 12
 
 
@@ -60,7 +60,11 @@ def test_the_papers_run_fits_eight_gpus() -> None:
     [
         ("qwen3_4b", ["gpus=8"], "fits with shard=true, or rollout.gpu_memory_utilization=0.3"),
         ("qwen3_4b", ["rollout.gpu_memory_utilization=0.5"], "sampling needs .* weights 15.0 GiB"),
-        ("qwen3_8b", [], "update needs .* moments 61.0 GiB.*; it fits with gpus=8 shard=true, or lora.rank=32"),
+        (
+            "qwen3_8b",
+            [],
+            "sampling needs .*moments 61.0 GiB, vLLM's share 47.5 .*; it fits with gpus=8 shard=true, or lora",
+        ),
     ],
 )
 def test_what_cannot_fit_is_refused_with_what_does(size: str, overrides: list[str], words: str) -> None:
@@ -137,6 +141,7 @@ MIDDLE: dict[str, Any] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rank", "optimizer", "checkpointing"),
     [(0, "adamw", True), (0, "adamw", False), (0, "adamw8bit", True), (16, "adamw", False)],
@@ -165,5 +170,5 @@ def test_predictions_are_within_a_tenth_of_what_a_cpu_uses(
     measured = json.loads(lines[0].removeprefix("MEASURED "))
     plan = Plan(1, False, rank == 0, rank, False, optimizer, 4, checkpointing, budget, 304, False, 0.0, 1)
     shape = Shape.of(model)
-    predicted = sum(memory.estimate(shape, plan, Machine("", 64 * GIB, 64 * GIB)).phases["update"].values())
+    predicted = memory.estimate(shape, plan, Machine("", 64 * GIB, 64 * GIB)).peak
     assert predicted == pytest.approx(measured, rel=0.1), f"{predicted / 2**20:.0f} MiB, not {measured / 2**20:.0f}"
