@@ -33,7 +33,7 @@ function replace(page) {
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)) return;
   const links = {ArrowLeft: "prev", ArrowRight: "next", u: "up"};
-  if (links[event.key] && !event.target.closest(".cards, .scroll, pre")) {
+  if (links[event.key] && (event.key === "u" || !event.target.closest(".cards, .scroll, pre"))) {
     (document.querySelector(`a[rel=${links[event.key]}]`) ||
       (event.key === "u" && document.querySelector("a[rel=index]")))?.click();
   } else if (event.key === "/") {

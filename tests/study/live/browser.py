@@ -67,7 +67,9 @@ class Browser:
 
     def press(self, key: str) -> None:
         for kind in ("keyDown", "keyUp"):
-            self.call("Input.dispatchKeyEvent", type=kind, key=key, text=key if len(key) == 1 and kind[3] == "D" else "")
+            self.call(
+                "Input.dispatchKeyEvent", type=kind, key=key, text=key if len(key) == 1 and kind[3] == "D" else ""
+            )
 
     def shot(self, path: Path) -> None:
         data = self.call("Page.captureScreenshot", captureBeyondViewport=False)["data"]
