@@ -101,10 +101,10 @@ def read_rows(path: Path) -> list[Row]:
     return rows
 
 
-def checkpoint_of(name: str | None, model: str) -> Path | None:
+def checkpoint_of(name: str | None, model: str | None) -> Path | None:
     """The checkpoint that a key `checkpoint` means: itself, or the newest of a run folder; None for none.
 
-    Raises DataError where there is none, and ConfigError where its run trained another model than `model`.
+    Raises DataError where there is none, and ConfigError where its run trained another model than `model`, if one is named.
     """
     if name is None:
         return None
@@ -114,6 +114,6 @@ def checkpoint_of(name: str | None, model: str) -> Path | None:
     if found is None:
         raise DataError(f"checkpoint={name} is neither a checkpoint nor a run folder that holds one")
     trained = run_folder.model_of(found)
-    if trained not in (None, model):
+    if model is not None and trained not in (None, model):
         raise ConfigError(f"checkpoint={name} is of model {trained!r}: add model={trained}")
     return found
