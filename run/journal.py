@@ -18,6 +18,7 @@ from base.files import write_text
 from rollout.rollout import Rollout
 from sandbox.job import Status
 
+SHOWN = 1000  # characters of a failed test's texts
 WANDB_ID = "wandb-id.txt"  # of the run folder
 
 
@@ -98,12 +99,29 @@ def write_rollouts(path: Path, rollouts: Sequence[Rollout]) -> None:
             "prompt_tokens": len(r.prompt_tokens),
             "completion_tokens": len(r.completion.tokens),
             "finished": r.completion.finished,
+            **_failure(r),
         }
         for r in rollouts
     ]
     part = path.with_name("." + path.name + ".part")
     pq.write_table(pa.Table.from_pylist(rows), part)
     part.replace(path)
+
+
+def _failure(rollout: Rollout) -> dict[str, Any]:
+    """The first test that failed: which, what it read, what was expected and what came, each cut."""
+    results = rollout.verdict.tests
+    place = next((n for n, result in enumerate(results) if result.status is not Status.PASSED), None)
+    compiled = rollout.verdict.compile
+    error = results[place].stderr if place is not None else compiled.stderr if compiled else ""
+    test = None if place is None else rollout.problem.tests[place]
+    return {
+        "failed_test": place,
+        "failed_input": None if test is None else test.input[:SHOWN],
+        "expected": None if test is None else test.output[:SHOWN],
+        "got": None if place is None else results[place].stdout[:SHOWN],
+        "error": None if rollout.verdict.passed else error[:SHOWN] or None,
+    }
 
 
 def _step(line: str) -> float:

@@ -16,6 +16,7 @@ SCRIPTS = {
     "prepare": "python -m problems.prepare",
     "bugs": "python -m study.bugs",
     "advise": "python -m study.advise",
+    "chat": "python -m study.chat",
 }
 HEAD = """# Config keys
 

@@ -1,0 +1,387 @@
+"""Talk to a model: type a problem, or choose one of the data set; its program runs in the jail, and has a verdict.
+
+    python -m study.chat checkpoint=runs/NAME language=lua
+    python -m study.chat model=endpoint model.base_url=http://localhost:8000/v1 model.name=big
+
+An empty line sends what was typed; /help lists the commands, Ctrl-C stops an answer, Ctrl-D ends. All that was asked
+and answered is kept in `chats/history.jsonl`, and what was typed can be had back with the arrow keys.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from omegaconf import DictConfig, OmegaConf
+from rich.columns import Columns
+from rich.console import Console, Group, RenderableType
+from rich.panel import Panel
+from rich.syntax import Syntax
+from rich.text import Text
+
+import languages
+from base import script
+from base.errors import ConfigError, UserError
+from base.jsonl import RowLog
+from base.settings import ScriptSettings
+from chat.settings import AnyModel, EndpointSettings
+from languages import Language
+from policy.samplers.sampler import RolloutSettings
+from problems import load
+from problems.problem import Problem
+from problems.task import Stdio
+from rollout.draw import Answer, AnswerSource, EndpointModel, LocalModel, Question
+from sandbox import open_pool
+from sandbox.executor import Executor
+from sandbox.job import Job, Status, Test, Verdict
+from sandbox.settings import SandboxSettings
+from study.live.text import cut, visible
+from study.run_data import checkpoint_of
+
+END = "."  # alone on a line, it ends a text that may hold empty lines
+LONGEST = 2_000  # characters of an output on the terminal
+LISTED = 20  # problems, entries of the history
+
+
+class ChatSettings(ScriptSettings):
+    """conf/chat.yaml has the defaults and says what each key means."""
+
+    model: AnyModel
+    language: dict[str, Any]
+    dataset: dict[str, Any]  # its keys differ by option: problems/load.py reads them
+    rollout: RolloutSettings
+    sandbox: SandboxSettings
+    checkpoint: str | None
+    split: Literal["heldout", "train"]
+    seed: int
+    run_dir: str
+
+
+class Conversation:
+    """What is being talked about: a problem, a language, the newest program."""
+
+    def __init__(self, settings: ChatSettings, folder: Path, read: Callable[[str], str], stack: ExitStack) -> None:
+        """`read(prompt)` gives a line that was typed, and raises EOFError at the end."""
+        self.settings, self.folder, self.read, self.stack = settings, folder, read, stack
+        self.console = Console(highlight=False)
+        self.language = languages.from_config(settings.language)
+        self.temperature = settings.rollout.temperature
+        self.problem: Problem | None = None
+        self.program: str | None = None
+        self.beside = False  # whether the model before training is asked too
+        self.pools: dict[str, Executor] = {}
+        self.history = RowLog(folder / "history.jsonl")
+        stack.callback(self.history.close)
+        self.turns = sum(1 for _ in self.history.rows())
+        self.checkpoint = checkpoint_of(settings.checkpoint, settings.model.name)
+        self.model = self._open(self.checkpoint)
+
+    def _open(self, checkpoint: Path | None) -> AnswerSource:
+        model = self.settings.model
+        if isinstance(model, EndpointSettings):
+            if checkpoint is not None:
+                raise ConfigError("checkpoint goes with a model on this machine, not with model=endpoint")
+            return EndpointModel(model, self.folder)
+        with self.console.status("loading the model"):
+            return LocalModel.open(model, self.settings.rollout, checkpoint, self.settings.seed)
+
+    @cached_property
+    def base(self) -> AnswerSource:
+        """The model before training."""
+        return self._open(None)
+
+    @cached_property
+    def problems(self) -> list[Problem]:
+        return list(load.load(OmegaConf.create(self.settings.dataset), self.settings.split, quiet=True))
+
+    def pool(self, problem: Problem) -> Executor:
+        """The jail for the language that is spoken, and for the problem's checker if it has one."""
+        taught = load.pool_languages([problem], self.language)
+        key = "+".join(language.name for language in taught)
+        if key not in self.pools:
+            with self.console.status(f"preparing the sandbox for {self.language.title}"):
+                options = self.settings.sandbox.options()
+                self.pools[key] = self.stack.enter_context(open_pool(taught, **options))
+        return self.pools[key]
+
+    def talk(self) -> None:
+        """Until the end of what is typed."""
+        name = self.settings.checkpoint or self.settings.model.name
+        self.say(f"{name}, {self.language.title}, temperature {self.temperature:g}. Type a problem; /help lists more.")
+        while True:
+            try:
+                text = self._typed()
+            except EOFError:
+                return
+            except KeyboardInterrupt:
+                self.say("")
+                continue
+            try:
+                if text.startswith("/"):
+                    if text.split()[0] in ("/quit", "/exit"):
+                        return
+                    self._command(text)
+                elif text.strip():
+                    self.ask(Problem(id="typed", statement=text, tests=()))
+            except KeyboardInterrupt:
+                self.say("stopped")
+            except EOFError:
+                return
+            except UserError as error:
+                self.say(f"error: {error}", "red")
+
+    def _typed(self) -> str:
+        """A command, or the lines of a problem up to an empty one."""
+        lines = [self.read(f"{self.language.name}> ")]
+        while lines[-1].strip() and not lines[0].startswith("/"):
+            lines.append(self.read("... "))
+        return "\n".join(lines).strip()
+
+    def _lines(self, what: str) -> str:
+        """Lines up to one that holds a single dot."""
+        self.say(f"{what}; a line with a single {END!r} ends it")
+        lines = []
+        while (line := self.read("... ")) != END:
+            lines.append(line)
+        return "".join(f"{line}\n" for line in lines)
+
+    def _command(self, text: str) -> None:
+        name, _, rest = text[1:].partition(" ")
+        if name not in COMMANDS:
+            raise ConfigError(f"there is no command /{name}; the commands are {', '.join(f'/{c}' for c in COMMANDS)}")
+        COMMANDS[name](self, rest.strip())
+
+    def help(self, rest: str) -> None:
+        """this list"""
+        for name, command in COMMANDS.items():
+            self.say(f"/{name:<12} {command.__doc__}")
+        self.say("/quit         or Ctrl-D: the end")
+
+    def paste(self, rest: str) -> None:
+        """a problem that holds empty lines"""
+        self.ask(Problem(id="typed", statement=self._lines("the problem"), tests=()))
+
+    def choose(self, rest: str) -> None:
+        """ID or number: ask a problem of the data set; without one, list them"""
+        chosen = [p for n, p in enumerate(self.problems, 1) if rest in (p.id, str(n))]
+        if chosen:
+            self.ask(chosen[0])
+            return
+        found = [(n, p) for n, p in enumerate(self.problems, 1) if rest.lower() in f"{p.id} {p.statement}".lower()]
+        for number, problem in found[:LISTED]:
+            self.say(f"{number:>4}  {problem.id}  {cut(' '.join(problem.statement.split()), 80)}")
+        self.say(f"{len(found)} of {len(self.problems)} problems; /problem WORD finds others, /problem NUMBER asks one")
+
+    def again(self, rest: str) -> None:
+        """ask the same problem once more"""
+        if self.problem is None:
+            raise ConfigError("there is no problem yet: type one, or choose one with /problem")
+        self.ask(self.problem)
+
+    def tests(self, rest: str) -> None:
+        """show the problem's tests; /tests add types one, /tests clear removes them"""
+        if self.problem is None:
+            raise ConfigError("there is no problem yet: type one, or choose one with /problem")
+        if rest == "add":
+            test = Test(self._lines("what the program reads"), self._lines("what it must print"))
+            self.problem = replace(self.problem, tests=(*self.problem.tests, test), examples=0)
+        elif rest == "clear":
+            self.problem = replace(self.problem, tests=())
+        elif rest:
+            raise ConfigError(f"/tests {rest}: write /tests, /tests add or /tests clear")
+        for number, test in enumerate(self.problem.tests, 1):
+            self.say(f"test {number}: reads {_quoted(test.input)}, must print {_quoted(test.output)}")
+        self.say(f"{len(self.problem.tests)} tests")
+        if rest == "add" and self.program is not None:
+            self.console.print(self._judged(self.problem, self.language, self.program)[0])
+
+    def input(self, rest: str) -> None:
+        r"""TEXT: run the newest program on it (\n ends a line); without TEXT, on lines you type"""
+        if self.program is None:
+            raise ConfigError("there is no program yet")
+        text = rest.replace("\\n", "\n") + "\n" if rest else self._lines("what the program reads")
+        job = Job("input", self.language.name, self.program, (Test(text, ""),))
+        verdict = self.pool(Problem(id="input", statement="", tests=())).verify([job])[0]
+        self.console.print(_ran(verdict))
+
+    def speak(self, rest: str) -> None:
+        """NAME: the language of the next answers"""
+        self.language = languages.load(rest) if rest else self.language
+        self.program = None if rest else self.program
+        self.say(f"{self.language.title}: {self.language.execute}")
+
+    def warm(self, rest: str) -> None:
+        """NUMBER: of the next answers; 0 is the likeliest token each time"""
+        with suppress(ValueError):
+            if rest and not 0 <= float(rest) <= 10:
+                raise ValueError
+            self.temperature = float(rest) if rest else self.temperature
+            self.say(f"temperature {self.temperature:g}")
+            return
+        raise ConfigError(f"/temperature {rest}: it is a number from 0 to 10")
+
+    def compare(self, rest: str) -> None:
+        """the model before training too, side by side; once more: no longer"""
+        if self.checkpoint is None:
+            raise ConfigError("/base wants a checkpoint: this is the model before training")
+        self.beside = not self.beside
+        self.say("the model before training answers too" if self.beside else "the trained model answers alone")
+
+    def before(self, rest: str) -> None:
+        """what was asked and answered"""
+        rows = [row for _, row in self.history.rows()]
+        for row in rows[-LISTED:]:
+            statement = cut(" ".join(str(row.get("statement")).split()), 60)
+            self.say(f"{row.get('time')}  {row.get('language')}  {row.get('verdict') or 'no tests'}  {statement}")
+        self.say(f"{len(rows)} in {self.folder}/history.jsonl")
+
+    def ask(self, problem: Problem) -> None:
+        """Asks, shows the answer, and judges its program where there are tests."""
+        if problem.id != "typed":
+            self.say(visible(cut(problem.statement, LONGEST)), "dim")
+        self.problem, self.program = problem, None
+        sources = [("", self.model)] if not self.beside else [("trained", self.model), ("before training", self.base)]
+        panels: list[RenderableType] = []
+        for title, source in sources:
+            shown, program = self._answered(problem, source, title)
+            panels.append(Panel(shown, title=title) if title else shown)
+            if source is self.model:
+                self.program = program
+        self.console.print(Columns(panels, expand=True, equal=True) if len(panels) > 1 else panels[0])
+        if not problem.tests and self.program is not None:
+            self.say("/input TEXT runs it; /tests add gives it a test", "dim")
+
+    def _answered(self, problem: Problem, source: AnswerSource, title: str) -> tuple[RenderableType, str | None]:
+        """The answer of one model as it is shown, and its program."""
+        answers: list[Answer] = []
+        question = Question(Stdio([problem], self.language), problem)
+        sampling = replace(self.settings.rollout.sampling(), temperature=self.temperature)
+        seed = self.settings.seed + self.turns  # another for each question: the same words may be asked again
+        began = time.monotonic()
+        with self.console.status(f"{title or 'the model'} answers; Ctrl-C stops it"):
+            source.generate([question], 1, sampling, seed, lambda _, answer: answers.append(answer), range(1))
+        if not answers:
+            return Text(visible(source.trouble or "no answer came"), "red"), None
+        answer, seconds = answers[0], time.monotonic() - began
+        program = question.program(answer.text)
+        parts: list[RenderableType] = [_text(answer.text)]
+        cost = f"{answer.tokens} tokens, {seconds:.1f} s" + ("" if answer.finished else ", cut at max_new_tokens")
+        parts.append(Text(cost, "dim"))
+        verdict = None
+        if problem.tests and program is not None:
+            shown, verdict = self._judged(problem, self.language, program)
+            parts.append(shown)
+        elif program is None:
+            parts.append(Text("no program was found in it", "yellow"))
+        self.history.add(
+            {
+                "time": time.strftime("%Y-%m-%dT%H:%M:%S"),
+                "model": source.source,
+                "language": self.language.name,
+                "temperature": self.temperature,
+                "problem": problem.id,
+                "statement": problem.statement,
+                "answer": answer.text,
+                "program": program,
+                "verdict": verdict.status.value if verdict else None,
+            }
+        )
+        self.turns += 1
+        return Group(*parts), program
+
+    def _judged(self, problem: Problem, language: Language, program: str) -> tuple[RenderableType, Verdict]:
+        """The verdict on the problem's tests, and how the first test that failed went."""
+        job = Job(problem.id, language.name, program, problem.tests, problem.compare)
+        verdict = self.pool(problem).verify([job])[0]
+        passed = sum(result.status is Status.PASSED for result in verdict.tests)
+        colour = "green" if verdict.passed else "red"
+        parts: list[RenderableType] = [
+            Text(f"{verdict.status.replace('_', ' ')}: {passed} of {len(problem.tests)} tests", f"bold {colour}")
+        ]
+        if not verdict.passed:
+            if passed < len(verdict.tests):
+                test = problem.tests[passed]
+                parts += [Text(f"reads    {_quoted(test.input)}"), Text(f"expected {_quoted(test.output)}")]
+            parts.append(_ran(verdict, passed))
+        return Group(*parts), verdict
+
+    def say(self, text: str, style: str = "") -> None:
+        self.console.print(Text(visible(text), style))
+
+
+COMMANDS: dict[str, Callable[[Conversation, str], None]] = {
+    "help": Conversation.help,
+    "paste": Conversation.paste,
+    "problem": Conversation.choose,
+    "again": Conversation.again,
+    "tests": Conversation.tests,
+    "input": Conversation.input,
+    "language": Conversation.speak,
+    "temperature": Conversation.warm,
+    "base": Conversation.compare,
+    "history": Conversation.before,
+}
+
+
+def _ran(verdict: Verdict, number: int = 0) -> RenderableType:
+    """What a program printed for one test, and how it ended."""
+    result = verdict.tests[number] if number < len(verdict.tests) else verdict.compile
+    if result is None:
+        return Text(visible(verdict.message or verdict.status.value), "red")
+    parts: list[RenderableType] = []
+    if result.stdout or result.status in (Status.PASSED, Status.WRONG_OUTPUT):
+        parts += [Text("printed", "dim"), Text(visible(cut(result.stdout, LONGEST)))]
+    if result.stderr:
+        parts += [Text("standard error", "dim"), Text(visible(cut(result.stderr, LONGEST)), "yellow")]
+    if result.status not in (Status.PASSED, Status.WRONG_OUTPUT):
+        parts.append(Text(result.status.replace("_", " "), "red"))
+    return Group(*parts)
+
+
+def _text(answer: str) -> RenderableType:
+    """An answer, its code highlighted. Nothing that a model writes can steer the terminal."""
+    return Syntax(visible(cut(answer, 4 * LONGEST)), "markdown", background_color="default", word_wrap=True)
+
+
+def _quoted(text: str) -> str:
+    return repr(cut(text, 200))
+
+
+@contextmanager
+def _typing(folder: Path) -> Iterator[Callable[[str], str]]:
+    """Reads lines, with arrow keys and a memory where somebody types."""
+    if not sys.stdin.isatty():
+        yield lambda prompt: input()
+        return
+    import readline
+
+    typed = folder / "typed"
+    with suppress(OSError):
+        readline.read_history_file(typed)
+    readline.set_history_length(2000)
+    try:
+        yield input
+    finally:
+        readline.write_history_file(typed)
+
+
+def run(config: DictConfig) -> None:
+    settings = ChatSettings.read(config)
+    folder = Path(settings.run_dir).expanduser()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"run_dir: cannot write into {folder} ({error.strerror})") from error
+    with ExitStack() as stack:
+        read = stack.enter_context(_typing(folder))
+        Conversation(settings, folder, read, stack).talk()
+
+
+if __name__ == "__main__":
+    script.main(run, "chat", before=languages.register)
