@@ -17,13 +17,14 @@ import os
 import signal
 import socket
 import sys
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import uvicorn
+from pydantic import Field
 
 from base.command_line import Command, Names
 from base.errors import ConfigError, UserError
-from base.settings import Count, Positive, Whole
+from base.settings import Count, Positive
 from sandbox import verify
 from sandbox.pool import Pool
 from sandbox.rootfs import RootfsError
@@ -37,7 +38,7 @@ class Words(Command):
 
     language: Names
     host: str = "127.0.0.1"
-    port: Whole = 8000
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
     workers: Count | None = None
     all_tests: bool = False
     queue: Count = Service.queue
@@ -52,7 +53,7 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         return socket.create_server(found[4][:2], family=found[0], backlog=2048)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise ConfigError(f"cannot listen on host={host} port={port} ({error})") from error
 
 

@@ -8,6 +8,7 @@ off by 1e-5, and upper case for lower.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Literal
@@ -202,10 +203,11 @@ def _response(verdict: Verdict, result: TestResult | None) -> RunCodeResponse:
 
 def _command(result: TestResult) -> CommandRunResult:
     late = result.status is Status.TIMEOUT
+    code = -signal.SIGKILL if result.exit_code is None else result.exit_code  # their client wants one: it was killed
     return CommandRunResult(
         status="TimeLimitExceeded" if late else "Finished",
         execution_time=result.wall_s,
-        return_code=None if late else result.exit_code if result.signal is None else -result.signal,
+        return_code=None if late else code if result.signal is None else -result.signal,
         stdout=result.stdout,
         stderr=result.stderr,
     )
