@@ -23,11 +23,13 @@ from typing import Any, ClassVar
 
 import httpx2
 
-from base.command_line import Command
-from base.errors import UserError
-from base.settings import Count, Positive
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
 
-ROOT = Path(__file__).parents[1]
+from base.command_line import Command  # noqa: E402
+from base.errors import UserError  # noqa: E402
+from base.settings import Count, Positive  # noqa: E402
+
 TESTS = [{"input": str(n), "output": str(n * n)} for n in range(5)]
 LIMITS = {"test_s": 1, "wall_s": 2, "memory_mb": 64}
 # (weight, verdict, Lua program)
