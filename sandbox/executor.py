@@ -162,7 +162,7 @@ class Executor:
 
 
 def _key(job: Job) -> tuple[Any, ...]:
-    return (job.language, job.program, job.tests, job.compare, job.limits, job.all_tests)
+    return (job.language, job.program, job.tests, job.compare, job.limits, job.all_tests, job.shown)
 
 
 def _put(done: queue.SimpleQueue[tuple[int, Future[Verdict]]], index: int, future: Future[Verdict]) -> None:

@@ -72,6 +72,7 @@ class Job:
     compare: Compare = field(default_factory=Compare)
     limits: Limits | None = None  # None: the language's own
     all_tests: bool = False  # run every test even after one failed
+    shown: int = 2000  # characters of an output that the verdict keeps
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,11 @@ def parse_job(line: bytes, where: str, arguments: Arguments) -> Job:
     row = jsonl.decoded(line)
     if isinstance(row, jsonl.BadLine):
         raise DataError(f"{where}: {row.reason} ({row.detail})")
+    return to_job(row, where, arguments)
+
+
+def to_job(row: Any, where: str, arguments: Arguments) -> Job:
+    """As `parse_job`, of a line that is decoded already."""
     if not isinstance(row, dict):
         raise DataError(f"{where}: a job is a JSON object, not {type(row).__name__}")
     if unknown := sorted(set(row) - set(KEYS)):

@@ -29,7 +29,6 @@ from sandbox.job import Checker, Job, SandboxError, Status, TestResult, Verdict
 
 LENGTH = struct.Struct("<Q")
 CHECKERS = "-checkers"  # ends the name of the memory cgroup that a worker makes for them
-SHOWN = 2000  # characters of an output that a verdict keeps
 LOST_S = 60.0  # that a program's timeouts may take, where every test is run: what is then left counts as timed out, too
 
 
@@ -88,7 +87,7 @@ class Worker:
         compiled, message, lost_s = None, "", 0.0
         if jail.toolchain.compile is not None:
             run = next(runs)
-            compiled = self._compiled(run)
+            compiled = self._compiled(run, job.shown)
             if compiled.status is not Status.PASSED:
                 runs.close()
                 if compiled.status is Status.TIMEOUT:
@@ -130,13 +129,13 @@ class Worker:
             self.jails[language, checks] = jail
         return jail
 
-    def _compiled(self, run: Run) -> TestResult:
+    def _compiled(self, run: Run, shown: int) -> TestResult:
         if run.outcome == EXEC_FAILED:
             raise SandboxError(_missing(run))
         status = run.status or Status.PASSED
         if status is Status.RUNTIME_ERROR:
             status = Status.COMPILE_ERROR
-        return _result(status, run, run.stdout.decode(errors="replace"))
+        return _result(status, run, run.stdout.decode(errors="replace"), shown)
 
     def _tested(self, job: Job, jail: Jail | Bare, given: str, expected: str, run: Run) -> TestResult:
         output = run.stdout.decode(errors="replace")
@@ -149,12 +148,12 @@ class Worker:
         if status is None and job.compare.rule == "checker":
             assert job.compare.checker is not None
             return replace(
-                _result(Status.PASSED, run, output),
+                _result(Status.PASSED, run, output, job.shown),
                 **self._checked(job.compare.checker, given, plain_bytes(run.stdout), expected),
             )
         if status is None:
             status = Status.PASSED if matches(job.compare, output, expected) else Status.WRONG_OUTPUT
-        return _result(status, run, output)
+        return _result(status, run, output, job.shown)
 
     def _checked(self, checker: Checker, given: str, output: bytes, reference: str) -> dict[str, Any]:
         """What a checker program makes of an output: it exits with 0 for right, 1 for wrong.
@@ -165,7 +164,8 @@ class Worker:
         right, last = self._ask(checker, given, output, reference)
         if right is not None:
             return {"status": Status.PASSED if right else Status.WRONG_OUTPUT}
-        why = f"the checker failed (exit code or signal {last.code}): " + _shown(last.stderr.decode(errors="replace"))
+        words = _shown(last.stderr.decode(errors="replace"), Job.shown)
+        why = f"the checker failed (exit code or signal {last.code}): {words}"
         works, _ = self._ask(checker, given, reference.encode(errors="replace"), reference)
         status = Status.INFRASTRUCTURE_ERROR if works is None else Status.WRONG_OUTPUT
         return {"status": status, "stderr": why}
@@ -210,15 +210,15 @@ def _missing(run: Run) -> str:
     return f"the command of the language file cannot be started in its root file system: {os.strerror(run.code)}"
 
 
-def _shown(text: str) -> str:
-    return text if len(text) <= SHOWN else text[:SHOWN] + "..."
+def _shown(text: str, most: int) -> str:
+    return text if len(text) <= most else text[:most] + "..."
 
 
-def _result(status: Status, run: Run, output: str) -> TestResult:
+def _result(status: Status, run: Run, output: str, shown: int) -> TestResult:
     return TestResult(
         status,
-        _shown(output),
-        _shown(run.stderr.decode(errors="replace")),
+        _shown(output, shown),
+        _shown(run.stderr.decode(errors="replace"), shown),
         run.code if run.outcome == EXITED else None,
         run.code if run.outcome == SIGNALED else None,
         run.wall_s,
