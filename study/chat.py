@@ -32,7 +32,7 @@ from base.jsonl import RowLog
 from base.settings import ScriptSettings
 from chat.settings import AnyModel, EndpointSettings
 from languages import Language
-from policy.samplers.sampler import RolloutSettings
+from policy.settings import RolloutSettings
 from problems import load
 from problems.problem import Problem
 from problems.task import Stdio

@@ -40,10 +40,10 @@ from problems.problem import Problem
 from problems.task import Task
 from rollout.pass_at_k import Row
 from run import run_folder
+from run.journal import SHOWN
 from sandbox import open_pool
 from sandbox.job import Job, Status, Verdict
 from sandbox.settings import SandboxSettings
-from sandbox.worker import SHOWN
 from study import report
 from study.bugs.labels import Labels, label, summary
 from study.bugs.settings import BugsSettings
