@@ -128,7 +128,7 @@ def merged(policy: Policy) -> PreTrainedModel:
         plain = type(model)(model.config)
         plain.generation_config = model.generation_config
         plain.load_state_dict(model.state_dict())
-    converted: PreTrainedModel = plain.to("cpu", torch.bfloat16)
+    converted: PreTrainedModel = plain.to(device="cpu", dtype=torch.bfloat16)
     return converted
 
 
@@ -170,11 +170,11 @@ def write_gguf(model: PreTrainedModel, tokenizer: Any, path: Path, name: str) ->
         out.add_file_type(gguf.LlamaFileType.MOSTLY_BF16)
         notes = _vocabulary(out, tokenizer, config.vocab_size, model.generation_config)
         names = gguf.get_tensor_name_map(arch, config.num_hidden_layers)
-        for key, weight in model.named_parameters():
+        for key, parameter in model.named_parameters():
             place = names.get_name(key, try_suffixes=(".weight", ".bias"))
             if place is None:
                 raise ModelError(f"format=gguf: llama.cpp has no name for {key}")
-            weight = weight.detach()
+            weight: Tensor = parameter.detach()
             if permuted and ".q_proj." in key:
                 weight = _interleaved(weight, heads)
             elif permuted and ".k_proj." in key:
@@ -267,7 +267,10 @@ def compared(policy: Policy, out: Path, samples: Sequence[str], as_gguf: bool) -
     """The mean difference of log-probs, in nats per token, between the checkpoint and the files; and whether the files'
     tokenizer makes the same tokens of the texts."""
     options: dict[str, Any] = {"gguf_file": GGUF} if as_gguf else {}
-    again: Any = AutoModelForCausalLM.from_pretrained(out, dtype=torch.float32, **options).to(policy.device).eval()
+    # transformers' reader takes the size of Qwen3's heads from its defaults, so it is told the shape.
+    shape = {"config": lora.base(policy.model).config} if as_gguf else {}
+    again: Any = AutoModelForCausalLM.from_pretrained(out, dtype=torch.float32, **options, **shape)
+    again.to(policy.device).eval()
     tokenizer = AutoTokenizer.from_pretrained(out, **options)
     trained: Callable[..., Any] = policy.model.eval()
     gaps, same = [], True

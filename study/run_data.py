@@ -104,7 +104,7 @@ def read_rows(path: Path) -> list[Row]:
 def checkpoint_of(name: str | None, model: str | None) -> Path | None:
     """The checkpoint that a key `checkpoint` means: itself, or the newest of a run folder; None for none.
 
-    Raises DataError where there is none, and ConfigError where its run trained another model than `model`, if one is named.
+    Raises DataError where there is none, and ConfigError where its run trained another model than the one named.
     """
     if name is None:
         return None
