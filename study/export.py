@@ -210,6 +210,8 @@ def _vocabulary(out: gguf.GGUFWriter, tokenizer: Any, size: int, ends: Any) -> l
         kind = gguf.TokenType.CONTROL if added["special"] else gguf.TokenType.USER_DEFINED
         tokens[added["id"]], types[added["id"]] = added["content"], kind
     merges = [m if isinstance(m, str) else " ".join(m) for m in described["model"]["merges"]]
+    if not merges:
+        raise ModelError("format=gguf: a tokenizer that merges nothing cannot be written as byte-level BPE")
     known = SPLITS.get(_split(described["pre_tokenizer"]))
     out.add_tokenizer_model("gpt2")
     out.add_tokenizer_pre(known or "gpt-2")

@@ -37,10 +37,10 @@ def talked(endpoint: ScriptedEndpoint, folder: Path, lines: list[str]) -> None:
 
 def test_a_conversation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     answers = iter([GOOD, "\x1b]0;owned\x07 no program", GOOD])
-    endpoint = ScriptedEndpoint(lambda request: next(answers))
     lines = ["/problem 1", "/input 3 4", "Add two", "numbers.", "", "/again", "/tests add", "5 6", ".", "11", "."]
     lines += ["/temperature 0.5", "/nope", "/base", "/language nope", "/history"]
-    talked(endpoint, tmp_path, lines)
+    with serve(lambda request: next(answers)) as endpoint:
+        talked(endpoint, tmp_path, lines)
     shown = capsys.readouterr().out
     assert "passed: 5 of 5 tests" in shown and "passed: 1 of 1 tests" in shown
     assert "printed" in shown and "7" in shown
@@ -60,6 +60,7 @@ def test_an_answer_can_be_stopped(tmp_path: Path, capsys: pytest.CaptureFixture[
             threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
         return answer
 
-    talked(ScriptedEndpoint(script), tmp_path, ["Slow.", "", "Fast.", ""])
+    with serve(script) as endpoint:
+        talked(endpoint, tmp_path, ["Slow.", "", "Fast.", ""])
     assert "stopped" in capsys.readouterr().out
     assert len((tmp_path / "history.jsonl").read_text().splitlines()) == 1

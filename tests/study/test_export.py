@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -24,6 +25,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("export") / "run"
     checkpoint = folder / "checkpoints/step_000001"
     save_toy(checkpoint)
+    tokenizer = json.loads((checkpoint / "tokenizer.json").read_text())
+    tokenizer["model"]["vocab"]["ab"] = 258  # the toy merges nothing, and GGUF's readers want merges
+    tokenizer["model"]["merges"] = [["a", "b"]]
+    (checkpoint / "tokenizer.json").write_text(json.dumps(tokenizer))
     (checkpoint / "trainer").mkdir()
     (checkpoint / "trainer/trainer.json").write_text("{}")
     config = yaml.safe_load((ROOT / "notebooks/data/runs/lua_seed0/config.yaml").read_text())
