@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 
 from study.chat import ChatSettings, Conversation
 from tests.conftest import composed
-from tests.scripted_endpoint import Raw, ScriptedEndpoint
+from tests.scripted_endpoint import Raw, ScriptedEndpoint, serve
 
 GOOD = '```lua\nlocal a, b = io.read("*n", "*n")\nprint(a + b)\n```'
 
