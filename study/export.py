@@ -128,7 +128,7 @@ def merged(policy: Policy) -> PreTrainedModel:
         plain = type(model)(model.config)
         plain.generation_config = model.generation_config
         plain.load_state_dict(model.state_dict())
-    converted: PreTrainedModel = plain.to("cpu", torch.bfloat16)
+    converted: PreTrainedModel = plain.to(device="cpu", dtype=torch.bfloat16)
     return converted
 
 
@@ -174,7 +174,11 @@ def write_gguf(model: PreTrainedModel, tokenizer: Any, path: Path, name: str) ->
             place = names.get_name(key, try_suffixes=(".weight", ".bias"))
             if place is None:
                 raise ModelError(f"format=gguf: llama.cpp has no name for {key}")
+<<<<<<< HEAD
             weight: Tensor = parameter.detach()  # [rows, columns] or [size]
+=======
+            weight: Tensor = parameter.detach()
+>>>>>>> live
             if permuted and ".q_proj." in key:
                 weight = _interleaved(weight, heads)
             elif permuted and ".k_proj." in key:
@@ -210,6 +214,8 @@ def _vocabulary(out: gguf.GGUFWriter, tokenizer: Any, size: int, ends: Any) -> l
         kind = gguf.TokenType.CONTROL if added["special"] else gguf.TokenType.USER_DEFINED
         tokens[added["id"]], types[added["id"]] = added["content"], kind
     merges = [m if isinstance(m, str) else " ".join(m) for m in described["model"]["merges"]]
+    if not merges:
+        raise ModelError("format=gguf: a tokenizer that merges nothing cannot be written as byte-level BPE")
     known = SPLITS.get(_split(described["pre_tokenizer"]))
     out.add_tokenizer_model("gpt2")
     out.add_tokenizer_pre(known or "gpt-2")
@@ -267,8 +273,15 @@ def compared(policy: Policy, out: Path, samples: Sequence[str], as_gguf: bool) -
     """The mean difference of log-probs, in nats per token, between the checkpoint and the files; and whether the files'
     tokenizer makes the same tokens of the texts."""
     options: dict[str, Any] = {"gguf_file": GGUF} if as_gguf else {}
+<<<<<<< HEAD
     again: Any = AutoModelForCausalLM.from_pretrained(out, dtype=torch.float32, **options)
     again = again.to(policy.device).eval()
+=======
+    # transformers' reader takes the size of Qwen3's heads from its defaults, so it is told the shape.
+    shape = {"config": lora.base(policy.model).config} if as_gguf else {}
+    again: Any = AutoModelForCausalLM.from_pretrained(out, dtype=torch.float32, **options, **shape)
+    again.to(policy.device).eval()
+>>>>>>> live
     tokenizer = AutoTokenizer.from_pretrained(out, **options)
     trained: Callable[..., Any] = policy.model.eval()
     gaps, same = [], True

@@ -1,0 +1,96 @@
+"""Exports, read again: what a GGUF says is what the checkpoint computes; what cannot be exported says why."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import gguf
+import pytest
+import torch
+import yaml
+from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
+
+from base.errors import ConfigError, DataError, ModelError
+from study import export
+from tests.conftest import ROOT
+from tests.toy_policy import save_toy
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder whose newest checkpoint is the toy model."""
+    folder = tmp_path_factory.mktemp("export") / "run"
+    checkpoint = folder / "checkpoints/step_000001"
+    save_toy(checkpoint)
+    tokenizer = json.loads((checkpoint / "tokenizer.json").read_text())
+    tokenizer["model"]["vocab"]["ab"] = 258  # the toy merges nothing, and GGUF's readers want merges
+    tokenizer["model"]["merges"] = [["a", "b"]]
+    (checkpoint / "tokenizer.json").write_text(json.dumps(tokenizer))
+    (checkpoint / "trainer").mkdir()
+    (checkpoint / "trainer/trainer.json").write_text("{}")
+    config = yaml.safe_load((ROOT / "notebooks/data/runs/lua_seed0/config.yaml").read_text())
+    (folder / "config.yaml").write_text(yaml.safe_dump({"model": config["model"]}))
+    return folder
+
+
+def arguments(run: Path, kind: str, out: Path) -> export.Arguments:
+    return export.Arguments.parse([f"checkpoint={run}", f"format={kind}", f"out={out}"])
+
+
+def test_merged_and_gguf(run: Path, tmp_path: Path) -> None:
+    said = export.export(arguments(run, "merged", tmp_path / "merged"))
+    assert "nats per token" in said
+    assert AutoModelForCausalLM.from_pretrained(tmp_path / "merged", dtype="auto").dtype == torch.bfloat16
+    assert (tmp_path / "merged/chat_template.jinja").exists()
+    said = export.export(arguments(run, "gguf", tmp_path / "gguf"))
+    assert "llama.cpp has no name" in said  # for how the toy's tokenizer splits
+    read = gguf.GGUFReader(tmp_path / "gguf/model.gguf")
+    assert read.fields["qwen3.attention.key_length"].contents() == 32
+    assert read.fields["tokenizer.ggml.eos_token_id"].contents() == 1
+    assert "messages" in str(read.fields["tokenizer.chat_template"].contents())
+    assert {"token_embd.weight", "blk.1.attn_q_norm.weight"} <= {tensor.name for tensor in read.tensors}
+    assert "FROM ./model.gguf" in (tmp_path / "gguf/Modelfile").read_text()
+    with pytest.raises(ConfigError, match="is not empty"):
+        export.export(arguments(run, "gguf", tmp_path / "gguf"))
+
+
+def test_an_export_that_computes_otherwise_fails(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(policy: Any) -> Any:
+        model = policy.model.to(torch.bfloat16)
+        other = AutoModelForCausalLM.from_config(model.config).to(torch.bfloat16)  # other weights
+        other.generation_config = model.generation_config
+        policy.model.float()
+        return other
+
+    monkeypatch.setattr(export, "merged", broken)
+    with pytest.raises(ModelError, match="log-probs differ"):
+        export.export(arguments(run, "merged", tmp_path / "broken"))
+
+
+def test_queries_and_keys_of_llama(tmp_path: Path) -> None:
+    """llama.cpp keeps them in another order; transformers' reader puts them back."""
+    torch.manual_seed(0)
+    rows = torch.arange(16.0)[:, None]
+    assert export._interleaved(rows, 2)[:8, 0].tolist() == [0, 4, 1, 5, 2, 6, 3, 7]
+    config = LlamaConfig(
+        hidden_size=64, intermediate_size=96, num_hidden_layers=1, num_attention_heads=2, vocab_size=300
+    )
+    export.check(LlamaForCausalLM(config))
+
+
+def test_what_cannot_be_exported_says_why(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="has no adapters"):
+        export.export(arguments(run, "adapter", tmp_path / "adapter"))
+    with pytest.raises(DataError, match="neither a checkpoint nor a run"):
+        export.export(arguments(tmp_path, "gguf", tmp_path / "x"))
+    for config, why in (
+        ({"model_type": "gpt2"}, "model type 'gpt2'"),
+        ({"model_type": "qwen2", "rope_parameters": {"rope_type": "yarn"}}, "positions scaled by 'yarn'"),
+        ({"model_type": "qwen2", "rope_parameters": None, "use_sliding_window": True}, "a sliding window"),
+    ):
+        model: Any = SimpleNamespace(config=SimpleNamespace(**config))
+        with pytest.raises(ModelError, match=why):
+            export.check(model)
