@@ -174,11 +174,7 @@ def write_gguf(model: PreTrainedModel, tokenizer: Any, path: Path, name: str) ->
             place = names.get_name(key, try_suffixes=(".weight", ".bias"))
             if place is None:
                 raise ModelError(f"format=gguf: llama.cpp has no name for {key}")
-<<<<<<< HEAD
-            weight: Tensor = parameter.detach()  # [rows, columns] or [size]
-=======
             weight: Tensor = parameter.detach()
->>>>>>> live
             if permuted and ".q_proj." in key:
                 weight = _interleaved(weight, heads)
             elif permuted and ".k_proj." in key:
@@ -273,15 +269,10 @@ def compared(policy: Policy, out: Path, samples: Sequence[str], as_gguf: bool) -
     """The mean difference of log-probs, in nats per token, between the checkpoint and the files; and whether the files'
     tokenizer makes the same tokens of the texts."""
     options: dict[str, Any] = {"gguf_file": GGUF} if as_gguf else {}
-<<<<<<< HEAD
-    again: Any = AutoModelForCausalLM.from_pretrained(out, dtype=torch.float32, **options)
-    again = again.to(policy.device).eval()
-=======
     # transformers' reader takes the size of Qwen3's heads from its defaults, so it is told the shape.
     shape = {"config": lora.base(policy.model).config} if as_gguf else {}
     again: Any = AutoModelForCausalLM.from_pretrained(out, dtype=torch.float32, **options, **shape)
     again.to(policy.device).eval()
->>>>>>> live
     tokenizer = AutoTokenizer.from_pretrained(out, **options)
     trained: Callable[..., Any] = policy.model.eval()
     gaps, same = [], True
