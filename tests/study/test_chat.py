@@ -52,7 +52,7 @@ def test_a_conversation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_an_answer_can_be_stopped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    answers = iter([Raw(delay_s=30), GOOD])
+    answers: Iterator[Raw | str] = iter([Raw(delay_s=30), GOOD])
 
     def script(request: dict[str, object]) -> Raw | str:
         answer = next(answers)
