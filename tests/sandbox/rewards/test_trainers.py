@@ -126,5 +126,5 @@ def test_verifiers_finds_our_taskset_and_its_reward(tmp_path: Path) -> None:
     (tmp_path / "problems.jsonl").write_text(json.dumps(problem) + "\n")
     module = "from sandbox.rewards.verifiers import ProgramTaskset\n\n__all__ = ['ProgramTaskset']\n"
     (tmp_path / "lua_problems.py").write_text(module)
-    python = borrowing(tmp_path / "venv", "verifiers==0.4.0", deps=True)
+    python = borrowing(tmp_path / "venv", "verifiers==0.4.0", "antlr4-python3-runtime==4.9.3", deps=True)
     run(python, VERIFIERS, str(tmp_path / "problems.jsonl"), path=tmp_path)
