@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -83,7 +84,7 @@ async def load(address: str, jobs: list[tuple[dict[str, Any], str]], clients: in
 
     async def client(number: int, web: httpx2.AsyncClient) -> None:
         chance = random.Random(number)
-        while batch := [pair for pair, _ in zip(left, range(chance.choice((1, 1, 1, 8))), strict=False)]:
+        while batch := list(islice(left, chance.choice((1, 1, 1, 8)))):
             while True:
                 answer = await web.post(f"{address}/verify", json=[job for job, _ in batch])
                 if answer.status_code != 429:

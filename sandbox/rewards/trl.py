@@ -20,10 +20,10 @@ Text = str | list[dict[str, Any]]  # of a conversation: its messages
 
 def passes_tests(
     prompts: Sequence[Text], completions: Sequence[Text], language: Sequence[str], tests: Sequence[Any], **columns: Any
-) -> list[float]:
+) -> list[float | None]:
     """One reward a completion. What the sandbox itself failed on gets the mean of its prompt's others: no advantage.
 
-    Raises UserError.
+    None is in the type for TRL's sake alone. Raises UserError.
     """
     rows = []
     for number, completion in enumerate(completions):

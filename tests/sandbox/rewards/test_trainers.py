@@ -90,8 +90,7 @@ def test_trls_trainer_improves_with_our_reward(tmp_path: Path, pool: Pool, monke
     from sandbox.rewards import judge, trl
 
     monkeypatch.setattr(judge, "_pool", lambda language: pool)
-    problem = starter.problems()[0] if hasattr(starter, "problems") else None
-    assert problem is not None, (prompt, languages)
+    problem = starter.splits()["train"][0]
     config = GRPOConfig(
         output_dir=str(tmp_path),
         per_device_train_batch_size=16,
@@ -105,8 +104,8 @@ def test_trls_trainer_improves_with_our_reward(tmp_path: Path, pool: Pool, monke
         report_to=[],
         seed=0,
     )
-    row = {"prompt": prompt.render(problem, languages.load("lua")), "language": "lua"}
-    row["tests"] = [{"input": test.input, "output": test.output} for test in problem.tests]
+    tests = [{"input": test.input, "output": test.output} for test in problem.tests]
+    row = {"prompt": prompt.messages(problem, languages.load("lua")), "language": "lua", "tests": tests}
     folder = tiny.ensure()
     model, tokenizer = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
     trainer = GRPOTrainer(model, trl.passes_tests, config, Dataset.from_list([row] * 8), None, tokenizer)
@@ -127,5 +126,5 @@ def test_verifiers_finds_our_taskset_and_its_reward(tmp_path: Path) -> None:
     (tmp_path / "problems.jsonl").write_text(json.dumps(problem) + "\n")
     module = "from sandbox.rewards.verifiers import ProgramTaskset\n\n__all__ = ['ProgramTaskset']\n"
     (tmp_path / "lua_problems.py").write_text(module)
-    python = borrowing(tmp_path / "venv", "verifiers==0.4.0", deps=True)
+    python = borrowing(tmp_path / "venv", "verifiers==0.4.0", "antlr4-python3-runtime==4.9.3", deps=True)
     run(python, VERIFIERS, str(tmp_path / "problems.jsonl"), path=tmp_path)
