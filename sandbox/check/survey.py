@@ -39,10 +39,10 @@ million numbers, sort words, compute with big numbers, fill a large array, use t
 
 How deep calls may nest, where a runtime has a bound of its own below memory: Java, Kotlin, Scala and Clojure (200 MB of
 stack in the main thread), Common Lisp, Ruby and Tcl allow a million calls, Node with 500 MB some millions; Python
-what `sys.setrecursionlimit` says, through C too; Octave 10^5; Lua 20,000, R 7,000 and Haxe (Neko)
+what `sys.setrecursionlimit` says, through C too; Octave 10^5; Emacs Lisp 10^6; Lua 20,000, R 7,000 and Haxe (Neko)
 10,000, which their makers compiled in. Everywhere else memory is the bound.
 
-Text sorts by byte everywhere, in R too. In Java, Kotlin, Scala, Erlang the program may have another name than the
+Text sorts by byte everywhere, in R too. In Java, Kotlin, Scala, Erlang, Ada the program may have another name than the
 prompt asks for: the class or module with a main is run.
 
 - **version**: of the toolchain's Debian package (the first that `install` names).
