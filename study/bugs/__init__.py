@@ -40,7 +40,6 @@ from problems.problem import Problem
 from problems.task import Task
 from rollout.pass_at_k import Row
 from run import run_folder
-from run.journal import SHOWN
 from sandbox import open_pool
 from sandbox.job import Job, Status, Verdict
 from sandbox.settings import SandboxSettings
@@ -50,6 +49,7 @@ from study.bugs.settings import BugsSettings
 from study.bugs.themes import TITLES, Failure, Theme, themes
 from study.run_data import Run, read_rows
 
+SHOWN = 2000  # characters of what a program said, as a verdict keeps them
 NO_BUG = (Status.PASSED, Status.NO_PROGRAM, Status.INFRASTRUCTURE_ERROR, None)
 
 

@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from safetensors.torch import load_file
 
 from base.errors import ConfigError, ModelError
+from policy.lora import LoraSettings
 from policy.model import Policy
 from policy.samplers.generate import TransformersSampler
 from policy.samplers.sampler import Completion, Sampling
@@ -23,7 +24,7 @@ from tests.conftest import ROOT
 from tests.policy.families import build
 from tests.policy.test_families import MASK, PROMPT, TOKENS, assert_exact
 
-FULL: Any = OmegaConf.create({"rank": 0, "alpha": 8, "targets": "all-linear"})  # as train.py passes it
+FULL = LoraSettings(rank=0, alpha=8, targets="all-linear")
 
 
 @pytest.fixture
@@ -117,14 +118,14 @@ def test_a_tokenizer_of_another_model_is_refused(policy: Policy) -> None:
 
 @pytest.mark.parametrize("targets", [["q_proj", "wrong"], ["wrong"], ".*wrong"], ids=str)
 def test_targets_that_are_not_there(model_config: DictConfig, targets: Any) -> None:
-    adapters: Any = OmegaConf.create({"rank": 4, "alpha": 8, "targets": targets})
+    adapters = LoraSettings(rank=4, alpha=8, targets=targets)
     with pytest.raises(ConfigError, match=r"lora.targets is .*no module \S*wrong; .* are q_proj, k_proj, .*all-linear"):
         Policy.load(model_config, adapters=adapters)
 
 
 @pytest.mark.parametrize("targets", [["lm_head"], ["embed_tokens", "q_proj"], ".*(q_proj|lm_head)"], ids=str)
 def test_adapters_of_half_of_a_tied_matrix_are_refused(model_config: DictConfig, targets: Any) -> None:
-    adapters: Any = OmegaConf.create({"rank": 4, "alpha": 8, "targets": targets})
+    adapters = LoraSettings(rank=4, alpha=8, targets=targets)
     with pytest.raises(ConfigError, match="embedding and head are one matrix"):
         Policy.load(model_config, adapters=adapters)
 
