@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
@@ -61,6 +63,12 @@ def composed(*overrides: str, script: str = "train") -> DictConfig:
 
         choose(config)
     return config
+
+
+def steady(path: Path) -> pa.Table:
+    """A table of rollouts without what programs said: an interpreter's own words name addresses, other ones every time."""
+    table = pq.read_table(path)
+    return table.drop_columns([name for name in ("got", "error") if name in table.column_names])
 
 
 def stopped(arguments: Sequence[object], number: signal.Signals, sign: Path | str) -> str:
