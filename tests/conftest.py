@@ -66,7 +66,7 @@ def composed(*overrides: str, script: str = "train") -> DictConfig:
 
 
 def steady(path: Path) -> pa.Table:
-    """A table of rollouts without what programs said: an interpreter's own words name addresses, other ones every time."""
+    """A table of rollouts without what programs said: interpreters name addresses, other ones every time."""
     table = pq.read_table(path)
     return table.drop_columns([name for name in ("got", "error") if name in table.column_names])
 
