@@ -180,7 +180,7 @@ def test_a_teacher_behind_an_endpoint(data: Path, tmp_path: Path) -> None:
         lengths = [len(answer(kind(problem["id"]))) for problem in problems]
         assert 0 < counts["trained_tokens"] < sum(lengths)
         assert (folder / "teacher/chat.jsonl").is_file()
-        closed = ("teacher.model.base_url=http://127.0.0.1:9/v1", "teacher.model.name=scripted")  # nobody is asked again
+        closed = ("teacher.model.base_url=http://127.0.0.1:9/v1", "teacher.model.name=scripted")  # never asked
         again = composed("experiment=distillation", f"teacher.accept={accept}", *closed, *FAST, *files(data))
         policy = Policy.load(again.model)
         chosen = [problem for problem in load.load(again.dataset, "train") if problem.id in {p["id"] for p in problems}]
