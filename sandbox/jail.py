@@ -40,7 +40,8 @@ ENVIRONMENT = {
     "LC_ALL": "C.UTF-8",
 }
 PRIVATE_ENVIRONMENT = {"HOME": "/tmp", "TMPDIR": "/tmp"}  # the only place a program may write
-SHELL_CHARACTERS = set("|&;<>()$`\\\"'*?[]#~=%{}!\n\t")
+SHELL_CHARACTERS = set("|&;<>()$`\\\"'*?[]#~%{}!\n\t")
+SHELL_WORDS = {"exec", "export", "cd", "ulimit", "umask", "set"}  # no programs of their own
 NSJAIL_LINE = re.compile(r"^(\[[^\]]*\])+ ?(\w+\(\):\d+ )?")
 GRACE_S = 10.0  # how much later than the driver the watchdog gives up, seconds
 START_S = 30.0  # for nsjail to start, seconds
@@ -114,7 +115,9 @@ def ran_out_of_memory(stdout: bytes, stderr: bytes, compiling: bool = False) -> 
 
 def command(line: str) -> list[str]:
     """A shell line as argv; the shell itself is started only where the line needs one."""
-    return ["/bin/sh", "-c", line] if SHELL_CHARACTERS & set(line) else shlex.split(line)
+    first = line.split(maxsplit=1)[0]
+    shell = SHELL_CHARACTERS & set(line) or "=" in first or first in SHELL_WORDS
+    return ["/bin/sh", "-c", line] if shell else shlex.split(line)
 
 
 class Jail:

@@ -178,7 +178,7 @@ def test_ranks_that_cannot_be_are_refused(overrides: list[str], words: str) -> N
 
 def test_a_mistake_on_several_ranks_is_one_sentence(tmp_path: Path, few: str) -> None:
     done = run(*SMALL, few, "gpus=2", "steps=1", "model.path=/no/such/model", f"run_dir={tmp_path}/run")
-    refused(done, "model.path: cannot load '/no/such/model'")
+    refused(done, "model.path: '/no/such/model' is no folder")
 
 
 VLLM = ("rollout=vllm", "rollout.cpu_kv_cache_gib=1", "rollout.max_prompt_tokens=256")

@@ -211,6 +211,8 @@ def test_a_shell_is_started_only_for_shell_lines() -> None:
         "ocamlfind ocamlopt -package str a.ml -o a && ./a",
     ]
     assert command("X=1 run")[0] == "/bin/sh"
+    assert command("python3 -X digits=0 a.py") == ["python3", "-X", "digits=0", "a.py"]
+    assert command("exec run")[0] == "/bin/sh"
 
 
 def test_no_descriptor_or_process_is_left_by_a_jail(shell: Toolchain) -> None:
