@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import tempfile
 from pathlib import Path
@@ -136,11 +137,14 @@ def _try_jail(cgroup: Cgroup | None, found: Binaries) -> str | None:
     with tempfile.TemporaryDirectory(prefix="agnostics-") as folder:
         os.chmod(folder, 0o755)
         root = Path(folder, "root")
-        root.mkdir(mode=0o755)
-        for name in ("dev", "proc", "tmp"):
-            Path(root, name).mkdir()
+        for made in (root, *(root / name for name in ("dev", "proc", "tmp"))):
+            made.mkdir()
+            made.chmod(0o755)  # whatever the caller's umask is: other users pass through
         # the driver is the one binary there: without its user's privileges it says so and exits with 1
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))  # the caller's may be smaller than the driver
         shutil.copy(found.driver, root / "probe")
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         chain = Toolchain("probe", str(root), (), "empty", None, "/probe", Limits())
         try:
             jail = Jail(chain, 0, cgroup, found)
