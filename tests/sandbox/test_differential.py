@@ -131,7 +131,7 @@ def test_the_ladders_lua_programs_pass(lua: Toolchain) -> None:
     problems = {
         problem.id.removeprefix("ladder-"): problem
         for split in ("train", "heldout")
-        for problem in read_jsonl(TESTS.parent / "problems" / "data" / "ladder" / f"{split}.jsonl")
+        for problem in read_jsonl(TESTS.parent / "problems" / "ladder" / "data" / f"{split}.jsonl")
     }
     jobs = [
         Job(path.stem, "lua", path.read_text(), problems[path.stem].tests, problems[path.stem].compare)

@@ -236,6 +236,6 @@ def test_large_jobs_are_not_read_far_ahead() -> None:
             line = {"id": str(number), "program": "print(1)", "tests": tests}
             verifier.stdin.write(json.dumps(line).encode() + b"\n")
         said, errors = verifier.communicate()
-    status, peak_mb = map(int, errors.split())
+    status, peak_mb = map(int, errors.split()[-2:])  # after a slow machine's progress
     assert status == 0 and [json.loads(line)["status"] for line in said.splitlines()] == ["passed"] * 16
     assert peak_mb < 450, f"{peak_mb} MiB"

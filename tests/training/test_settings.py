@@ -35,7 +35,7 @@ from training.settings import TrainSettings
         ("heldout.samples=0", "heldout.samples is 0; it must be at least 1"),
         ("curriculum.order=random", "curriculum.order is 'random'; the choices are 'shuffle'"),
         ("lora.rank=-1", "lora.rank is -1; it must be at least 0"),
-        ("+optimizer.momentum=0.9", "optimizer.momentum is unknown; the keys are learning_rate, betas"),
+        ("+optimizer.momentum=0.9", "optimizer.momentum is unknown; the keys are name, learning_rate, betas"),
         ("wandb=maybe", "wandb is 'maybe'; the choices are 'disabled', 'offline', 'online'"),
     ],
 )
