@@ -324,16 +324,6 @@ def test_a_bad_choice_is_answered_with_the_choices(
         assert word in str(caught.value)
 
 
-def test_a_sliding_window_is_explained_before_anything_is_sampled(tmp_path: Path, few: str) -> None:
-    save_toy(tmp_path / "model")
-    config = json.loads((tmp_path / "model/config.json").read_text())
-    config |= {"use_sliding_window": True, "sliding_window": 64, "layer_types": ["full_attention", "sliding_attention"]}
-    (tmp_path / "model/config.json").write_text(json.dumps(config))
-    done = run(*SMALL, few, f"model.path={tmp_path}/model", f"run_dir={tmp_path}/run")
-    refused(done, "looks back over 64 tokens only", "rollout.max_prompt_tokens + rollout.max_new_tokens is 2112")
-    assert not list((tmp_path / "run/rollouts").glob("*"))
-
-
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts a file system of its own")
 def test_a_full_disk_loses_no_earlier_checkpoint(tmp_path: Path, few: str) -> None:
     """On a tmpfs with room for one checkpoint but not for two."""

@@ -45,7 +45,9 @@ def test_command(command: str, calm: Path, tmp_path: Path, monkeypatch: pytest.M
     if words[1] == "-m":
         {"study.hacking": hacking.main, "study.cost": cost.main}[words[2]](words[3:])
         return
-    config = composed(*words[2:], script=Path(words[1]).stem)
+    # of a sweep, its first job
+    overrides = [word.partition(",")[0] if "-m" in words else word for word in words[2:] if word != "-m"]
+    config = composed(*overrides, script=Path(words[1]).stem)
     if words[1] == "train.py":
         TrainSettings.read(config)
 
