@@ -21,7 +21,6 @@ from base.errors import ConfigError, UserError
 from policy.ranks import Ranks
 from run import run_folder
 from tests.conftest import HELDOUT, SMALL, command, composed, run, steady, stopped
-from tests.toy_policy import save_toy
 from training.settings import TrainSettings
 
 
