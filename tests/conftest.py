@@ -15,12 +15,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hydra import compose, initialize_config_dir
+from hypothesis import settings
 from omegaconf import DictConfig, OmegaConf
 
 import languages
 
 if TYPE_CHECKING:
     from policy.model import Policy
+
+settings.register_profile("busy", deadline=None)  # no clock: other tests run beside
+settings.load_profile("busy")
 
 ROOT = Path(__file__).parent.parent
 # Small enough for a test, large enough that groups have both right and wrong programs.
