@@ -37,12 +37,12 @@ from problems import load
 from problems.problem import Problem
 from problems.task import Stdio
 from rollout.draw import Answer, AnswerSource, EndpointModel, LocalModel, Question
+from run import run_folder
 from sandbox import open_pool
 from sandbox.executor import Executor
 from sandbox.job import Job, Status, Test, Verdict
 from sandbox.settings import SandboxSettings
 from study.live.text import cut, visible
-from study.run_data import checkpoint_of
 
 END = "."  # alone on a line, it ends a text that may hold empty lines
 LONGEST = 2_000  # characters of an output on the terminal
@@ -79,7 +79,8 @@ class Conversation:
         self.history = RowLog(folder / "history.jsonl")
         stack.callback(self.history.close)
         self.turns = sum(1 for _ in self.history.rows())
-        self.checkpoint = checkpoint_of(settings.checkpoint, settings.model.name)
+        named = settings.checkpoint
+        self.checkpoint = run_folder.find_checkpoint("checkpoint", named, settings.model.name) if named else None
         self.model = self._open(self.checkpoint)
 
     def _open(self, checkpoint: Path | None) -> AnswerSource:

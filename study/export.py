@@ -33,7 +33,7 @@ from policy import lora
 from policy.model import Policy
 from rollout.pass_at_k import Row
 from run import run_folder
-from study.run_data import checkpoint_of, read_rows
+from study.run_data import read_rows
 
 BOUND = 0.05  # nats per token: bf16 keeps 8 bits of each weight
 SCORED = 8  # texts
@@ -64,8 +64,7 @@ class Arguments(Command):
 
 def export(arguments: Arguments) -> str:
     """Writes the files and reads them again. Returns what came of it, in one line. Raises UserError."""
-    checkpoint = checkpoint_of(arguments.checkpoint, None)
-    assert checkpoint is not None
+    checkpoint = run_folder.find_checkpoint("checkpoint", arguments.checkpoint)
     run = checkpoint.parents[1] if run_folder.model_of(checkpoint) else checkpoint
     out = Path(arguments.out or f"exports/{run.resolve().name}-{arguments.format}").expanduser()
     if out.exists() and any(out.iterdir()):

@@ -13,12 +13,9 @@ import yaml
 from omegaconf import OmegaConf
 
 import languages
-from base.errors import ConfigError, DataError
+from base.errors import DataError
 from languages import Language
 from rollout.pass_at_k import Row, scores
-from run import run_folder
-
-CHECKPOINT = ("config.json", "adapter_config.json")  # one of them is in every checkpoint
 
 
 @dataclass(frozen=True)
@@ -99,22 +96,3 @@ def read_rows(path: Path) -> list[Row]:
     except (OSError, ValueError, pa.ArrowException) as error:
         raise DataError(f"cannot read {path} ({' '.join(str(error).split())[:200]})") from error
     return rows
-
-
-def checkpoint_of(name: str | None, model: str | None) -> Path | None:
-    """The checkpoint that a key `checkpoint` means: itself, or the newest of a run folder; None for none.
-
-    Raises DataError where there is none, and ConfigError where its run trained another model than `model`, if one is
-    named.
-    """
-    if name is None:
-        return None
-    folder = Path(name).expanduser()
-    is_one = any((folder / file).is_file() for file in CHECKPOINT)
-    found = folder if is_one else run_folder.last_checkpoint(folder)
-    if found is None:
-        raise DataError(f"checkpoint={name} is neither a checkpoint nor a run folder that holds one")
-    trained = run_folder.model_of(found)
-    if model is not None and trained not in (None, model):
-        raise ConfigError(f"checkpoint={name} is of model {trained!r}: add model={trained}")
-    return found

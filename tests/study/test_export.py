@@ -13,7 +13,7 @@ import torch
 import yaml
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
-from base.errors import ConfigError, DataError, ModelError
+from base.errors import ConfigError, ModelError, RunError
 from study import export
 from tests.conftest import ROOT
 from tests.toy_policy import save_toy
@@ -84,7 +84,7 @@ def test_queries_and_keys_of_llama(tmp_path: Path) -> None:
 def test_what_cannot_be_exported_says_why(run: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="has no adapters"):
         export.export(arguments(run, "adapter", tmp_path / "adapter"))
-    with pytest.raises(DataError, match="neither a checkpoint nor a run"):
+    with pytest.raises(RunError, match="neither a checkpoint nor a run"):
         export.export(arguments(tmp_path, "gguf", tmp_path / "x"))
     for config, why in (
         ({"model_type": "gpt2"}, "model type 'gpt2'"),
