@@ -145,8 +145,8 @@ def test_every_clock_counts_all_processes(clock: Cgroup | None, shell: Toolchain
 def test_where_every_test_is_run_the_first_timeouts_speak_for_many(
     lua: Toolchain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sandbox.worker.LOST_S", 0.5)
-    shell = Toolchain("sh", "/", (), "program.sh", None, "sh program.sh", Limits(wall_s=0.3))
+    monkeypatch.setattr("sandbox.worker.LOST_S", 3)
+    shell = Toolchain("sh", "/", (), "program.sh", None, "sh program.sh", Limits(wall_s=2))
     ours, theirs = socket.socketpair()
     with ours, theirs:
         worker = Worker(Setup(0, None, {"sh": shell}, None), ours)
