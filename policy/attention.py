@@ -51,16 +51,17 @@ class Pack:
         ]
         return torch.cat(parts).to(self.device)
 
-    @cached_property
-    def predicting(self) -> Tensor:
-        """The place in the pack of what predicts each token of each completion, [loss tokens]."""
-        parts, number = [], 0
-        for group, rows in enumerate(self.rows):
-            for row in rows:
-                parts.append(torch.tensor([self.prompt_starts[group + 1] - 1]))
-                parts.append(torch.arange(self.row_starts[number], self.row_starts[number] + row))
-                number += 1
-        return torch.cat(parts).to(self.device)
+    def predicting(self, states: Tensor) -> Tensor:
+        """Of the pack's states [tokens, width] those that predict each token of each completion, [loss tokens, width].
+
+        No index: all rows of a prompt begin at its last token, and the gradient of an indexing with repeats is summed
+        in an order that threads decide, so that no two runs would agree in the last digits.
+        """
+        parts = states.split([*self.prompts, *(length for rows in self.rows for length in rows)])
+        last = [prompt[-1:] for prompt in parts[: len(self.prompts)]]  # each [1, width]
+        first = [last[group] for group, rows in enumerate(self.rows) for _ in rows]  # of each row [1, width]
+        pairs = zip(first, parts[len(self.prompts) :], strict=True)  # each row's [1, width], [its tokens - 1, width]
+        return torch.cat([part for pair in pairs for part in pair])
 
     @cached_property
     def padded(self) -> list[tuple[Tensor, Tensor, Tensor]]:
@@ -157,4 +158,4 @@ def hidden_states(
         attention_mask=handed_on,
         pack=pack,
     ).last_hidden_state[0]  # [tokens of the pack, width]
-    return states[pack.predicting]  # [loss tokens, width]
+    return pack.predicting(states)  # [loss tokens, width]

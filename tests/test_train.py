@@ -13,9 +13,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-import torch
 import yaml
-from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import train
@@ -186,7 +184,7 @@ VLLM = ("rollout=vllm", "rollout.cpu_kv_cache_gib=1", "rollout.max_prompt_tokens
 
 
 @pytest.mark.parametrize(("rank", "rate"), [pytest.param(8, 1e-2, id="adapters"), pytest.param(0, 3e-4, id="all")])
-def test_vllm_trains_and_goes_on(rank: int, rate: float, tmp_path: Path, few: str) -> None:
+def test_vllm_trains_and_goes_on_exactly(rank: int, rate: float, tmp_path: Path, few: str) -> None:
     """vLLM's CPU build in this process, the weights (adapters: merged) loaded into it after every update.
 
     The checkpoint is then evaluated by vLLM, in the layout of today and in that of before 2026-11-28.
@@ -213,12 +211,7 @@ def test_vllm_trains_and_goes_on(rank: int, rate: float, tmp_path: Path, few: st
     done = run(*arguments, f"run_dir={folder}")
     assert done.returncode == 0, done.stderr[-3000:]
     assert "resuming after step 1" in done.stdout
-    # bit for bit on a quiet machine; beside other tests, the last digits of an update beside vLLM's threads differ
-    assert [row["reward"] for row in rows(folder)[1:]] == [row["reward"] for row in rows(calm)[1:]]
-    for path in last.glob("*model.safetensors"):
-        resumed = load_file(folder / path.relative_to(calm))
-        for name, tensor in load_file(path).items():
-            torch.testing.assert_close(resumed[name], tensor, rtol=1e-3, atol=rate / 10)
+    same_end(calm, folder)
     if not rank:
         lengths = ("samples=1", "rollout.max_new_tokens=64", "protocol=heldout")
         done = run(f"checkpoint={calm}", few, *VLLM, *lengths, f"run_dir={tmp_path}/scores", script="evaluate.py")

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
 from policy.attention import hidden_states
@@ -51,6 +52,31 @@ def test_a_row_sees_neither_the_others_nor_its_padding(policy: Policy) -> None:
     torch.testing.assert_close(after[0], before[0])
     torch.testing.assert_close(after[2], before[2])
     assert not torch.allclose(after[1][1:], before[1][1:])
+
+
+class Summed(TorchDispatchMode):
+    """Counts the operations that add at indices, in an order that threads decide: CPU threads add atomically there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        accumulates = any(a.name == "accumulate" for a in func._schema.arguments) and True in args[3:4]
+        self.count += accumulates or "scatter_add" in func.name()
+        return func(*args, **(kwargs or {}))
+
+
+def test_no_gradient_depends_on_the_order_of_threads(policy: Policy) -> None:
+    """All rows begin at the prompt's last state, whose gradient is a sum over them."""
+    with Summed() as summed:
+        mask = torch.arange(3) < torch.tensor(LENGTHS)[:, None]  # [rows, tokens]
+        policy.logprobs([PROMPT.tolist()] * 3, COMPLETIONS, mask, 1.0)[0].sum().backward()
+    assert summed.count == 0
+    states = torch.ones(4, 2, requires_grad=True)  # what is counted is what an indexing does
+    with Summed() as summed:
+        states[torch.tensor([0, 0, 1])].sum().backward()
+    assert summed.count == 1
 
 
 def test_a_sliding_window_that_cuts_cannot_share_a_prompt() -> None:
