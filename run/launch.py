@@ -90,6 +90,11 @@ def rank(train: Train, text: str, folder: str) -> None:
     try:
         with script.one_sentence("stopped", debug=debug, prefix=prefix, ends_sweep=False), stoppable(folder):
             train(config, Path(folder), ranks)
+    except SystemExit as error:
+        if ranks.world > 1 and isinstance(error.code, str):  # said now: the first rank that ends takes the others along
+            print(error.code, file=sys.stderr, flush=True)
+            raise SystemExit(1) from error.__cause__
+        raise
     except Exception:  # none that a user can mend; the agent that started this process would say nothing
         if ranks.world > 1:
             traceback.print_exc()
