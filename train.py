@@ -1,7 +1,7 @@
 """Teaches a language model to program in one language: GRPO, rewarded by what the programs print.
 
     python train.py                                        a tiny model learns Lua on a CPU, in minutes
-    python train.py language=ocaml model=qwen3_4b dataset=ladder experiment=paper
+    python train.py language=ocaml model=qwen3_4b          a real one, on a GPU
     python train.py -m language=lua,python seed=1,2        a sweep, see study/sweep.py
     python train.py language_mix=[lua,python]              several languages at once
     python train.py experiment=rejection_sampling          the paper's baselines; the other is distillation
@@ -41,13 +41,13 @@ from rollout import heldout
 from rollout.draw import LocalModel, fitting
 from rollout.reward import distrust, open_reward
 from rollout.rollout import RolloutWorker
-from run import launch, run_folder
+from run import gpus, launch, run_folder
 from run.run import Run
 from sandbox import open_pool
 from training import checkpoint, memory
 from training.batches import Batches
 from training.checkpoint import Checkpoints, TrainerState
-from training.memory import Machine
+from training.memory import Machine, Plan, Shape
 from training.methods import open_batches, teacher_languages
 from training.optimizer import open_optimizer, set_learning_rate
 from training.settings import TrainSettings
@@ -57,7 +57,6 @@ from training.update import Learner
 def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
     """One run in `folder`, from its last checkpoint if it has one. Returns the last held-out pass@1."""
     settings = TrainSettings.read(config)
-    fits(config, settings)
     taught = languages.of_run(config)
     reward = open_reward(settings.reward)
     if ranks.first and (why := distrust(reward)):
@@ -208,13 +207,6 @@ def sampler_of(policy: Policy, settings: TrainSettings, ranks: Ranks) -> Sampler
     return open_sampler(policy, settings.rollout, settings.seed, ranks)
 
 
-def fits(config: DictConfig, settings: TrainSettings) -> None:
-    """Raises ConfigError where a GPU's memory is too small for the run."""
-    machine = Machine.here()
-    if machine.gpu:
-        memory.check(outlined(folder_of(config.model)), settings, machine)
-
-
 def fit(
     problems: Sequence[Problem], taught: Sequence[Language], model: LocalModel, settings: TrainSettings
 ) -> list[Problem]:
@@ -224,14 +216,23 @@ def fit(
 
 
 def main(config: DictConfig) -> None:
+    gpus.check_driver()
     if said := choose(config):
         print(said)
+    settings, machine = TrainSettings.read(config), Machine.here()
+    model = outlined(folder_of(config.model))
+    if settings.rollout.gpu_memory_utilization is None:
+        config.rollout.gpu_memory_utilization = memory.share(Shape.of(model), Plan.of(settings), machine)
+        print(f"rollout.gpu_memory_utilization: {config.rollout.gpu_memory_utilization}")
+        settings = TrainSettings.read(config)
     if config.fit:
-        settings, machine = TrainSettings.read(config), Machine.here()
-        found = memory.check(outlined(folder_of(config.model)), settings, machine)
-        print(memory.page(found, machine))
+        print(memory.page(memory.check(model, settings, machine), machine))
+        return
+    if machine.gpu:
+        memory.check(model, settings, machine)
     else:
-        launch.start(train, config)
+        memory.check_host(model, settings, machine)
+    launch.start(train, config)
 
 
 if __name__ == "__main__":

@@ -61,9 +61,15 @@ def folder(config: ModelSettings | DictConfig) -> str:
 
 
 def outlined(source: str) -> PreTrainedModel:
-    """The model's configuration and nothing that takes memory."""
+    """The model's configuration and nothing that takes memory. Raises ModelError where it is not to be had."""
+    try:
+        if not Path(source).is_dir():
+            hub.settle()
+        config = AutoConfig.from_pretrained(source)
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(_reason(source, error)) from error
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(source))
+        model = AutoModelForCausalLM.from_config(config)
     with contextlib.suppress(OSError):  # a model without a generation config has its ends in the tokenizer
         model.generation_config = GenerationConfig.from_pretrained(source)
     return model

@@ -33,6 +33,8 @@ ENGINE = 3.0 * GIB  # of vLLM's share beside weights and cache: activations of i
 USABLE = 0.97  # of a GPU's memory: what is left is lost between blocks
 PROCESS = 2.5 * GIB  # host memory of a rank: Python, torch, vLLM
 MOMENTS = {"adamw": 8.0, "adamw8bit": 2 + 8 / 256}  # bytes per trained parameter; 8 bits and a scale per 256 values
+SHARES = (0.6, 0.5, 0.4, 0.3, 0.25)  # of a GPU that vLLM may have beside the trainer, to choose from
+ALONE = 0.9  # of one where vLLM has it for itself
 NF4 = 0.5 + 1 / 64 + 4 / 64 / 256  # bytes per parameter: 4 bits, and a scale per 64 that is 8 bits itself
 
 
@@ -112,6 +114,7 @@ class Plan:
 
     @classmethod
     def of(cls, settings: TrainSettings) -> Plan:
+        """Where vLLM's share is not set yet, the largest of `SHARES` stands for it."""
         model, rollout, lora = settings.model, settings.rollout, settings.lora
         return cls(
             settings.gpus - settings.samplers,
@@ -125,7 +128,7 @@ class Plan:
             settings.optimizer.token_budget,
             rollout.max_prompt_tokens + rollout.max_new_tokens,
             bool(settings.loss.kl) and lora.rank == 0,
-            rollout.gpu_memory_utilization if rollout.engine == "vllm" else 0.0,
+            (rollout.gpu_memory_utilization or SHARES[0]) if rollout.engine == "vllm" else 0.0,
             rollout.batch_size,
             bool(settings.samplers),
         )
@@ -274,7 +277,7 @@ def changes(plan: Plan, machine: Machine) -> list[dict[str, Any]]:
     if plan.ranks > 1 and plan.vllm and not plan.shard:
         found.append({"shard": True})
     if plan.vllm:
-        found += [{"vllm": share} for share in (0.5, 0.4, 0.3, 0.25) if share < plan.vllm]
+        found += [{"vllm": share} for share in SHARES if share < plan.vllm]
     found += [{"token_budget": budget} for budget in (8192, 4096) if plan.longest <= budget < plan.token_budget]
     if not plan.checkpointing:
         found.append({"checkpointing": True})
@@ -329,6 +332,25 @@ def fitting(shape: Shape, plan: Plan, machine: Machine, most: int = 3) -> Iterat
                     return
         if found:
             return
+
+
+def share(shape: Shape, plan: Plan, machine: Machine) -> float:
+    """Of a GPU's memory, the largest part for vLLM that the trainer leaves; where all is too much, the largest."""
+    shares = (ALONE,) if plan.dedicated else SHARES
+    fitting = (share for share in shares if not estimate(shape, replace(plan, vllm=share), machine).trouble(machine))
+    return next(fitting, shares[0])
+
+
+def check_host(model: PreTrainedModel, settings: TrainSettings, machine: Machine) -> None:
+    """Raises ConfigError where a machine without a GPU cannot hold a run's weights, moments and gradients."""
+    shape, plan = Shape.of(model), Plan.of(settings)
+    found = estimate(shape, plan, machine).phases["update, layers"]
+    sure = plan.ranks * sum(found[part] for part in ("weights", "moments", "gradients"))
+    if sure > machine.host:
+        raise ConfigError(
+            f"model={settings.model['name']} wants a GPU, and none is here: weights, moments and gradients alone are "
+            f"{gib(sure)}, and this machine has {gib(machine.host)} of memory; choose a smaller model, such as tiny"
+        )
 
 
 def check(model: PreTrainedModel, settings: TrainSettings, machine: Machine) -> Estimate:

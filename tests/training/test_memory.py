@@ -81,6 +81,34 @@ def test_advice_fits() -> None:
         assert checked(H100, "qwen3_4b", *words.split()).peak < H100.memory
 
 
+@pytest.mark.parametrize(
+    ("overrides", "share"),
+    [
+        ([], 0.3),
+        (["lora.rank=32"], 0.6),
+        (["gpus=8", "shard=true"], 0.6),
+    ],
+)
+def test_vllm_gets_what_the_trainer_leaves(overrides: list[str], share: float) -> None:
+    """python train.py language=ocaml model=qwen3_4b: not refused on one GPU of 80 GB, and told of."""
+    settings = TrainSettings.read(composed("model=qwen3_4b", "rollout=vllm", *overrides))
+    unset = settings.model_copy(
+        update={"rollout": settings.rollout.model_copy(update={"gpu_memory_utilization": None})}
+    )
+    assert memory.share(Shape.of(outline("qwen3_4b")), Plan.of(unset), H100) == share
+    memory.check(outline("qwen3_4b"), settings.model_copy(
+        update={"rollout": settings.rollout.model_copy(update={"gpu_memory_utilization": share})}), H100)  # fmt: skip
+
+
+def test_a_machine_without_a_gpu_is_told_what_it_lacks() -> None:
+    settings, machine = TrainSettings.read(composed("model=qwen3_4b")), Machine("", 23 * GIB, 23 * GIB)
+    with pytest.raises(
+        ConfigError, match=r"^model=qwen3_4b wants a GPU, and none is here: .* 59.9 GiB, and this machine"
+    ):
+        memory.check_host(outline("qwen3_4b"), settings, machine)
+    memory.check_host(outline("qwen3_4b"), settings, Machine("", 64 * GIB, 64 * GIB))
+
+
 def test_one_gpu_of_24_gb_trains_qwen3_4b_with_qlora() -> None:
     qlora = ["lora.rank=32", "lora.quantize=nf4", "rollout.gpu_memory_utilization=0.6", "optimizer.token_budget=8192"]
     found = checked(RTX4090, "qwen3_4b", *qlora)
