@@ -32,8 +32,6 @@ from policy.model import Policy, outlined
 from policy.model import folder as folder_of
 from policy.ranks import Ranks
 from policy.samplers import choose, open_sampler
-from policy.samplers.generate import TransformersSampler
-from policy.samplers.sampler import Sampler
 from problems import load
 from problems.problem import Problem
 from problems.task import Stdio
@@ -64,8 +62,8 @@ def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
     problems, held = ranks.first_then_others(lambda: read_problems(config.dataset, folder, ranks.first))
 
     resumed = run_folder.last_checkpoint(folder)
-    policy = open_policy(config, settings, resumed)
-    model = LocalModel(policy, sampler_of(policy, settings, ranks))
+    policy = open_policy(config, settings, resumed, ranks)
+    model = LocalModel(policy, open_sampler(policy, settings.rollout, settings.seed, ranks))
     shown = teacher_languages(settings, taught)
     every = {language.name: language for language in [*taught, *shown]}
     problems, held = fit(problems, shown, model, settings), fit(held, taught, model, settings)
@@ -136,7 +134,6 @@ def grpo(
             batches.prefetch(done)  # ranks that only sample are here while the others update
             with run.phase("weight sync"):
                 figures = ranks.agree(lambda: figures)  # noqa: B023 (called at once)
-                ranks.hand_over(policy.trainable())
                 sampler.sync()
             learner.count_skipped(figures)
 
@@ -186,8 +183,12 @@ def due(step: int, every: int) -> bool:
     return bool(every) and step % every == 0
 
 
-def open_policy(config: DictConfig, settings: TrainSettings, resumed: Path | None) -> Policy:
-    """The model with the weights of the checkpoint `resumed`, else of `warm_start`, or its own. Raises RunError."""
+def open_policy(config: DictConfig, settings: TrainSettings, resumed: Path | None, ranks: Ranks) -> Policy:
+    """The model with the weights of the checkpoint `resumed`, else of `warm_start`, or its own; with shard=true, this
+    rank's part of them, before the engine takes its share of what is free. On a rank that only samples, where the
+    engine is sent the weights, none. Raises RunError."""
+    if not ranks.trains and settings.rollout.engine == "vllm":
+        return Policy.load(config.model, weights=False)
     begin = resumed
     if begin is None and settings.warm_start is not None:
         begin = run_folder.find_checkpoint("warm_start", settings.warm_start, settings.model["name"])
@@ -195,16 +196,9 @@ def open_policy(config: DictConfig, settings: TrainSettings, resumed: Path | Non
     policy.check_length(settings.rollout.max_prompt_tokens + settings.rollout.max_new_tokens)
     if settings.loss.kl:
         policy.keep_reference()
-    return policy
-
-
-def sampler_of(policy: Policy, settings: TrainSettings, ranks: Ranks) -> Sampler:
-    """This rank's engine. The policy is spread over the ranks first: the engine takes its share of what is free."""
     if settings.shard:
-        policy.shard()
-    if not ranks.samples:
-        return TransformersSampler(policy, 1)
-    return open_sampler(policy, settings.rollout, settings.seed, ranks)
+        policy.shard(ranks.training)
+    return policy
 
 
 def fit(

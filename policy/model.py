@@ -18,7 +18,7 @@ from jinja2 import TemplateError
 from omegaconf import DictConfig
 from peft import PeftModel
 from torch import Tensor, nn
-from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from transformers import (
     AutoConfig,
@@ -152,11 +152,15 @@ class Policy:
             model: Any = _pretrained(folder(self.config), getattr(torch, self.config.compute_dtype))
             self.reference = Scorer(model.to(_device()).requires_grad_(False).eval(), self.scorer.road)
 
-    def shard(self) -> None:
-        """Spreads weights, and so gradients and moments, over all ranks (FSDP2): each holds a part of every layer."""
+    def shard(self, group: Any = None) -> None:
+        """Spreads weights, and so gradients and moments, over the ranks of torch's `group` (None: all) by FSDP2: each
+        holds a part of every layer."""
         if self.scorer.road.alone == 0:
             raise ModelError(f"shard=true cannot be used here: {self.scorer.road.why}, and ranks would not keep step")
-        mesh = init_device_mesh(self.device.type, (torch.distributed.get_world_size(),))
+        if group is None:
+            mesh = init_device_mesh(self.device.type, (torch.distributed.get_world_size(),))
+        else:
+            mesh = DeviceMesh.from_group(group, self.device.type)
         precision = MixedPrecisionPolicy(getattr(torch, self.config.compute_dtype), torch.float32)
         for layer in layers(self.model):
             fully_shard(layer, mesh=mesh, mp_policy=precision)

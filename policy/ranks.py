@@ -10,9 +10,8 @@ and metrics are computed from the whole batch by the same code on one rank as on
 micro-batches, which are cut to cost alike (training/balance.py), and gradients are summed. What ranks send each other
 are pickles between processes of this run; what a program printed travels in them as a string.
 
-With `samplers=4` (and rollout=transformers) the last four ranks only sample, one step ahead, while the others update:
-their weights are one update old, which the loss corrects for (`loss.correction`). A run that is stopped keeps such a
-batch in its checkpoint.
+With `samplers=4` the last four ranks only sample, one step ahead, while the others update: their weights are one update
+old, which the loss corrects for (`loss.correction`). A run that is stopped keeps such a batch in its checkpoint.
 """
 
 from __future__ import annotations

@@ -240,7 +240,7 @@ def estimate(shape: Shape, plan: Plan, machine: Machine) -> Estimate:
     for name, parts_of in zip(("update, scoring", "update, layers"), update(shape, plan, trained / parts), strict=True):
         phases[name] = {**state, **parts_of, **asleep, **context}
     if plan.dedicated and share:
-        phases["a rank that samples"] = {"weights": weights, "vLLM's share": share, **context}
+        phases["a rank that samples"] = {"vLLM's share": share, **context}
     saved = {"checkpoint, copied on the first rank": trained * (4.0 + MOMENTS[plan.optimizer])}
     host = {"processes": PROCESS * plan.ranks, **saved} if machine.gpu else {}
     return Estimate(phases, host, engine)
