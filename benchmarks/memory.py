@@ -2,8 +2,9 @@
 
     python benchmarks/memory.py
 
-A process loads a model, forgets its peak so far, and makes two updates on batches that fill `optimizer.token_budget`.
-Measured is the kernel's own figure (VmHWM) less what the process had before, of the rank that needs most.
+A process loads a model, forgets its peak so far, and makes two updates of two micro-batches per rank, which fill
+`optimizer.token_budget`. Measured is the kernel's own figure (VmHWM) less what the process had before, of the rank that
+needs most.
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ def weights(model: str, folder: Path) -> Path:
 def plan(case: Case) -> Plan:
     return Plan(
         case.ranks, case.shard, case.rank == 0, case.rank, False, case.optimizer, 4, case.checkpointing,
-        case.budget, PROMPT + LONGEST, False, 0.0, 1,
+        case.budget, PROMPT + LONGEST, LONGEST, False, 0.0, 1,
     )  # fmt: skip
 
 
@@ -144,7 +145,7 @@ def work(name: str, folder: str, out: str) -> None:
     Path("/proc/self/clear_refs").write_text("5")  # forgets the peak
     one = learner(weights(case.model, Path(folder)), case, ranks, case.budget)
     for _ in range(2):
-        one.update(rollouts(case.rows * case.ranks, LONGEST), objective)
+        one.update(rollouts(2 * case.rows * case.ranks, LONGEST), objective)  # gradients are there in the second half
     most = max(ranks.gather([of_process("VmHWM") - before]))
     if ranks.first:
         Path(out).write_text(str(most))

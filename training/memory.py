@@ -107,6 +107,7 @@ class Plan:
     checkpointing: bool
     token_budget: int
     longest: int  # tokens of a sequence
+    sampled: int  # of them at most
     reference: bool  # a second copy of the weights, for the KL term
     vllm: float  # its share of the GPU; 0: transformers samples
     rows: int  # completions sampled at once
@@ -127,6 +128,7 @@ class Plan:
             bool(model["gradient_checkpointing"]),
             settings.optimizer.token_budget,
             rollout.max_prompt_tokens + rollout.max_new_tokens,
+            rollout.max_new_tokens,
             bool(settings.loss.kl) and lora.rank == 0,
             (rollout.gpu_memory_utilization or SHARES[0]) if rollout.engine == "vllm" else 0.0,
             rollout.batch_size,
@@ -185,17 +187,27 @@ def gib(size: float) -> str:
     return f"{size / GIB:.1f} GiB"
 
 
-def layer_bytes(shape: Shape, compute: int) -> float:
+def layer_bytes(shape: Shape, plan: Plan) -> float:
     """What backward keeps of one layer, per token.
 
     In bf16 over an fp32 residual stream: two norms keep their input and its normed value (16 w), matrices their input,
     a cast copy each (10 w); queries and keys are normed in fp32, once more as a copy (8 each, and 2 of attention);
-    attention keeps its output; the MLP both halves, the activated one, and the product (8 i). In fp32 nothing is cast.
+    attention keeps its output; the MLP both halves, the activated one, and the product (8 i).
+
+    In fp32 nothing is cast. The normed values are kept where norms are trained, with all weights. Attention by the
+    masked road, as on a CPU, has copies of its own: of the rows' queries, of its output, and of keys and values for
+    each head and row, in front of which each row has its prompt.
     """
     w, q, k, i = shape.width, shape.queries, shape.keys, shape.hidden
-    if compute == 2:
+    if plan.compute == 2:
         return 26 * w + 10 * q + 10 * k + 8 * i
-    return 24 * w + 16 * q + 16 * k + 16 * i
+    normed = 8 * w + 4 * q + 4 * k if plan.full else 0
+    return 16 * w + 12 * q + 12 * k + 16 * i + normed + 8 * q + 8 * q * plan.longest / plan.sampled
+
+
+def gradient_bytes(shape: Shape, plan: Plan) -> float:
+    """What backward has beside that in the middle of a layer, per token: of both halves of the MLP, and of its ends."""
+    return plan.compute * 2 * shape.hidden + 8 * shape.width
 
 
 def estimate(shape: Shape, plan: Plan, machine: Machine) -> Estimate:
@@ -250,7 +262,7 @@ def update(shape: Shape, plan: Plan, trained: float) -> tuple[dict[str, float], 
     """What an update needs beside the state at its two heights: while tokens are scored, and while the backward pass is
     in a layer. `trained` parameters of this rank."""
     tokens = plan.token_budget
-    per_layer = tokens * layer_bytes(shape, plan.compute)
+    per_layer = tokens * layer_bytes(shape, plan)
     kept = shape.layers * (tokens * 4.0 * shape.width if plan.checkpointing else per_layer)
     device = "cuda" if plan.compute == 2 else "cpu"
     chunk = min(logprob.CHUNK_ELEMENTS[device], tokens * shape.vocabulary)
@@ -267,7 +279,9 @@ def update(shape: Shape, plan: Plan, trained: float) -> tuple[dict[str, float], 
         "gradient of the head": 4.0 * shape.head if plan.full else 0.0,
         "gathered layers": float(gathered * plan.compute),
     }
-    layer = {"a layer, computed again": per_layer} if plan.checkpointing else {"a layer's gradients": per_layer / 2}
+    layer = {"a layer's gradients": float(tokens * gradient_bytes(shape, plan))}
+    if plan.checkpointing:
+        layer["a layer, computed again"] = per_layer
     return {**both, "log-prob chunk": float(scored)}, {**both, **layer}
 
 

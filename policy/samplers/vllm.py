@@ -12,6 +12,7 @@ import re
 import tempfile
 from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,8 @@ class VllmSampler:
         except ValueError as error:  # pydantic's is one
             raise _refusal(error, policy.source, longest) from error
         torch.set_rng_state(state)  # the engine seeds the global generator
+        if ranks.samplers:  # a rank's process waits for its children at its end, before it lets go of anything
+            Finalize(None, self.engine.llm_engine.engine_core.shutdown, exitpriority=1)
         self.requests = 0
         self.asleep = 0
         if ranks.samplers or isinstance(policy.model, PeftModel):  # it read weights without training, or adapters
