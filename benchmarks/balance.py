@@ -4,16 +4,17 @@
 
 Batches of the paper's recipe (4 prompts x 32 completions of up to 1,024 tokens, Qwen3-4B, 16,384 tokens per
 micro-batch) with lengths as runs have them. Ranks that share a group all compute its prompt, so that eight ranks on
-two groups compute at least six prompts more; `ideal` counts these, the cheapest ones, and spreads the sum evenly. A
-cell has the mean and the worst of 20 drawn batches against that, and in brackets the mean against a batch whose
-prompts are computed once only.
+two groups compute at least six prompts more, which `ideal` counts. A cell has the mean and the worst of 20 drawn
+batches against that, and in brackets the mean against a batch whose prompts are computed once only.
 """
 
 from __future__ import annotations
 
+import math
 import random
 import sys
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from statistics import mean
 
@@ -51,10 +52,25 @@ CASES: dict[str, Callable[[int], Lengths]] = {
 
 
 def ideal(lengths: Lengths, ranks: int) -> float:
-    """The least that the slowest of `ranks` ranks can have to do, if each has some of the rows."""
-    groups = len(lengths.prompts)
-    cheapest = min(lengths.prompt_cost(group)[0] for group in range(groups))
-    return (lengths.cost() + max(ranks - groups, 0) * cheapest) / ranks
+    """A lower bound of what the slowest of `ranks` ranks has to do, if each has some of the rows, to a thousandth.
+
+    A rank that has rows of a group computes its prompt too, so within a time T it takes at most T less the prompt of
+    them, and the group is on so many ranks at least. All these prompts and rows must fit into `ranks` times T.
+    """
+    prompts = [lengths.prompt_cost(group)[0] for group in range(len(lengths.prompts))]
+    groups = [
+        sum(lengths.row_cost(group, row)[0] for row in range(len(rows))) for group, rows in enumerate(lengths.rows)
+    ]
+
+    def fits(bound: float) -> bool:
+        if bound <= max(prompts):
+            return False
+        copies = [math.ceil(cost / (bound - prompt)) for cost, prompt in zip(groups, prompts, strict=True)]
+        more = max(ranks - sum(copies), 0) * min(prompts)
+        return sum(groups) + sum(map(math.prod, zip(copies, prompts, strict=True))) + more <= ranks * bound
+
+    low = lengths.cost() / ranks
+    return next(bound for step in count() if fits(bound := low * (1 + step / 1000)))
 
 
 def over_ideal(lengths: Lengths, ranks: int) -> float:

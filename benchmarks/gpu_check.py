@@ -286,7 +286,12 @@ def step() -> None:
     large = CPU or torch.cuda.get_device_properties(0).total_memory > 100e9
     runs = {"lora": ["lora.rank=32", "optimizer.learning_rate=5e-5"], **({"full": []} if large else {})}
     if torch.cuda.device_count() > 1:
-        runs = {"all_gpus": [f"gpus={torch.cuda.device_count()}", "shard=true"], **runs}
+        count = torch.cuda.device_count()
+        both = {"all_gpus": [f"gpus={count}", "shard=true"]}
+        if count >= 4:
+            ahead = [f"samplers={count // 2}", "loss.correction=token_truncate", "rollout.gpu_memory_utilization=0.9"]
+            both["half_of_them_ahead"] = [*both["all_gpus"], *ahead]
+        runs = {**both, **runs}
     for name, overrides in runs.items():
         emit(**{name: measured(name, overrides)})
 

@@ -166,8 +166,9 @@ def test_a_batch_sampled_ahead_outlives_a_stop(ahead: Path, tmp_path: Path, few:
     ("overrides", "words"),
     [
         (["gpus=2", "samplers=2"], "samplers is 2; of gpus=2 at least one must train"),
-        (["gpus=2", "samplers=1", "rollout=vllm"], "samplers= goes with rollout=transformers"),
-        (["gpus=2", "shard=true"], "shard=true needs gpus= above 1 and rollout=vllm"),
+        (["gpus=2", "samplers=1", "experiment=paper"], "samplers= trains on batches that weights one update old"),
+        (["gpus=2", "samplers=1", "rollout=vllm", "shard=true"], "shard=true needs gpus= above 1, without those of"),
+        (["gpus=2", "shard=true"], "shard=true needs gpus= above 1, .*and rollout=vllm"),
     ],
 )
 def test_ranks_that_cannot_be_are_refused(overrides: list[str], words: str) -> None:
