@@ -33,8 +33,12 @@ class Channel:
         """Waits for the other ends."""
         address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
         self.store = dist.PrefixStore("weights", dist.TCPStore(address, port, is_master=False, timeout=SILENCE))
-        group = dist.ProcessGroupNCCL if device.type == "cuda" else dist.ProcessGroupGloo
-        self.group: Any = group(self.store, number, size, SILENCE)
+        if device.type == "cuda":
+            options = dist.ProcessGroupNCCL.Options()
+            options._timeout = SILENCE
+            self.group: Any = dist.ProcessGroupNCCL(self.store, number, size, options)
+        else:
+            self.group = dist.ProcessGroupGloo(self.store, number, size, SILENCE)
         self.device = device
         self.layouts: list[Layout] = []
 

@@ -13,8 +13,10 @@ from run import run_folder
 from tests.conftest import HELDOUT, ROOT, SMALL, run
 from tests.hub_stand_in import serve_hub
 
-DATA = ("dataset=hub", "dataset.source=me/problems", "dataset.streaming=true", "dataset.columns.id=id")
-DATA += ("dataset.heldout=test", "dataset.columns.input_format=input_format")
+DATA = (
+    *("dataset=hub", "dataset.source=me/problems", "dataset.streaming=true", "dataset.heldout=test"),
+    *("dataset.columns.id=id", "dataset.columns.input_format=input_format"),
+)
 READ = """
 import sys
 from problems.load import load
