@@ -62,7 +62,7 @@ def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
     problems, held = ranks.first_then_others(lambda: read_problems(config.dataset, folder, ranks.first))
 
     resumed = run_folder.last_checkpoint(folder)
-    policy = open_policy(config, settings, resumed, ranks)
+    policy = open_policy(settings, resumed, ranks)
     model = LocalModel(policy, open_sampler(policy, settings.rollout, settings.seed, ranks))
     shown = teacher_languages(settings, taught)
     every = {language.name: language for language in [*taught, *shown]}
@@ -183,16 +183,16 @@ def due(step: int, every: int) -> bool:
     return bool(every) and step % every == 0
 
 
-def open_policy(config: DictConfig, settings: TrainSettings, resumed: Path | None, ranks: Ranks) -> Policy:
+def open_policy(settings: TrainSettings, resumed: Path | None, ranks: Ranks) -> Policy:
     """The model with the weights of the checkpoint `resumed`, else of `warm_start`, or its own; with shard=true, this
     rank's part of them, before the engine takes its share of what is free. On a rank that only samples, where the
     engine is sent the weights, none. Raises RunError."""
     if not ranks.trains and settings.rollout.engine == "vllm":
-        return Policy.load(config.model, weights=False)
+        return Policy.load(settings.model, weights=False)
     begin = resumed
     if begin is None and settings.warm_start is not None:
-        begin = run_folder.find_checkpoint("warm_start", settings.warm_start, settings.model["name"])
-    policy = Policy.load(config.model, begin, settings.lora)
+        begin = run_folder.find_checkpoint("warm_start", settings.warm_start, settings.model.name)
+    policy = Policy.load(settings.model, begin, settings.lora)
     policy.check_length(settings.rollout.max_prompt_tokens + settings.rollout.max_new_tokens)
     if settings.loss.kl:
         policy.keep_reference()
@@ -214,7 +214,7 @@ def main(config: DictConfig) -> None:
     if said := choose(config):
         print(said)
     settings, machine = TrainSettings.read(config), Machine.here()
-    model = outlined(folder_of(config.model))
+    model = outlined(folder_of(settings.model))
     if settings.rollout.gpu_memory_utilization is None:
         config.rollout.gpu_memory_utilization = memory.share(Shape.of(model), Plan.of(settings), machine)
         print(f"rollout.gpu_memory_utilization: {config.rollout.gpu_memory_utilization}")

@@ -29,6 +29,7 @@ from policy.lora import LoraSettings
 from policy.model import Policy
 from policy.ranks import Ranks
 from policy.samplers.sampler import Completion
+from policy.settings import ModelSettings
 from problems.problem import Problem
 from rollout.rollout import Rollout
 from run.launch import launch
@@ -121,10 +122,11 @@ def rollouts(count: int, length: int) -> list[Rollout]:
 
 
 def learner(path: Path, case: Case, ranks: Ranks, budget: int) -> Learner:
-    model = OmegaConf.create(
-        {"path": str(path), "compute_dtype": "float32", "gradient_checkpointing": case.checkpointing}
+    model: Any = OmegaConf.to_container(OmegaConf.load(ROOT / "conf/model/tiny.yaml"))
+    model |= {"path": str(path), "gradient_checkpointing": case.checkpointing}
+    policy = Policy.load(
+        ModelSettings.read(model), adapters=LoraSettings(rank=case.rank, alpha=16, targets="all-linear")
     )
-    policy = Policy.load(model, adapters=LoraSettings(rank=case.rank, alpha=16, targets="all-linear"))
     if case.shard:
         policy.shard()
     defaults = OmegaConf.load(ROOT / "conf/optimizer/adamw.yaml")

@@ -124,8 +124,8 @@ class Plan:
             lora.rank,
             lora.quantize is not None,
             settings.optimizer.name,
-            4 if model["compute_dtype"] == "float32" else 2,
-            bool(model["gradient_checkpointing"]),
+            4 if model.compute_dtype == "float32" else 2,
+            model.gradient_checkpointing,
             settings.optimizer.token_budget,
             rollout.max_prompt_tokens + rollout.max_new_tokens,
             rollout.max_new_tokens,
@@ -362,7 +362,7 @@ def check_host(model: PreTrainedModel, settings: TrainSettings, machine: Machine
     sure = plan.ranks * sum(found[part] for part in ("weights", "moments", "gradients"))
     if sure > machine.host:
         raise ConfigError(
-            f"model={settings.model['name']} wants a GPU, and none is here: weights, moments and gradients alone are "
+            f"model={settings.model.name} wants a GPU, and none is here: weights, moments and gradients alone are "
             f"{gib(sure)}, and this machine has {gib(machine.host)} of memory; choose a smaller model, such as tiny"
         )
 
