@@ -1,6 +1,7 @@
 """What training/memory.py predicts of an update, beside the peak that is measured: on a CPU, in processes of their own.
 
-    python benchmarks/memory.py
+    python benchmarks/memory.py                       all cases
+    python benchmarks/memory.py 'two ranks, sharded'  some of them
 
 A process loads a model, forgets its peak so far, and makes two updates of two micro-batches per rank, which fill
 `optimizer.token_budget`. Measured is the kernel's own figure (VmHWM) less what the process had before, of the rank that
@@ -69,12 +70,12 @@ CASES = {
     "tiny, checkpointing": Case("tiny", checkpointing=True, rows=64),
     "full": Case(),
     "full, checkpointing": Case(checkpointing=True),
-    "full, checkpointing, adamw8bit": Case(checkpointing=True, optimizer="adamw8bit"),
-    "LoRA": Case(rank=16),
-    "LoRA, checkpointing": Case(rank=16, checkpointing=True),
-    "two ranks": Case(ranks=2),
-    "two ranks, sharded": Case(ranks=2, shard=True),
-    "two ranks, sharded, checkpointing": Case(ranks=2, shard=True, checkpointing=True),
+    "full, checkpointing, adamw8bit": Case(checkpointing=True, optimizer="adamw8bit", rows=6),
+    "LoRA": Case(rank=16, rows=6),
+    "LoRA, checkpointing": Case(rank=16, checkpointing=True, rows=6),
+    "two ranks": Case(ranks=2, rows=6),
+    "two ranks, sharded": Case(ranks=2, shard=True, rows=6),
+    "two ranks, sharded, checkpointing": Case(ranks=2, shard=True, checkpointing=True, rows=6),
 }
 
 
@@ -169,18 +170,19 @@ def measured(name: str, folder: Path) -> int:
 
 
 def main() -> None:
-    print("| case | predicted, MiB | measured, MiB | predicted / measured |\n|---|---|---|---|")
+    print("| case | rows | predicted, MiB | measured, MiB | predicted / measured |\n|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as scratch:
-        for name in CASES:
+        for name in sys.argv[1:] or CASES:
             phases = predicted(CASES[name], Path(scratch))
             most, found = max(sum(parts.values()) for parts in phases.values()), measured(name, Path(scratch))
-            print(f"| {name} | {most / 2**20:.0f} | {found / 2**20:.0f} | {most / found:.2f} |", flush=True)
-            if "--parts" in sys.argv:
-                print({p: {k: round(v / 2**20) for k, v in parts.items()} for p, parts in phases.items()}, flush=True)
+            print(
+                f"| {name} | {CASES[name].rows} | {most / 2**20:.0f} | {found / 2**20:.0f} | {most / found:.2f} |",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 4:
+    if len(sys.argv) == 4 and Path(sys.argv[2]).is_dir():
         case = CASES[sys.argv[1]]
         if case.ranks == 1:
             work(*sys.argv[1:])
