@@ -111,6 +111,22 @@ def calm(tmp_path_factory: pytest.TempPathFactory, few: str) -> Path:
     return folder
 
 
+@pytest.fixture
+def four_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine whose driver tells of four GPUs, the third of which somebody uses."""
+    from run import gpus  # torch takes seconds to import, and many tests need none
+
+    script = tmp_path / "nvidia-smi"
+    lines = [f"{n}, GPU-{n}{n}{n}{n}-test, {40000 if n == 2 else 4}, 81559" for n in range(4)]
+    script.write_text("#!/bin/sh\ncat <<'END'\n" + "\n".join(lines) + "\nEND\n")
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(gpus, "POLL_S", 0.02)
+
+
 @pytest.fixture(scope="session")
 def toy_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.toy_policy import save_toy  # torch takes seconds to import, and many tests need none
