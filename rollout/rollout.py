@@ -19,7 +19,7 @@ from sandbox.job import Verdict
 
 @dataclass
 class Rollout:
-    """One sample of one problem, and what became of it. Reward and advantage are filled in later."""
+    """One sample of one problem, and what became of it. Reward, advantage and gap are filled in later."""
 
     problem: Problem
     prompt: str
@@ -31,6 +31,7 @@ class Rollout:
     advantage: float = 0.0
     masked: bool = False  # kept out of the update altogether
     language: str = ""  # its name
+    sampler_gap: float | None = None  # mean |trainer's - sampler's log-prob|, nats per token; None: not trained on
 
 
 @dataclass

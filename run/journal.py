@@ -96,6 +96,7 @@ def write_rollouts(path: Path, rollouts: Sequence[Rollout]) -> None:
             "examples": min(r.problem.examples, len(r.problem.tests)),
             "reward": r.reward,
             "advantage": r.advantage,
+            "sampler_gap": r.sampler_gap,
             "prompt_tokens": len(r.prompt_tokens),
             "completion_tokens": len(r.completion.tokens),
             "finished": r.completion.finished,
