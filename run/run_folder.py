@@ -35,6 +35,7 @@ NOT_COMPARED = (
     "runs",
     "resume",
     "wandb",
+    "tensorboard",
     "limit",
     "debug",
     "fit",
@@ -89,7 +90,7 @@ def discard(folder: Path) -> None:
         return
     for name in (CONFIG, "versions.json", DATA):
         (folder / name).unlink(missing_ok=True)
-    for name in ("checkpoints", "rollouts", "teacher", "wandb", "data"):
+    for name in ("checkpoints", "rollouts", "teacher", "wandb", "tensorboard", "data"):
         shutil.rmtree(folder / name, ignore_errors=True)
     with suppress(OSError):  # the user's own files keep it
         folder.rmdir()

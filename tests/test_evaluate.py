@@ -22,7 +22,7 @@ from base.errors import ConfigError, DataError, RunError, UserError
 from base.lock import locked
 from evaluate import Evaluation
 from sandbox.compare import matches
-from tests.conftest import HELDOUT, ROOT, command, run
+from tests.conftest import HELDOUT, ROOT, command, run, steady
 from tests.scripted_endpoint import Raw, serve
 
 SAMPLES = 12
@@ -74,6 +74,13 @@ def test_it_leaves_samples_scores_and_a_page(whole: Path) -> None:
     }  # fmt: skip
     page = (whole / "scores.md").read_text()
     assert "| pass@1, % [95 % interval] |" in page
+    for row in rows:
+        if row["failed_test"] is None:
+            assert row["verdict"] in ("passed", "no_program", "compile_error")
+        else:
+            assert row["failed_test"] == row["tests_passed"] and row["failed_input"] and row["expected"]
+    wrong = [row for row in rows if row["verdict"] == "wrong_output"]
+    assert wrong and all(row["got"].split() != row["expected"].split() for row in wrong)
     assert all(row["problem"] in page for row in rows)
 
 
@@ -186,7 +193,7 @@ def test_a_stopped_evaluation_goes_on_exactly(number: signal.Signals, whole: Pat
     kept = evaluate.Samples(tmp_path).rows
     assert 0 < len(kept) < HELDOUT * SAMPLES
     evaluate.run(composed(*arguments))
-    assert table(tmp_path) == table(whole)
+    assert steady(tmp_path / "samples.parquet").equals(steady(whole / "samples.parquet"))
 
 
 def test_what_has_no_verdict_is_verified_and_not_drawn_again(
@@ -202,7 +209,7 @@ def test_what_has_no_verdict_is_verified_and_not_drawn_again(
     samples.finish()
     monkeypatch.setattr(evaluate, "open_source", lambda *_: pytest.fail("a model was opened"))
     evaluate.run(config)
-    assert table(tmp_path) == table(whole)
+    assert steady(tmp_path / "samples.parquet").equals(steady(whole / "samples.parquet"))
 
 
 def test_other_settings_are_not_mixed_in(whole: Path, few: str) -> None:

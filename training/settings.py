@@ -64,6 +64,7 @@ class TrainSettings(Settings):
     runs: Annotated[str, Field(min_length=1)]
     resume: Literal["auto"] | None
     wandb: Literal["disabled", "offline", "online"]
+    tensorboard: bool
     debug: bool
     fit: bool
 

@@ -187,6 +187,16 @@ def test_an_evaluation_that_goes_on(tmp_path: Path) -> None:
     pq.write_table(pa.Table.from_pylist(rows), parts / "part_000002.parquet")  # the later row counts
     page = pages.folder({"name": "scores/s"})
     assert "4 passed" in page and "None" not in page and "running" in page
+    failed = rows[0] | {
+        "verdict": "wrong_output",
+        "failed_test": 1,
+        "failed_input": "3 4",
+        "expected": "7",
+        "got": "<i>12</i>",
+    }
+    pq.write_table(pa.Table.from_pylist([failed]), parts / "part_000003.parquet")
+    group = pages.group({"name": "scores/s", "table": "samples", "problem": failed["problem"]})
+    assert "Test 2 failed" in group and "3 4" in group and "&lt;i&gt;12&lt;/i&gt;" in group
 
 
 def test_states(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
