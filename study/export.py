@@ -86,13 +86,14 @@ def export(arguments: Arguments) -> str:
         out.mkdir(parents=True, exist_ok=True)
         notes = write_gguf(model, policy.tokenizer, out / GGUF, run.resolve().name)
         write_text(out / "Modelfile", modelfile(policy, config))
-    gap, same = compared(policy, out, texts(run), arguments.format)
+    samples = texts(run)
+    gap, same = compared(policy, out, samples, arguments.format)
     if not gap <= BOUND:
         raise ModelError(f"{out}: log-probs differ by {gap:.4f} nats per token, more than {BOUND}; do not use it")
     if not same and not (notes and arguments.format == "gguf"):
         raise ModelError(f"{out}: the tokenizer, read again, makes other tokens of a text; do not use it")
-    said = f"{out}: log-probs of {SCORED} texts within {gap:.5f} nats per token of the checkpoint's (at most {BOUND})"
-    return "; ".join([said, *notes])
+    said = f"log-probs of {len(samples)} texts within {gap:.5f} nats per token of the checkpoint's (at most {BOUND})"
+    return "; ".join([f"{out}: {said}", *notes])
 
 
 def model_config(checkpoint: Path) -> DictConfig:
@@ -265,17 +266,21 @@ def texts(run: Path) -> list[str]:
     return list(found)[:SCORED] or [TEXT]
 
 
+def reopened(policy: Policy, out: Path, kind: str) -> Any:
+    """The model that was written, as others load it, in fp32 on the policy's device."""
+    reader: Any = AutoPeftModelForCausalLM if kind == "adapter" else AutoModelForCausalLM
+    options: dict[str, Any] = {}
+    if kind == "gguf":  # transformers' reader takes the size of Qwen3's heads from its defaults: it is told the shape
+        options = {"gguf_file": GGUF, "config": lora.base(policy.model).config}
+    return reader.from_pretrained(out, dtype=torch.float32, **options).to(policy.device).eval()
+
+
 @torch.no_grad()
 def compared(policy: Policy, out: Path, samples: Sequence[str], kind: str) -> tuple[float, bool]:
     """The mean difference of log-probs, in nats per token, between the checkpoint and the files; and whether the files'
     tokenizer makes the same tokens of the texts."""
-    options: dict[str, Any] = {"gguf_file": GGUF} if kind == "gguf" else {}
-    # transformers' reader takes the size of Qwen3's heads from its defaults, so it is told the shape.
-    shape = {"config": lora.base(policy.model).config} if kind == "gguf" else {}
-    reader: Any = AutoPeftModelForCausalLM if kind == "adapter" else AutoModelForCausalLM
-    again = reader.from_pretrained(out, dtype=torch.float32, **options, **shape)
-    again.to(policy.device).eval()
-    tokenizer = AutoTokenizer.from_pretrained(out, **options)
+    again = reopened(policy, out, kind)
+    tokenizer = AutoTokenizer.from_pretrained(out, **({"gguf_file": GGUF} if kind == "gguf" else {}))
     trained: Callable[..., Any] = policy.model.eval()
     gaps, same = [], True
     for sample in samples:
