@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -43,9 +43,9 @@ def prompt_hash(prompt: Prompt) -> str:
     return hashlib.sha256(words.encode("utf-8", "replace")).hexdigest()
 
 
-def prompts_hash(task: Task) -> str:
-    """The SHA-256 over those of all prompts (in hexadecimal, one after the other), in the problems' order."""
-    hashes = "".join(prompt_hash(task.prompt(problem)) for problem in task.problems)
+def prompts_hash(tasks: Iterable[Task]) -> str:
+    """The SHA-256 over those of all prompts (in hexadecimal, one after the other), task by task, in problems' order."""
+    hashes = "".join(prompt_hash(task.prompt(problem)) for task in tasks for problem in task.problems)
     return hashlib.sha256(hashes.encode()).hexdigest()
 
 

@@ -102,6 +102,7 @@ def write_rollouts(path: Path, rollouts: Sequence[Rollout]) -> None:
             "problem": r.problem.id,
             "language": r.language,
             "prompt": r.prompt,
+            "prompt_sha256": r.prompt_sha256,
             "completion": r.completion.text,
             "program": r.program,
             "verdict": r.verdict.status.value,

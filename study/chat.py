@@ -411,7 +411,9 @@ def _ran(verdict: Verdict, number: int = 0) -> RenderableType:
 
 def _text(answer: str) -> RenderableType:
     """An answer, its code highlighted. Nothing that a model writes can steer the terminal."""
-    return Syntax(visible(cut(answer, 4 * LONGEST)), "markdown", background_color="default", word_wrap=True)
+    shown = visible(cut(answer, 4 * LONGEST))
+    # This theme's colours are the terminal's own, and can be read on a light ground as on a dark one.
+    return Syntax(shown, "markdown", theme="ansi_light", background_color="default", word_wrap=True)
 
 
 def _quoted(text: str) -> str:

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from base.settings import Count, NotNegative, Positive, Settings, Whole
 from policy.lora import LoraSettings
 from policy.settings import RolloutSettings
+from problems.prompt import PromptSettings
 from rollout.advantage import Scale
 from rollout.curriculum import CurriculumSettings
 from training.loss import LossConfig
@@ -49,6 +50,7 @@ class TrainSettings(Settings):
     steps: Count | None
     prompts: Count
     group: Count
+    prompt: PromptSettings
     seed: int
     epochs_per_batch: Count
     advantage: Scale

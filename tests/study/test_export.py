@@ -85,7 +85,9 @@ def test_every_export_of_a_lora_run_scores_as_its_checkpoint(tmp_path: Path) -> 
         def score(model: Any) -> float:
             scored = replace(policy, model=model)
             worker = RolloutWorker(LocalModel(scored, TransformersSampler(scored, 80)), pool)
-            return float(heldout.evaluate(worker, held, [lua], 4, Sampling(0.2, 64), 0)[1]["heldout/pass@1"])
+            share = heldout.evaluate(worker, held, [lua], 4, Sampling(0.2, 64), 0)[1]["heldout/pass@1"]
+            assert share is not None
+            return share
 
         before = score(policy.model)
         assert before > 0.1
