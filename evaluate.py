@@ -35,8 +35,7 @@ from chat.settings import AnyModel, EndpointSettings
 from languages import Language
 from policy.settings import RolloutSettings
 from problems import load
-from problems.prompt import PromptSettings
-from problems.task import Task, prompts_hash
+from problems.task import PromptSettings, Task, prompts_hash
 from rollout import heldout, pass_at_k
 from rollout.draw import AnswerSource, EndpointModel, LocalModel
 from rollout.evaluation import collect, missing

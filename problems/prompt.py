@@ -11,7 +11,6 @@ from pathlib import Path
 import jinja2
 
 from base.errors import DataError
-from base.settings import Settings
 from languages import Language
 from problems.problem import Problem
 from sandbox.job import Test
@@ -74,16 +73,6 @@ def messages(
     chat = [{"role": "system", "content": system}] if system else []
     text = render(problem, language) if template is None else template.render(problem, language)
     return [*chat, {"role": "user", "content": text}]
-
-
-class PromptSettings(Settings):
-    """The key `prompt` of a config."""
-
-    template: str | None  # a Jinja file
-
-    def words(self) -> Template | None:
-        """The user's own wording, if there is one. Raises DataError."""
-        return Template(Path(self.template).expanduser()) if self.template else None
 
 
 class Template:

@@ -8,8 +8,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol
 
+from base.settings import Settings
 from languages import Language
 from problems.problem import Problem
 from problems.prompt import Template, messages
@@ -35,6 +37,16 @@ class Task(Protocol):
 
     def program(self, problem: Problem, text: str) -> str | None:
         """The program in the model's answer `text`, or None when it holds none."""
+
+
+class PromptSettings(Settings):
+    """The key `prompt` of a config."""
+
+    template: str | None  # a Jinja file
+
+    def words(self) -> Template | None:
+        """The user's own wording, if there is one. Raises DataError."""
+        return Template(Path(self.template).expanduser()) if self.template else None
 
 
 def prompt_hash(prompt: Prompt) -> str:
