@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +18,15 @@ from sandbox.jail import Jail, Toolchain
 from sandbox.pool import Pool, toolchain
 
 QUICK = Limits(compile_s=5, test_s=2, wall_s=2, program_s=8, memory_mb=128)
+
+
+@pytest.fixture(scope="session")
+def open_folder() -> Iterator[Path]:
+    """A folder that every user may enter. pytest's own are closed to others again by the next pytest that is started."""
+    with tempfile.TemporaryDirectory(prefix="agnostics-tests-", dir="/tmp") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
 
 
 @pytest.fixture(scope="session")
