@@ -8,8 +8,8 @@ A thread on this side hands jobs to the nodes that have room. A node that dies, 
 loses its jobs to the others; a job that was lost so RETRIES + 1 times gets `infrastructure_error`. Nodes that join
 later are used.
 
-What a node must have: the packages of requirements.txt, gcc, and what building a root takes; where Ray is not started by
-root, the environment variable RAY_worker_niceness=0, or programs get little time beside others. Our own modules are sent
+What a node must have: the packages of requirements.txt, gcc, and what building a root takes. Where Ray is not started
+by root: RAY_worker_niceness=0 in its environment, or programs get little time beside others. Our own modules are sent
 along. Jobs and verdicts are dataclasses of strings that Ray pickles between the nodes of the user's own cluster, which
 trust each other. Nothing that comes out of a jail is ever unpickled: the node's Pool reads it as bytes.
 

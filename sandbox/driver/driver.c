@@ -41,6 +41,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -979,6 +980,7 @@ int main(int argc, char **argv) {
     write_zygote();
     /* Seen by every program and owned by the programs' user: what one wrote there, the next would read. */
     if (!confined.on && mount(NULL, "/dev", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID, NULL)) die("remount /dev");
+    personality(ADDR_NO_RANDOMIZE); /* equal runs print equal addresses; where a filter above us refuses it, they do not */
     mallopt(M_MMAP_THRESHOLD, 1 << 17); /* fixed: what is large is given back when it is freed */
     bound_capabilities();
     bound_resources();

@@ -61,7 +61,7 @@ def pool(request: pytest.FixtureRequest) -> Iterator[Pool]:
 
 def test_programs_good_and_hostile(pool: Pool) -> None:
     assert pool.binaries
-    print("level:", pool.binaries.level)
+    print(f"level: {pool.binaries.level}\nlandlock: {pool.binaries.landlock}")
     before = servers(pool)
     for program, right in HOSTILE.items():
         verdict = judge(pool, program)
@@ -171,15 +171,22 @@ def pytest_inside(who: str, cache: Path, *arguments: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("who", ["root", "user"])
-def test_in_a_container(who: str, cache: Path) -> None:
+KERNELS = [("root", ""), ("user", ""), ("user", "5"), ("user", "1")]  # and the version of their Landlock; "": this one
+
+
+@pytest.mark.parametrize(("who", "landlock"), KERNELS)
+def test_in_a_container(who: str, landlock: str, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LANDLOCK", landlock)
     said = pytest_inside(who, cache, "tests/sandbox/test_container.py", "-k", "best or level")
-    assert f"level: container {who}" in said
+    assert f"level: container {who}" in said and (f"landlock: {landlock}\n" in said or not landlock)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("who", ["root", "user"])
-def test_the_hostile_suite_in_a_container(who: str, cache: Path) -> None:
+@pytest.mark.parametrize(("who", "landlock"), KERNELS)
+def test_the_hostile_suite_in_a_container(
+    who: str, landlock: str, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LANDLOCK", landlock)
     pytest_inside(who, cache, "tests/sandbox/test_hostile.py", "-m", "not slow")
 
 
