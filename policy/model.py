@@ -19,7 +19,7 @@ from omegaconf import DictConfig
 from peft import PeftModel
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -201,6 +201,9 @@ class Policy:
                 seen, _ = self.scorer(ids, counts, completions, mask, temperature, choice)  # [rows, tokens]
                 if (found := gap(seen, own, mask)).mean <= bound:
                     self.scorer.road = choice
+                    if isinstance(self.scorer, FSDPModule):
+                        # A backward pass would have: until then `parameters()` gives gathered ones, without gradient.
+                        self.scorer.reshard()
                     return found
         raise ModelError(
             f"model.path: log-probs of {type(lora.base(self.model)).__name__} differ from those of its own forward "

@@ -17,12 +17,15 @@ import statistics
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 import languages
+from base.command_line import Command, Names
+from base.errors import ConfigError
 from sandbox import protection
 from sandbox.check import proof
 from sandbox.check.timing import disturbances
@@ -32,7 +35,10 @@ from sandbox.pool import Pool, toolchain
 from sandbox.rootfs import debian
 
 NEEDED = ("sum", "wrong", "crash", "broken", "loop", "flood")  # the least that says that a language works
-BUILT_IN = {"cat", "cd", "echo", "exec", "export", "printf", "set", "test", "true", "ulimit", "umask", "if", "for", "["}
+BUILT_IN = {
+    *("cat", "cd", "echo", "exec", "export", "printf", "read", "set", "test", "true", "ulimit", "umask"),
+    *("if", "for", "[", "!"),
+}
 GARBAGE = ")]} this is no program in any language {[(\n"  # stands in for a missing `broken`
 
 
@@ -90,7 +96,7 @@ def examine(language: languages.Language, use_cgroups: bool = True) -> Report:
 def _command(line: str) -> str | None:
     """The program that a shell line starts first; None where that is for a shell to find out."""
     try:
-        words = [word for word in shlex.split(line.splitlines()[0]) if not re.match(r"\w+=|(env|exec)$", word)]
+        words = [word for word in shlex.split(line.splitlines()[0]) if not re.match(r"\w+=(?!\$\()|(env|exec)$", word)]
     except ValueError:
         return None
     return words[0] if words and words[0] not in BUILT_IN and not set(words[0]) & set("({$`") else None
@@ -296,17 +302,21 @@ def show_machine(console: Console) -> None:
         )
 
 
+class Check(Command):
+    usage: ClassVar[str] = "python -m sandbox.check language=lua,ocaml"
+
+    language: Names = ()  # none: the machine alone
+
+
 def main(arguments: list[str]) -> int:
     console = Console(width=None if sys.stdout.isatty() else 120)
-    if not arguments:
-        show_machine(console)
-        return 0
-    if len(arguments) != 1 or not re.fullmatch(r"language=\w[\w,+-]*", arguments[0]):
-        print("usage: python -m sandbox.check [language=NAME[,NAME...]]", file=sys.stderr)
-        print(f"languages: {', '.join(languages.names())}", file=sys.stderr)
+    try:
+        chosen = Check.parse(arguments)
+    except ConfigError as error:
+        print(f"{error}\nlanguages: {', '.join(languages.names())}", file=sys.stderr)
         return 2
     healthy = True
-    for name in arguments[0].removeprefix("language=").split(","):
+    for name in chosen.language:
         try:
             language = languages.load(name)
             report = examine(language)

@@ -14,12 +14,13 @@ import pytest
 
 import languages
 from base.limits import Limits
-from sandbox import protection, rootfs
+from sandbox import protection
 from sandbox.driver import binaries, linked_root
 from sandbox.driver.binaries import Level
 from sandbox.jail import Jail, Toolchain
 from sandbox.job import Job, Status, Test, Verdict
 from sandbox.pool import Pool, toolchain
+from sandbox.rootfs.__main__ import main as packed
 from tests.sandbox import simulated
 
 ROOT = Path(__file__).parents[2]
@@ -154,7 +155,7 @@ def cache(open_folder: Path) -> Path:
     folder = open_folder / "cache"
     folder.mkdir()
     for name in ("lua", "python"):
-        rootfs.main(["pack", f"language={name}", f"out={folder / name}.tar"])
+        assert not packed(["pack", f"language={name}", f"out={folder / name}.tar"])
     shutil.chown(folder, simulated.USER, simulated.USER)
     done = inside("user", folder, "-m", "sandbox.rootfs", "import", f"{folder}/lua.tar", f"{folder}/python.tar")
     assert done.returncode == 0, done.stderr

@@ -14,6 +14,7 @@ import languages
 from sandbox import rootfs
 from sandbox.job import Job, Test
 from sandbox.pool import Pool
+from sandbox.rootfs.__main__ import main
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -36,7 +37,7 @@ class Quiet(SimpleHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("packed") / "lua.tar.gz"
-    assert rootfs.main(["pack", "language=lua", f"out={file}"]) == 0
+    assert main(["pack", "language=lua", f"out={file}"]) == 0
     return file
 
 
@@ -61,7 +62,7 @@ def test_a_root_comes_by_its_address_and_runs_programs(
     cache: Path, address: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for _ in range(2):  # once more changes nothing
-        assert rootfs.main(["import", f"{address}/lua.tar.gz"]) == 0
+        assert main(["import", f"{address}/lua.tar.gz"]) == 0
         root = Path(capsys.readouterr().out.strip())
         assert root.is_relative_to(cache) and rootfs.ensure(languages.load("lua")).path == root
     with Pool([languages.load("lua")], workers=1) as pool:
@@ -81,14 +82,14 @@ def test_what_is_no_root_is_one_sentence_and_leaves_nothing(
     cache: Path, packed: Path, address: str, capsys: pytest.CaptureFixture[str], name: str, why: str
 ) -> None:
     packed.with_name("text.tar").write_text("a page that says that you have to log in")
-    assert rootfs.main(["import", f"{address}/{name}"]) == 1
+    assert main(["import", f"{address}/{name}"]) == 1
     said = capsys.readouterr().err.strip().splitlines()[-1]
     assert said.startswith(f"{address}/{name} is no packed root (") and why in said
     assert list(cache.glob("[!.]*")) == list(cache.glob(".import*")) == []
 
 
 def test_an_address_where_nobody_listens_is_one_sentence(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert rootfs.main(["import", "http://127.0.0.1:9/lua.tar"]) == 1
+    assert main(["import", "http://127.0.0.1:9/lua.tar"]) == 1
     assert "refused" in capsys.readouterr().err
 
 
@@ -96,5 +97,5 @@ def test_a_root_of_another_language_file_is_refused(
     cache: Path, address: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sandbox.rootfs.recipes_of", lambda language: ([], ""))  # it asks for something else
-    assert rootfs.main(["import", f"{address}/lua.tar.gz"]) == 1
+    assert main(["import", f"{address}/lua.tar.gz"]) == 1
     assert "pack it with the same language file" in capsys.readouterr().err
