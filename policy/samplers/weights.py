@@ -105,6 +105,7 @@ class Sender:
         seed: int,
         done: Callable[[int, Completion], None],
         wanted: Container[int] | None = None,
+        grows: Callable[[int, list[int]], None] | None = None,
     ) -> None:
         assert not prompts, "the share of a rank that only trains is empty"
 
