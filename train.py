@@ -34,7 +34,8 @@ from policy.ranks import Ranks
 from policy.samplers import choose, open_sampler
 from problems import load
 from problems.problem import Problem
-from problems.task import Stdio
+from problems.prompt import Template
+from problems.task import Stdio, prompts_hash
 from rollout import heldout
 from rollout.draw import LocalModel, fitting
 from rollout.reward import distrust, open_reward
@@ -66,13 +67,16 @@ def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
     model = LocalModel(policy, open_sampler(policy, settings.rollout, settings.seed, ranks))
     shown = teacher_languages(settings, taught)
     every = {language.name: language for language in [*taught, *shown]}
-    problems, held = fit(problems, shown, model, settings), fit(held, taught, model, settings)
+    words = settings.prompt.words()
+    problems, held = fit(problems, shown, model, settings, words), fit(held, taught, model, settings, words)
+    if ranks.first:
+        run_folder.same_prompts(folder, prompts_hash([*tasks(problems, shown, words), *tasks(held, taught, words)]))
     learner = Learner(policy, open_optimizer(policy, settings.optimizer), settings.optimizer, ranks)
     state = checkpoint.restore(resumed, policy, learner.optimizer, problems) if resumed else TrainerState()
 
     sandbox = {**settings.sandbox, "workers": settings.sandbox.get("workers") or ranks.cores()}
     with open_pool(load.pool_languages([*problems, *held], *every.values()), **sandbox) as pool:
-        worker = RolloutWorker(model, pool, settings.extract, ranks)
+        worker = RolloutWorker(model, pool, settings.extract, ranks, words)
         batches = open_batches(settings, worker, problems, shown, reward, state, folder, bool(resumed))
         begun = state.step if resumed else None
         saving = Checkpoints(folder / "checkpoints", learner, settings.checkpoint.keep)
@@ -202,11 +206,20 @@ def open_policy(settings: TrainSettings, resumed: Path | None, ranks: Ranks) -> 
 
 
 def fit(
-    problems: Sequence[Problem], taught: Sequence[Language], model: LocalModel, settings: TrainSettings
+    problems: Sequence[Problem],
+    taught: Sequence[Language],
+    model: LocalModel,
+    settings: TrainSettings,
+    words: Template | None,
 ) -> list[Problem]:
     """The problems whose prompts fit in every language."""
-    tasks = [Stdio(problems, language, settings.extract) for language in taught]
-    return fitting(problems, tasks, model, settings.rollout.max_prompt_tokens, settings.prompts_too_long)
+    asked = tasks(problems, taught, words)
+    return fitting(problems, asked, model, settings.rollout.max_prompt_tokens, settings.prompts_too_long)
+
+
+def tasks(problems: Sequence[Problem], taught: Sequence[Language], words: Template | None) -> list[Stdio]:
+    """The problems as they are asked, in each language."""
+    return [Stdio(problems, language, template=words) for language in taught]
 
 
 def main(config: DictConfig) -> None:

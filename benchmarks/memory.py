@@ -123,11 +123,11 @@ def rollouts(count: int, length: int) -> list[Rollout]:
 
 
 def learner(path: Path, case: Case, ranks: Ranks, budget: int) -> Learner:
-    model: Any = OmegaConf.to_container(OmegaConf.load(ROOT / "conf/model/tiny.yaml"))
-    model |= {"path": str(path), "gradient_checkpointing": case.checkpointing}
-    policy = Policy.load(
-        ModelSettings.read(model), adapters=LoraSettings(rank=case.rank, alpha=16, targets="all-linear")
-    )
+    model = ModelSettings(
+        name="benchmark", build=None, path=str(path), learning_rate=None, temperature=1.0, max_new_tokens=1024,
+        system=None, chat_template_kwargs={}, compute_dtype="float32", gradient_checkpointing=case.checkpointing,
+    )  # fmt: skip
+    policy = Policy.load(model, adapters=LoraSettings(rank=case.rank, alpha=16, targets="all-linear"))
     if case.shard:
         policy.shard()
     defaults = OmegaConf.load(ROOT / "conf/optimizer/adamw.yaml")

@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hydra import compose, initialize_config_dir
 from hypothesis import settings
@@ -68,12 +66,6 @@ def composed(*overrides: str, script: str = "train") -> DictConfig:
 
         choose(config)
     return config
-
-
-def steady(path: Path) -> pa.Table:
-    """A table of rollouts without what programs said: interpreters name addresses, other ones every time."""
-    table = pq.read_table(path)
-    return table.drop_columns([name for name in ("got", "error") if name in table.column_names])
 
 
 def stopped(arguments: Sequence[object], number: signal.Signals, sign: Path | str) -> str:

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from base.settings import Count, NotNegative, Positive, Settings, Whole
 from policy.lora import LoraSettings
 from policy.settings import ModelSettings, RolloutSettings
+from problems.task import PromptSettings
 from rollout.advantage import Scale
 from rollout.curriculum import CurriculumSettings
 from training.loss import LossConfig
@@ -49,6 +50,7 @@ class TrainSettings(Settings):
     steps: Count | None
     prompts: Count
     group: Count
+    prompt: PromptSettings
     seed: int
     epochs_per_batch: Count
     advantage: Scale
@@ -64,6 +66,7 @@ class TrainSettings(Settings):
     runs: Annotated[str, Field(min_length=1)]
     resume: Literal["auto"] | None
     wandb: Literal["disabled", "offline", "online"]
+    tensorboard: bool
     debug: bool
     fit: bool
 

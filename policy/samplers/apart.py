@@ -11,11 +11,13 @@ from vllm.v1.executor.uniproc_executor import UniProcExecutor
 
 
 class Apart(UniProcExecutor):
-    """The engine's process is a world of its own. A Ctrl-C is for the ranks, which save first; when its rank is gone,
+    """The engine's process is a world of its own. What asks a run to stop is for the ranks, which save first;
+    when its rank is gone,
     however that ended, so is the engine."""
 
     def _init_executor(self) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number in (signal.SIGINT, signal.SIGTERM):  # schedulers send them to every process of a job
+            signal.signal(number, signal.SIG_IGN)
         threading.Thread(target=_end_with_the_rank, daemon=True).start()
         super()._init_executor()
 

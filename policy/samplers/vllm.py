@@ -89,6 +89,7 @@ class VllmSampler:
         seed: int,
         done: Callable[[int, Completion], None],
         wanted: Container[int] | None = None,
+        grows: Callable[[int, list[int]], None] | None = None,
     ) -> None:
         from vllm import RequestOutput, SamplingParams
         from vllm.sampling_params import RequestOutputKind
@@ -110,7 +111,7 @@ class VllmSampler:
                 stop_token_ids=self.policy.eos,
                 detokenize=bool(sampling.stop),  # for stop texts only: an id without a text would be an error there
                 stop=list(sampling.stop),
-                output_kind=RequestOutputKind.FINAL_ONLY,
+                output_kind=RequestOutputKind.CUMULATIVE if grows else RequestOutputKind.FINAL_ONLY,
             )
             self.requests += 1
             name = str(self.requests)
@@ -118,11 +119,19 @@ class VllmSampler:
             # A request of its own for each completion, so that each is handed on as it finishes; the prefix cache
             # encodes their common prompt once.
             engine.add_request(name, {"prompt_token_ids": list(prompts[index // n])}, parameters)
-        while engine.has_unfinished_requests():
-            for request in engine.step():
-                if isinstance(request, RequestOutput) and request.finished:
-                    index = indices.pop(request.request_id)
-                    done(index, _completion(index // n, request.outputs[0], self.policy))
+        try:
+            while engine.has_unfinished_requests():
+                for request in engine.step():
+                    if not isinstance(request, RequestOutput):
+                        continue
+                    if request.finished:
+                        index = indices.pop(request.request_id)
+                        done(index, _completion(index // n, request.outputs[0], self.policy))
+                    elif grows:
+                        grows(indices[request.request_id], list(request.outputs[0].token_ids))
+        except BaseException:
+            engine.abort_request(list(indices))  # they would go on with the next call
+            raise
         if indices:
             raise RuntimeError(f"vLLM ended without answering {len(indices)} of its requests")
 

@@ -33,10 +33,11 @@ class Channel:
         """Waits for the other ends."""
         address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
         self.store = dist.PrefixStore("weights", dist.TCPStore(address, port, is_master=False, timeout=SILENCE))
+        self.group: Any
         if device.type == "cuda":
             options = dist.ProcessGroupNCCL.Options()
             options._timeout = SILENCE
-            self.group: Any = dist.ProcessGroupNCCL(self.store, number, size, options)
+            self.group = dist.ProcessGroupNCCL(self.store, number, size, options)
         else:
             self.group = dist.ProcessGroupGloo(self.store, number, size, SILENCE)
         self.device = device
@@ -104,6 +105,7 @@ class Sender:
         seed: int,
         done: Callable[[int, Completion], None],
         wanted: Container[int] | None = None,
+        grows: Callable[[int, list[int]], None] | None = None,
     ) -> None:
         assert not prompts, "the share of a rank that only trains is empty"
 

@@ -14,8 +14,8 @@ from tests.conftest import HELDOUT, ROOT, SMALL, run
 from tests.hub_stand_in import serve_hub
 
 DATA = (
-    *("dataset=hub", "dataset.source=me/problems", "dataset.streaming=true", "dataset.heldout=test"),
-    *("dataset.columns.id=id", "dataset.columns.input_format=input_format"),
+    *("dataset=hub", "dataset.source=me/problems", "dataset.streaming=true", "dataset.columns.id=id"),
+    *("dataset.heldout=test", "dataset.columns.input_format=input_format"),
 )
 READ = """
 import sys
