@@ -11,9 +11,8 @@ from vllm.v1.executor.uniproc_executor import UniProcExecutor
 
 
 class Apart(UniProcExecutor):
-    """The engine's process is a world of its own. What asks a run to stop is for the ranks, which save first;
-    when its rank is gone,
-    however that ended, so is the engine."""
+    """The engine's process is a world of its own. What asks a run to stop is for the ranks, which save first; when its
+    rank is gone, however that ended, so is the engine."""
 
     def _init_executor(self) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):  # schedulers send them to every process of a job
