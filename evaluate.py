@@ -40,7 +40,7 @@ from rollout import heldout, pass_at_k
 from rollout.draw import AnswerSource, EndpointModel, LocalModel
 from rollout.evaluation import collect, missing
 from rollout.samples import Samples
-from run import run_folder
+from run import gpus, run_folder
 from sandbox import open_pool
 from sandbox.settings import SandboxSettings
 from study import report
@@ -253,6 +253,7 @@ def open_source(evaluation: Evaluation, checkpoint: Path | None, folder: Path) -
         if checkpoint is not None:
             raise ConfigError("checkpoint goes with a model on this machine, not with model=endpoint")
         return EndpointModel(model, folder)
+    gpus.check_driver()
     key = repr((model, evaluation.rollout, checkpoint, weights(checkpoint) if checkpoint else {}, evaluation.seed))
     if _open is None or _open[0] != key:
         _open = None

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 import languages
 from base.errors import DataError
@@ -32,6 +32,14 @@ LOADERS = {
     "livecodebench_x": livecodebench_x.problems,
     "hub": hub.problems,
 }
+
+
+def suits(model: str) -> str:
+    """The built-in data set for a model: tasks that the tiny policy can do, or real ones."""
+    return "starter" if model == "tiny" else "ladder"
+
+
+OmegaConf.register_new_resolver("suits", suits, replace=True)  # conf/dataset/auto.yaml
 
 
 def load(config: DictConfig, split: str, quiet: bool = False) -> list[Problem]:

@@ -22,7 +22,7 @@ from base.errors import ConfigError, DataError, RunError, UserError
 from base.lock import locked
 from evaluate import Evaluation
 from sandbox.compare import matches
-from tests.conftest import HELDOUT, ROOT, command, run, steady
+from tests.conftest import HELDOUT, ROOT, command, run
 from tests.languages.test_languages import PAPER
 from tests.scripted_endpoint import Raw, serve
 
@@ -198,7 +198,7 @@ def test_a_stopped_evaluation_goes_on_exactly(number: signal.Signals, whole: Pat
     kept = evaluate.Samples(tmp_path).rows
     assert 0 < len(kept) < HELDOUT * SAMPLES
     evaluate.run(composed(*arguments))
-    assert steady(tmp_path / "samples.parquet").equals(steady(whole / "samples.parquet"))
+    assert pq.read_table(tmp_path / "samples.parquet").equals(pq.read_table(whole / "samples.parquet"))
 
 
 def test_what_has_no_verdict_is_verified_and_not_drawn_again(
@@ -214,7 +214,7 @@ def test_what_has_no_verdict_is_verified_and_not_drawn_again(
     samples.finish()
     monkeypatch.setattr(evaluate, "open_source", lambda *_: pytest.fail("a model was opened"))
     evaluate.run(config)
-    assert steady(tmp_path / "samples.parquet").equals(steady(whole / "samples.parquet"))
+    assert pq.read_table(tmp_path / "samples.parquet").equals(pq.read_table(whole / "samples.parquet"))
 
 
 def test_other_settings_are_not_mixed_in(whole: Path, few: str) -> None:

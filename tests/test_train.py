@@ -23,7 +23,7 @@ from base.errors import ConfigError, DataError, UserError
 from policy.ranks import Ranks
 from problems import load
 from run import run_folder
-from tests.conftest import HELDOUT, SMALL, command, composed, run, steady, stopped
+from tests.conftest import HELDOUT, SMALL, command, composed, run, stopped
 from training.settings import TrainSettings
 
 
@@ -81,7 +81,7 @@ def same_end(calm: Path, other: Path) -> None:
     for path in tensors:
         assert (calm / path).read_bytes() == (other / path).read_bytes(), path
     for path in (calm / "rollouts").iterdir():
-        assert steady(path).equals(steady(other / "rollouts" / path.name)), path.name
+        assert pq.read_table(path).equals(pq.read_table(other / "rollouts" / path.name)), path.name
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=lambda n: n.name)  # SIGTERM: two ranks, below

@@ -108,9 +108,10 @@ class TrainSettings(Settings):
 
     @model_validator(mode="after")
     def _ranks_can_be(self) -> TrainSettings:
-        if self.shard and (self.gpus == 1 or self.rollout.engine == "transformers"):
+        if self.shard and (self.gpus - self.samplers <= 1 or self.rollout.engine == "transformers"):
             raise ValueError(
-                "shard=true needs gpus= above 1 and rollout=vllm: transformers' generate wants all weights"
+                "shard=true needs gpus= above 1, without those of samplers=, and rollout=vllm: transformers' generate "
+                "wants all weights"
             )
         if self.shard and self.optimizer.name == "adamw8bit":
             raise ValueError("optimizer=adamw8bit goes with shard=false: shard=true spreads the moments over the ranks")
@@ -118,8 +119,9 @@ class TrainSettings(Settings):
             raise ValueError("lora.quantize goes with shard=false: weights of 4 bits are small enough for every rank")
         if self.samplers >= self.gpus:
             raise ValueError(f"samplers is {self.samplers}; of gpus={self.gpus} at least one must train")
-        if self.samplers and (self.shard or self.rollout.engine == "vllm"):
-            raise ValueError(  # vLLM's engine wants every rank in its groups, and sleeps while others update
-                "samplers= goes with rollout=transformers and with whole weights on every rank (shard=false)"
+        if self.samplers and self.loss.correction == "none":
+            raise ValueError(
+                "samplers= trains on batches that weights one update old have drawn, and loss.correction=none would "
+                "not correct for it; add loss.correction=token_truncate"
             )
         return self

@@ -16,25 +16,27 @@ from transformers import (
 )
 
 from policy.model import Policy
+from policy.ranks import ALONE, Ranks
 from policy.samplers.sampler import Completion, Sampling
 
 STOP_TOKENS = 12  # a stop text is looked for in so many of the last tokens: enough for 12 characters
 
 
 class TransformersSampler:
-    """transformers' generate with a KV cache, on the very weights that are trained: nothing to sync."""
+    """transformers' generate with a KV cache, on the very weights that are trained; a rank that only samples is given
+    them."""
 
     asleep = 0
 
-    def __init__(self, policy: Policy, batch_size: int) -> None:
-        self.policy = policy
+    def __init__(self, policy: Policy, batch_size: int, ranks: Ranks = ALONE) -> None:
+        self.policy, self.ranks = policy, ranks
         self.batch_size = batch_size  # sequences decoded at once
 
     def sleep(self) -> None:
         pass
 
     def sync(self) -> None:
-        pass
+        self.ranks.hand_over(self.policy.trainable())
 
     @torch.no_grad()
     def sample(
