@@ -65,7 +65,8 @@ class Table:
     """One file of rollouts."""
 
     name: str  # step_000012, heldout_step_000008 or samples
-    paths: tuple[Path, ...]  # several while an evaluation goes on: a later row for the same sample counts
+    # Several while an evaluation goes on: a later row for the same sample counts. Texts: a long run has ten thousand.
+    paths: tuple[str, ...]
 
     @property
     def step(self) -> int | None:
@@ -81,7 +82,7 @@ class Table:
     def rows(self) -> list[Row]:
         """Every row. Raises DataError."""
         found: dict[object, Row] = {}
-        for path in self.paths:
+        for path in map(Path, self.paths):
             for row in _rows(path, *_stamp(path)):
                 key = (row["problem"], row["sample"]) if self.name == SAMPLES and "sample" in row else len(found)
                 found[key] = row
@@ -91,7 +92,7 @@ class Table:
         """The rows with the columns of SUMMARY only: quick, for files with megabytes of text. Raises DataError."""
         if self.name == SAMPLES:
             return self.rows()
-        path = self.paths[0]
+        path = Path(self.paths[0])
         return [{**row, "number": number} for number, row in enumerate(_summary(path, *_stamp(path)))]
 
 
@@ -100,14 +101,14 @@ def tables(folder: Folder) -> dict[str, Table]:
     if folder.kind == "scores":
         whole = folder.path / "samples.parquet"
         paths = [*([whole] if whole.exists() else []), *sorted((folder.path / "samples").glob("part_*.parquet"))]
-        return {SAMPLES: Table(SAMPLES, tuple(paths))} if paths else {}
-    place = folder.path / "rollouts"
+        return {SAMPLES: Table(SAMPLES, tuple(map(str, paths)))} if paths else {}
+    place = str(folder.path / "rollouts")
     try:
         names = sorted(os.listdir(place))
     except OSError:
         return {}
     stems = [name.removesuffix(".parquet") for name in names if name.endswith(".parquet") and name[0] != "."]
-    found = [Table(stem, (place / f"{stem}.parquet",)) for stem in stems]
+    found = [Table(stem, (f"{place}/{stem}.parquet",)) for stem in stems]
     found = [table for table in found if table.step is not None]
     return {t.name: t for t in sorted(found, key=lambda table: (table.name.startswith("heldout"), table.step))}
 
