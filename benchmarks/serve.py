@@ -70,7 +70,8 @@ async def kill_workers(service: int, every_s: float, killed: list[int]) -> None:
     chance = random.Random(1)
     while True:
         await asyncio.sleep(every_s)
-        children = Path(f"/proc/{service}/task/{service}/children").read_text().split()
+        # of every thread: a worker that replaces another is its own thread's child
+        children = [pid for file in Path(f"/proc/{service}/task").glob("*/children") for pid in file.read_text().split()]
         if children:
             worker = int(chance.choice(children))
             os.kill(worker, signal.SIGKILL)

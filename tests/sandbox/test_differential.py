@@ -144,9 +144,9 @@ def test_the_ladders_lua_programs_pass(lua: Toolchain) -> None:
 
 @needs_root
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["fortran", "julia", "lua", "ocaml", "python", "r"])
+@pytest.mark.parametrize("name", languages.names())
 def test_the_proofs_of_every_language(name: str, tmp_path: Path) -> None:
-    """The eleven programs of languages/proofs, each each test by itself."""
+    """All programs of languages/proofs, those of the wild too, each test by itself. Roots are built first: hours."""
     language = languages.load(name)
     chain = toolchain(language)
     jobs = []
