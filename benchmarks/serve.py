@@ -71,7 +71,9 @@ async def kill_workers(service: int, every_s: float, killed: list[int]) -> None:
     while True:
         await asyncio.sleep(every_s)
         # of every thread: a worker that replaces another is its own thread's child
-        children = [pid for file in Path(f"/proc/{service}/task").glob("*/children") for pid in file.read_text().split()]
+        children = [
+            pid for file in Path(f"/proc/{service}/task").glob("*/children") for pid in file.read_text().split()
+        ]
         if children:
             worker = int(chance.choice(children))
             os.kill(worker, signal.SIGKILL)
