@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from base.settings import Count, NotNegative, Positive, Settings
 
@@ -26,6 +26,15 @@ class ModelSettings(Settings):
     compute_dtype: str
     gradient_checkpointing: bool
 
+    @model_validator(mode="before")
+    @classmethod
+    def _has_weights(cls, config: Any) -> Any:
+        if isinstance(config, dict) and "base_url" in config:
+            raise ValueError(
+                "model=endpoint has no weights here; evaluate.py and reformulate.py can ask it, no other can"
+            )
+        return config
+
 
 class RolloutSettings(Settings):
     """The config group `rollout`: the engine that samples, and how."""
@@ -37,7 +46,7 @@ class RolloutSettings(Settings):
     max_new_tokens: Count
     max_prompt_tokens: Count
     max_sampler_gap: Positive  # nats per token
-    gpu_memory_utilization: Annotated[float, Field(gt=0, lt=1)] = 0.6  # vLLM: share of the GPU's memory
+    gpu_memory_utilization: Annotated[float, Field(gt=0, lt=1)] | None = 0.6  # vLLM: share of the GPU's memory
     cpu_kv_cache_gib: Count = 2  # vLLM on a CPU
 
     def sampling(self, temperature: float | None = None) -> Sampling:

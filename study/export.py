@@ -4,9 +4,10 @@
     python -m study.export checkpoint=runs/NAME format=gguf                bf16 GGUF with llama.cpp's names, a Modelfile
     python -m study.export checkpoint=runs/NAME format=adapter out=my/lora  the adapters alone, of a LoRA run
 
-Without `out`, beside the run: exports/<run>-<format>. What was written is read again by transformers and scored
-beside the checkpoint: the mean difference of log-probs must be within BOUND, and each text must become the same tokens.
-Held-out pass@1 of the files: `python evaluate.py model=... model.path=exports/NAME-merged protocol=heldout`.
+Without `out`, beside the run: exports/<run>-<format>. What was written is read again by transformers (adapters by peft)
+and scored beside the checkpoint: the mean difference of log-probs must be within BOUND, and each text must become the
+same tokens. Held-out pass@1 of the files: `python evaluate.py model=... model.path=exports/NAME-merged
+protocol=heldout`, or of adapters `checkpoint=exports/NAME-adapter`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Any, ClassVar, Literal
 import gguf
 import torch
 import yaml
-from omegaconf import DictConfig, OmegaConf
+from peft import AutoPeftModelForCausalLM
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
@@ -31,6 +32,7 @@ from base.errors import ConfigError, DataError, ModelError
 from base.files import replacing, write_text
 from policy import lora
 from policy.model import Policy
+from policy.settings import ModelSettings
 from rollout.pass_at_k import Row
 from run import run_folder
 from study.run_data import read_rows
@@ -70,49 +72,50 @@ def export(arguments: Arguments) -> str:
     if out.exists() and any(out.iterdir()):
         raise ConfigError(f"out={out} is not empty; name another folder")
     config = model_config(checkpoint)
+    if arguments.format == "adapter" and not lora.saved_in(checkpoint):
+        raise ConfigError(f"{checkpoint} has no adapters, it was trained whole: format=merged or format=gguf")
+    policy, notes = Policy.load(config, checkpoint), []
     if arguments.format == "adapter":
-        return adapter(checkpoint, config, out)
-    policy = Policy.load(config, checkpoint)
-    model, notes = merged(policy), []
-    if arguments.format == "merged":
-        model.save_pretrained(out)
+        notes = [adapter(policy, checkpoint, out)]
+    elif arguments.format == "merged":
+        merged(policy).save_pretrained(out)
         policy.tokenizer.save_pretrained(out)
     else:
+        model = merged(policy)
         check(model)
         out.mkdir(parents=True, exist_ok=True)
         notes = write_gguf(model, policy.tokenizer, out / GGUF, run.resolve().name)
         write_text(out / "Modelfile", modelfile(policy, config))
-    gap, same = compared(policy, out, texts(run), arguments.format == "gguf")
+    samples = texts(run)
+    gap, same = compared(policy, out, samples, arguments.format)
     if not gap <= BOUND:
         raise ModelError(f"{out}: log-probs differ by {gap:.4f} nats per token, more than {BOUND}; do not use it")
-    if not same and not notes:
+    if not same and not (notes and arguments.format == "gguf"):
         raise ModelError(f"{out}: the tokenizer, read again, makes other tokens of a text; do not use it")
-    said = f"{out}: log-probs of {SCORED} texts within {gap:.5f} nats per token of the checkpoint's (at most {BOUND})"
-    return "; ".join([said, *notes])
+    said = f"log-probs of {len(samples)} texts within {gap:.5f} nats per token of the checkpoint's (at most {BOUND})"
+    return "; ".join([f"{out}: {said}", *notes])
 
 
-def model_config(checkpoint: Path) -> DictConfig:
+def model_config(checkpoint: Path) -> ModelSettings:
     """The config group `model` of the checkpoint's run. Raises DataError."""
     try:
         found = yaml.safe_load((checkpoint.parents[1] / run_folder.CONFIG).read_text(encoding="utf-8"))["model"]
         found["build"] = run_folder.MOVED.get(str(found.get("build")), found.get("build"))
     except (OSError, IndexError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
         raise DataError(f"{checkpoint} lies in no run folder, whose config.yaml says what its model is") from error
-    return OmegaConf.create(found)
+    return ModelSettings.read(found, "model")
 
 
-def adapter(checkpoint: Path, config: DictConfig, out: Path) -> str:
-    """The adapters alone, with the name of the model they belong to. Raises ConfigError for a run without any."""
-    if not lora.saved_in(checkpoint):
-        raise ConfigError(f"{checkpoint} has no adapters, it was trained whole: format=merged or format=gguf")
+def adapter(policy: Policy, checkpoint: Path, out: Path) -> str:
+    """The adapters alone, with the name of the model they belong to, which is returned in a sentence."""
     out.mkdir(parents=True, exist_ok=True)
     for path in checkpoint.iterdir():
         if path.is_file() and path.name != lora.FILE:
             shutil.copy(path, out / path.name)
     settings = json.loads((checkpoint / lora.FILE).read_text(encoding="utf-8"))
-    settings["base_model_name_or_path"] = config.path or config.name
+    settings["base_model_name_or_path"] = policy.source
     write_text(out / lora.FILE, json.dumps(settings, indent=2))
-    return f"{out}: adapters of {settings['base_model_name_or_path']}, to be loaded beside it with peft"
+    return f"adapters of {policy.source}, to be loaded with peft"
 
 
 def merged(policy: Policy) -> PreTrainedModel:
@@ -245,12 +248,12 @@ def _split(described: Any) -> str:
     return ", ".join(part["type"] for part in parts)
 
 
-def modelfile(policy: Policy, config: DictConfig) -> str:
+def modelfile(policy: Policy, config: ModelSettings) -> str:
     """For `ollama create NAME -f Modelfile`. The chat template is in the GGUF: Ollama reads it there."""
     ends = [policy.tokenizer.convert_ids_to_tokens(end) for end in policy.eos]
-    lines = [f"FROM ./{GGUF}", f"PARAMETER temperature {config.get('temperature', 1.0)}"]
+    lines = [f"FROM ./{GGUF}", f"PARAMETER temperature {config.temperature}"]
     lines += [f"PARAMETER stop {json.dumps(str(end))}" for end in ends if end]
-    if config.get("system"):
+    if config.system:
         lines.append(f"SYSTEM {json.dumps(config.system)}")
     return "\n".join(lines) + "\n"
 
@@ -263,16 +266,21 @@ def texts(run: Path) -> list[str]:
     return list(found)[:SCORED] or [TEXT]
 
 
+def reopened(policy: Policy, out: Path, kind: str) -> Any:
+    """The model that was written, as others load it, in fp32 on the policy's device."""
+    reader: Any = AutoPeftModelForCausalLM if kind == "adapter" else AutoModelForCausalLM
+    options: dict[str, Any] = {}
+    if kind == "gguf":  # transformers' reader takes the size of Qwen3's heads from its defaults: it is told the shape
+        options = {"gguf_file": GGUF, "config": lora.base(policy.model).config}
+    return reader.from_pretrained(out, dtype=torch.float32, **options).to(policy.device).eval()
+
+
 @torch.no_grad()
-def compared(policy: Policy, out: Path, samples: Sequence[str], as_gguf: bool) -> tuple[float, bool]:
+def compared(policy: Policy, out: Path, samples: Sequence[str], kind: str) -> tuple[float, bool]:
     """The mean difference of log-probs, in nats per token, between the checkpoint and the files; and whether the files'
     tokenizer makes the same tokens of the texts."""
-    options: dict[str, Any] = {"gguf_file": GGUF} if as_gguf else {}
-    # transformers' reader takes the size of Qwen3's heads from its defaults, so it is told the shape.
-    shape = {"config": lora.base(policy.model).config} if as_gguf else {}
-    again: Any = AutoModelForCausalLM.from_pretrained(out, dtype=torch.float32, **options, **shape)
-    again.to(policy.device).eval()
-    tokenizer = AutoTokenizer.from_pretrained(out, **options)
+    again = reopened(policy, out, kind)
+    tokenizer = AutoTokenizer.from_pretrained(out, **({"gguf_file": GGUF} if kind == "gguf" else {}))
     trained: Callable[..., Any] = policy.model.eval()
     gaps, same = [], True
     for sample in samples:

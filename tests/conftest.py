@@ -20,6 +20,7 @@ import languages
 
 if TYPE_CHECKING:
     from policy.model import Policy
+    from policy.settings import ModelSettings
 
 settings.register_profile("busy", deadline=None)  # no clock: other tests run beside
 settings.load_profile("busy")
@@ -102,6 +103,22 @@ def calm(tmp_path_factory: pytest.TempPathFactory, few: str) -> Path:
     return folder
 
 
+@pytest.fixture
+def four_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine whose driver tells of four GPUs, the third of which somebody uses."""
+    from run import gpus  # torch takes seconds to import, and many tests need none
+
+    script = tmp_path / "nvidia-smi"
+    lines = [f"{n}, GPU-{n}{n}{n}{n}-test, {40000 if n == 2 else 4}, 81559" for n in range(4)]
+    script.write_text("#!/bin/sh\ncat <<'END'\n" + "\n".join(lines) + "\nEND\n")
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(gpus, "POLL_S", 0.02)
+
+
 @pytest.fixture(scope="session")
 def toy_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.toy_policy import save_toy  # torch takes seconds to import, and many tests need none
@@ -112,25 +129,14 @@ def toy_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def model_config(toy_folder: Path) -> DictConfig:
-    return OmegaConf.create(
-        {
-            "name": "toy",
-            "build": None,
-            "path": str(toy_folder),
-            "learning_rate": None,
-            "temperature": 1.0,
-            "max_new_tokens": 96,
-            "system": None,
-            "chat_template_kwargs": {},
-            "compute_dtype": "float32",
-            "gradient_checkpointing": False,
-        }
-    )
+def model_config(toy_folder: Path) -> ModelSettings:
+    from tests.toy_policy import toy_model
+
+    return toy_model(toy_folder)
 
 
 @pytest.fixture
-def policy(model_config: DictConfig) -> Policy:
+def policy(model_config: ModelSettings) -> Policy:
     from policy.model import Policy
 
     return Policy.load(model_config)

@@ -12,7 +12,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from omegaconf import OmegaConf
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import languages
@@ -29,6 +28,7 @@ from rollout.rollout import RolloutWorker
 from sandbox.answer import extract
 from sandbox.job import Job
 from sandbox.pool import Pool
+from tests.toy_policy import toy_model
 
 ROOT = Path(tiny.__file__).parents[2]
 HELDOUT = list(read_jsonl(starter.FOLDER / "heldout.jsonl"))
@@ -212,16 +212,7 @@ def test_two_processes_build_it_once_and_leftovers_are_cleared(tmp_path):
 
 def test_it_is_fluent_in_python_and_clumsy_in_lua(pool):
     """The picture that the default run starts from; trains the policy, about a minute, if it is not in the cache."""
-    config = OmegaConf.create(
-        {
-            "path": str(tiny.ensure()),
-            "system": None,
-            "chat_template_kwargs": {},
-            "compute_dtype": "float32",
-            "gradient_checkpointing": False,
-        }
-    )
-    policy = Policy.load(config)
+    policy = Policy.load(toy_model(tiny.ensure()))
     sampler = TransformersSampler(policy, 160)
 
     def measure(language: str, temperature: float, n: int) -> dict[str, float]:
