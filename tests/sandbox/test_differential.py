@@ -85,7 +85,7 @@ def _run(
             with suppress(BrokenPipeError):
                 process.stdin.write(stdin.encode())
                 process.stdin.close()
-            process.wait(seconds)
+            process.wait(seconds + 30)  # by the clock: beside others, a right program needs longer than its CPU time
             timed_out = False
         except subprocess.TimeoutExpired:
             timed_out = True
