@@ -30,6 +30,7 @@ sys.path.insert(0, str(ROOT))
 from base.command_line import Command  # noqa: E402
 from base.errors import UserError  # noqa: E402
 from base.settings import Count, Positive  # noqa: E402
+from sandbox.rewards.judge import TRIES  # noqa: E402
 
 TESTS = [{"input": str(n), "output": str(n * n)} for n in range(5)]
 LIMITS = {"test_s": 1, "wall_s": 2, "memory_mb": 64}
@@ -70,7 +71,10 @@ async def kill_workers(service: int, every_s: float, killed: list[int]) -> None:
     chance = random.Random(1)
     while True:
         await asyncio.sleep(every_s)
-        children = Path(f"/proc/{service}/task/{service}/children").read_text().split()
+        # of every thread: a worker that replaces another is its own thread's child
+        children = [
+            pid for file in Path(f"/proc/{service}/task").glob("*/children") for pid in file.read_text().split()
+        ]
         if children:
             worker = int(chance.choice(children))
             os.kill(worker, signal.SIGKILL)
@@ -78,22 +82,33 @@ async def kill_workers(service: int, every_s: float, killed: list[int]) -> None:
 
 
 async def load(address: str, jobs: list[tuple[dict[str, Any], str]], clients: int) -> Counter[tuple[str, str]]:
-    """How often each (right verdict, verdict) came. A client sends one job, or a few, and tries again after a 429."""
+    """How often each (right verdict, verdict) came. A client sends one job, or a few, and tries again after a 429.
+
+    As the adapters for trainers do, it asks again where the sandbox itself has failed, three times in all: a worker may
+    be killed more often than the pool tries, while a program spends its time.
+    """
     found: Counter[tuple[str, str]] = Counter()
     left = iter(jobs)
 
     async def client(number: int, web: httpx2.AsyncClient) -> None:
         chance = random.Random(number)
         while batch := list(islice(left, chance.choice((1, 1, 1, 8)))):
-            while True:
-                answer = await web.post(f"{address}/verify", json=[job for job, _ in batch])
-                if answer.status_code != 429:
+            for tries in range(TRIES):
+                while True:
+                    answer = await web.post(f"{address}/verify", json=[job for job, _ in batch])
+                    if answer.status_code != 429:
+                        break
+                    await asyncio.sleep(chance.random())
+                answer.raise_for_status()
+                failed = []
+                for (job, right), verdict in zip(batch, answer.json(), strict=True):
+                    assert verdict["id"] == job["id"]
+                    if verdict["status"] == "infrastructure_error" and tries < TRIES - 1:
+                        failed.append((job, right))
+                    else:
+                        found[right, verdict["status"]] += 1
+                if not (batch := failed):
                     break
-                await asyncio.sleep(chance.random())
-            answer.raise_for_status()
-            for (job, right), verdict in zip(batch, answer.json(), strict=True):
-                assert verdict["id"] == job["id"]
-                found[right, verdict["status"]] += 1
 
     limits = httpx2.Limits(max_connections=clients)
     async with httpx2.AsyncClient(timeout=None, limits=limits, trust_env=False) as web:
