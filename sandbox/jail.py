@@ -161,7 +161,9 @@ class Jail:
         try:
             self._receive(time.monotonic() + START_S)
             if self._warm:
-                runtime = b"".join(len(blob).to_bytes(4, "little") + blob for blob in (self._execute, self._environment))
+                runtime = b"".join(
+                    len(blob).to_bytes(4, "little") + blob for blob in (self._execute, self._environment)
+                )
                 self._send(HEAD.pack(RUNTIME, len(runtime)) + runtime, time.monotonic() + START_S)
         except JailBroken as error:
             self.close()

@@ -640,6 +640,7 @@ static uint64_t look_again_us(uint64_t left) {
 static int run(char *path, char **argv, char **environment, const char *input, size_t input_bytes, struct span span,
                int more) {
     struct result result = {.magic = MAGIC};
+    if (!zygote && runtime.link >= 0 && argv == runtime.tests) enter_runtime();
     uint64_t start_us = now_us(), wall_us = span.wall_ms * 1000ull, cpu_us = span.cpu_ms * 1000ull;
     uint64_t end = start_us + left_us, deadline = start_us + (wall_us < left_us ? wall_us : left_us);
     uint64_t used_before = used_us(1), look = start_us + look_again_us(cpu_us), looked = start_us;
@@ -665,7 +666,6 @@ static int run(char *path, char **argv, char **environment, const char *input, s
     int ends[3] = {in_pipe[0], out_pipe[1], err_pipe[1]};
     int lost = 0; /* the zygote, before it has started the test */
     pid_t child = 0; /* a copy of the zygote says who it is */
-    if (!zygote && runtime.link >= 0 && argv == runtime.tests) enter_runtime();
     zygote_is_test = zygote && !more;
     if (zygote) {
         lost = !ask_zygote(ends, !more);

@@ -57,10 +57,11 @@ static void end_runtime(void) {
 
 /* Before each program. A runtime that does not come to its place is not tried again. */
 static void ready_runtime(void) {
-    int ends[2], status;
+    int ends[2];
     struct announcement said = {0};
     if (!runtime.argv) return;
-    if (runtime.pid && runtime.served++ < PROGRAMS && !waitpid(runtime.pid, &status, WNOHANG)) return;
+    struct pollfd answers = {runtime.link, POLLIN, 0}; /* without a link, nothing */
+    if (runtime.pid && runtime.served++ < PROGRAMS && !poll(&answers, 1, 0)) return;
     end_runtime();
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends)) die("socketpair");
     if ((runtime.link = fcntl(ends[0], F_DUPFD_CLOEXEC, DESCRIPTORS)) < 0) die("the runtime's link");
@@ -68,7 +69,7 @@ static void ready_runtime(void) {
     if ((runtime.pid = fork()) < 0) die("fork");
     if (!runtime.pid) become_runtime(ends[1]);
     close(ends[1]);
-    struct pollfd answers = {runtime.link, POLLIN, 0};
+    answers.fd = runtime.link;
     poll(&answers, 1, START_MS);
     runtime.served = 1;
     if (recv(runtime.link, &said, sizeof said, MSG_DONTWAIT) == sizeof said && said.role == A_RUNTIME) return;
@@ -127,11 +128,17 @@ static void enter_runtime(void) {
     while (recv(zygote_theirs, stale, sizeof stale, MSG_DONTWAIT) > 0) {} /* to and from an earlier zygote */
     while (recv(zygote_ours, stale, sizeof stale, MSG_DONTWAIT) > 0) {}
     struct pollfd events[3] = {{zygote_ours, POLLIN, 0}, {runtime.link, 0, 0}, {child_signals, POLLIN, 0}};
-    if (sendmsg(runtime.link, &message, MSG_DONTWAIT | MSG_NOSIGNAL) == sizeof to) poll(events, 3, ENTER_MS);
-    if (recv(zygote_ours, &said, sizeof said, MSG_DONTWAIT) == sizeof said && said.role == A_ZYGOTE) {
-        zygote = newest = said.pid;
-        return;
+    int gone = sendmsg(runtime.link, &message, MSG_DONTWAIT | MSG_NOSIGNAL) != sizeof to;
+    while (!gone && poll(events, 3, ENTER_MS) > 0) {
+        if (recv(zygote_ours, &said, sizeof said, MSG_DONTWAIT) == sizeof said && said.role == A_ZYGOTE) {
+            zygote = newest = said.pid;
+            return;
+        }
+        struct signalfd_siginfo info;
+        while (read(child_signals, &info, sizeof info) > 0) {} /* of those killed before, mostly */
+        gone = events[1].revents || waitpid(-1, NULL, WNOHANG) > 0;
     }
+    shutdown(runtime.link, SHUT_RDWR); /* the server sees it, and starts another */
     close(runtime.link), runtime.link = -1;
     kill_all();
     while (waitpid(-1, NULL, 0) > 0 || errno == EINTR) {}

@@ -69,11 +69,22 @@ static void renew(void) {
 
 /* --- a copy enters a jail ---------------------------------------------------------------------------------------- */
 
+extern const ptrdiff_t __rseq_offset __attribute__((weak)); /* glibc 2.35 and later */
+extern const unsigned __rseq_size __attribute__((weak));
+
+/* Where glibc has the kernel write the core that the thread is on. A child that borrows memory loses that. */
+static void register_thread(void) {
+    if (!&__rseq_size || !__rseq_size) return;
+    if (ask(SYS_rseq, (long)__builtin_thread_pointer() + __rseq_offset, 32, 0, RSEQ_SIGNATURE, 0)) end();
+}
+
 /* In the copy that will be a program's zygote. The driver's init is its parent. */
 static void enter(const struct entrance *to, const int *fds) {
     struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
     struct __user_cap_data_struct none[2] = {{0}};
     struct sock_fprog filter = {to->filter_length, (struct sock_filter *)to->filter};
+    ASK(SYS_prctl, PR_SET_DUMPABLE, 0, 0); /* closes the zygote's memory to the tests, of which there is none yet */
+    register_thread();
     while (ASK(SYS_getppid, 0, 0, 0) != 1) ASK(SYS_sched_yield, 0, 0, 0); /* who made it has still to end */
     if (ASK(SYS_setns, fds[E_MOUNTS], 0, 0) || ASK(SYS_setns, fds[E_IPC], 0, 0) || ASK(SYS_fchdir, fds[E_WORK], 0, 0))
         end();
@@ -86,17 +97,16 @@ static void enter(const struct entrance *to, const int *fds) {
     announce(A_ZYGOTE, ASK(SYS_getpid, 0, 0, 0));
 }
 
-/* In a copy that is in the pid namespace of the program's init already, and leaves to it its own copy: the kernel gives
-   whoever loses its parent to the init of that parent's namespace. */
-static long send_in(const struct entrance *to, const int *fds) {
+/* In a child that borrows the runtime's memory (vfork), in the pid namespace of the program's init. What it leaves there
+   is a copy: the kernel gives whoever loses its parent to the init of that parent's namespace. Returns in the copy. */
+static __attribute__((noinline)) void send_in(const struct entrance *to, const int *fds) {
     /* The first to go when memory is short. The mount of /proc that can be written is the one out here. */
     int score = ASK(SYS_open, "/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC, 0);
     if (ASK(SYS_write, score, "1000", 4) != 4) end();
     ASK(SYS_close, score, 0, 0);
-    ASK(SYS_prctl, PR_SET_DUMPABLE, 0, 0); /* closes the zygote's memory to the tests, from its first moment */
     long pid = copy(SIGCHLD);
-    if (pid == 0) enter(to, fds);
-    return pid;
+    if (pid == 0) return enter(to, fds);
+    ASK(SYS_exit_group, pid < 0, 0, 0);
 }
 
 /* Returns in the tests. */
@@ -116,13 +126,14 @@ static void serve_programs(void) {
         /* Only its children are in the other namespace. They are in the process group of all tests, too, which is the
            server's; the runtime is in one of its own, as programs may signal theirs. */
         if (ASK(SYS_setns, fds[E_PROCESSES], 0, 0) || ASK(SYS_setpgid, 0, ASK(SYS_getpgid, 1, 0, 0), 0)) end();
-        long pid = copy(0);
+        int status;
+        long pid = ASK(SYS_clone, CLONE_VM | CLONE_VFORK, 0, 0);
         if (pid == 0) {
-            if (send_in(&to, fds)) end();
+            send_in(&to, fds);
             return serve();
         }
         ASK(SYS_setpgid, 0, 0, 0);
-        if (pid < 0 || ask(SYS_wait4, pid, 0, __WALL, 0, 0) != pid) end();
+        if (pid < 0 || ask(SYS_wait4, pid, (long)&status, __WALL, 0, 0) != pid || status) end();
         for (int i = 0; i < E_COUNT; i++) ASK(SYS_close, fds[i], 0, 0);
     }
 }
