@@ -1,16 +1,14 @@
 # Looks for the privileges of the runtime that it is a copy of, and for a way out of its jail.
-# expect=passed tests=5
+# expect=passed tests=5 root=runtime_error
+import contextlib
 import ctypes
 import os
 import signal
+from pathlib import Path
 
 broken = []
 libc = ctypes.CDLL(None, use_errno=True)
-status = (
-    dict(line.split(":\t", 1) for line in open("/proc/self/status").read().splitlines())
-    if os.path.exists("/proc/self/status")
-    else {}
-)
+status = dict(line.split(":\t", 1) for line in Path("/proc/self/status").read_text().splitlines())
 for key in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
     if int(status.get(key, "0"), 16):
         broken.append(f"{key} {status[key]}")
@@ -40,10 +38,8 @@ if os.uname().machine == "x86_64":
             broken.append(f"the init's {namespace}")
         except OSError:
             fd = -1
-        try:
+        with contextlib.suppress(OSError):
             fd = os.open(f"/proc/self/ns/{namespace}", os.O_RDONLY)
-        except OSError:
-            pass
         refused(f"setns {namespace}", 308, fd, 0)
     for flag in (0x00020000, 0x20000000, 0x10000000, 0x08000000):
         refused(f"unshare {flag}", 272, flag)
