@@ -57,7 +57,7 @@ from training.update import Learner
 def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
     """One run in `folder`, from its last checkpoint if it has one. Returns the last held-out pass@1."""
     settings = TrainSettings.read(config)
-    fits(config, settings)
+    fits(settings)
     taught = languages.of_run(config)
     reward = open_reward(settings.reward)
     if ranks.first and (why := distrust(reward)):
@@ -65,7 +65,7 @@ def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
     problems, held = ranks.first_then_others(lambda: read_problems(config.dataset, folder, ranks.first))
 
     resumed = run_folder.last_checkpoint(folder)
-    policy = open_policy(config, settings, resumed)
+    policy = open_policy(settings, resumed)
     model = LocalModel(policy, sampler_of(policy, settings, ranks))
     shown = teacher_languages(settings, taught)
     every = {language.name: language for language in [*taught, *shown]}
@@ -187,12 +187,12 @@ def due(step: int, every: int) -> bool:
     return bool(every) and step % every == 0
 
 
-def open_policy(config: DictConfig, settings: TrainSettings, resumed: Path | None) -> Policy:
+def open_policy(settings: TrainSettings, resumed: Path | None) -> Policy:
     """The model with the weights of the checkpoint `resumed`, else of `warm_start`, or its own. Raises RunError."""
     begin = resumed
     if begin is None and settings.warm_start is not None:
-        begin = run_folder.find_checkpoint("warm_start", settings.warm_start, settings.model["name"])
-    policy = Policy.load(config.model, begin, settings.lora)
+        begin = run_folder.find_checkpoint("warm_start", settings.warm_start, settings.model.name)
+    policy = Policy.load(settings.model, begin, settings.lora)
     policy.check_length(settings.rollout.max_prompt_tokens + settings.rollout.max_new_tokens)
     if settings.loss.kl:
         policy.keep_reference()
@@ -208,11 +208,11 @@ def sampler_of(policy: Policy, settings: TrainSettings, ranks: Ranks) -> Sampler
     return open_sampler(policy, settings.rollout, settings.seed, ranks)
 
 
-def fits(config: DictConfig, settings: TrainSettings) -> None:
+def fits(settings: TrainSettings) -> None:
     """Raises ConfigError where a GPU's memory is too small for the run."""
     machine = Machine.here()
     if machine.gpu:
-        memory.check(outlined(folder_of(config.model)), settings, machine)
+        memory.check(outlined(folder_of(settings.model)), settings, machine)
 
 
 def fit(
@@ -228,7 +228,7 @@ def main(config: DictConfig) -> None:
         print(said)
     if config.fit:
         settings, machine = TrainSettings.read(config), Machine.here()
-        found = memory.check(outlined(folder_of(config.model)), settings, machine)
+        found = memory.check(outlined(folder_of(settings.model)), settings, machine)
         print(memory.page(found, machine))
     else:
         launch.start(train, config)

@@ -1,9 +1,10 @@
-"""Files that are whole or not there: each is written to a temporary file beside its place, then renamed."""
+"""Files and folders that are whole or not there: each is written under another name beside its place, then renamed."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,6 +27,24 @@ def write_text(path: Path, text: str) -> None:
     """Writes `text` as UTF-8. Raises OSError; `path` is untouched then."""
     with replacing(path) as part:
         part.write_text(text, encoding="utf-8")
+
+
+def make_once(folder: Path, fill: Callable[[Path], None]) -> Path:
+    """`folder`, made at its first use: `fill` is given an empty folder beside it, which then takes its name.
+
+    Safe to call from several processes: one makes it, the others wait. What a killed one left is removed.
+    """
+    from filelock import FileLock  # a sandbox worker imports this module without site-packages
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{folder}.lock"):
+        if not folder.is_dir():
+            part = folder.with_name(f".{folder.name}.part")
+            shutil.rmtree(part, ignore_errors=True)
+            part.mkdir()
+            fill(part)
+            part.rename(folder)
+    return folder
 
 
 def cache_folder() -> Path:

@@ -30,6 +30,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from policy.settings import ModelSettings
+
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import torch
@@ -127,11 +129,12 @@ def model_folder() -> Path:
 
 
 def load(rank: int = 0) -> Policy:
-    config = {"name": SIZE, "path": str(model_folder()), "compute_dtype": "float32" if CPU else "bfloat16"}
-    more: dict[str, Any] = {"gradient_checkpointing": True, "system": None, "chat_template_kwargs": {}}
-    return Policy.load(
-        OmegaConf.create(config | more), adapters=LoraSettings(rank=rank, alpha=32, targets="all-linear")
-    )
+    config = ModelSettings(
+        name=SIZE, build=None, path=str(model_folder()), learning_rate=None, temperature=1.0, max_new_tokens=1024,
+        system=None, chat_template_kwargs={}, compute_dtype="float32" if CPU else "bfloat16",
+        gradient_checkpointing=True,
+    )  # fmt: skip
+    return Policy.load(config, adapters=LoraSettings(rank=rank, alpha=32, targets="all-linear"))
 
 
 def learner(policy: Policy, budget: int, ranks: Ranks | None = None) -> Learner:

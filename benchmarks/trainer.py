@@ -34,6 +34,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from policy.settings import ModelSettings
+
 sys.path.insert(0, str(Path(__file__).parents[1]))
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
@@ -96,9 +98,10 @@ class Task:
     sampling: bool
 
 
-def model_config(task: Task) -> Any:
+def model_config(task: Task) -> ModelSettings:
     config = OmegaConf.load(ROOT / "conf" / "model" / f"{MODELS[task.model][0]}.yaml")
-    return OmegaConf.merge(config, {"path": task.path, "compute_dtype": "bfloat16", "gradient_checkpointing": True})
+    own = {"path": task.path, "compute_dtype": "bfloat16", "gradient_checkpointing": True}
+    return ModelSettings.read(OmegaConf.merge(config, own))
 
 
 def texts(policy: Policy, count: int) -> list[list[int]]:
@@ -312,9 +315,7 @@ def weights(model: str, scratch: Path) -> str:
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
     group, words = MODELS[model]
-    config = OmegaConf.load(ROOT / "conf" / "model" / f"{group}.yaml")
-    assert isinstance(config, DictConfig)
-    source = folder(config)
+    source = folder(ModelSettings.read(OmegaConf.load(ROOT / "conf" / "model" / f"{group}.yaml")))
     if words is None:
         return source
     target = scratch / model

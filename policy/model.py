@@ -15,11 +15,10 @@ from typing import Any
 
 import torch
 from jinja2 import TemplateError
-from omegaconf import DictConfig
 from peft import PeftModel
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -48,13 +47,11 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 TRAINED_DTYPES = ("float32", "bfloat16")  # float16 would need its loss scaled: small gradients are zero in it
 
 
-def folder(config: ModelSettings | DictConfig) -> str:
+def folder(config: ModelSettings) -> str:
     """Where the weights are: `model.path` (a folder or a hub id), or the folder that `model.build` makes.
 
     `model.build` names a module of ours whose `ensure()` builds the model if needed (one of policy/builtin).
     """
-    if "base_url" in config:
-        raise ModelError("model=endpoint has no weights here; evaluate.py and reformulate.py can ask it, no other can")
     if config.path:
         return str(config.path)
     return str(importlib.import_module(str(config.build)).ensure())
@@ -75,7 +72,7 @@ class Policy:
 
     model: PreTrainedModel
     tokenizer: Any
-    config: ModelSettings | DictConfig  # the config group `model`
+    config: ModelSettings
     source: str  # folder or hub id of the weights without adapters
     outline: bool = False  # the model is its configuration only, without weights
     sharded: bool = False  # over the ranks, by FSDP2
@@ -87,12 +84,12 @@ class Policy:
     @classmethod
     def load(
         cls,
-        config: ModelSettings | DictConfig,
+        config: ModelSettings,
         checkpoint: Path | None = None,
         adapters: LoraSettings | None = None,
         weights: bool = True,
     ) -> Policy:
-        """Loads `config` (the group `model`), with the weights of `checkpoint` instead of its own if there is one.
+        """Loads the model of `config`, with the weights of `checkpoint` instead of its own if there is one.
 
         `adapters`: the key `lora`; with a rank above 0 the model's own weights are frozen and LoRA is trained. A
         checkpoint of LoRA needs no such key. `weights=False` loads none where they are not to be merged: enough where
@@ -100,7 +97,7 @@ class Policy:
         model cannot be used as it is: by its dtype, without an end token or (in training) a chat template.
         """
         dtypes = tuple(DTYPES) if adapters is None else TRAINED_DTYPES
-        checks.one_of("model.compute_dtype", getattr(config, "compute_dtype", "float32"), dtypes)
+        checks.one_of("model.compute_dtype", config.compute_dtype, dtypes)
         trained = lora.saved_in(checkpoint)
         source = str(checkpoint) if checkpoint and not trained else folder(config)
         frozen = trained or (adapters is not None and adapters.rank > 0)
@@ -201,6 +198,9 @@ class Policy:
                 seen, _ = self.scorer(ids, counts, completions, mask, temperature, choice)  # [rows, tokens]
                 if (found := gap(seen, own, mask)).mean <= bound:
                     self.scorer.road = choice
+                    if isinstance(self.scorer, FSDPModule):
+                        # A backward pass would have: until then `parameters()` gives gathered ones, without gradient.
+                        self.scorer.reshard()
                     return found
         raise ModelError(
             f"model.path: log-probs of {type(lora.base(self.model)).__name__} differ from those of its own forward "
@@ -388,9 +388,9 @@ def _pretrained(source: str, dtype: torch.dtype, quantized: bool = False) -> Any
     return AutoModelForCausalLM.from_pretrained(source, dtype=dtype, attn_implementation=attention, **options)
 
 
-def _say(config: ModelSettings | DictConfig, note: str) -> None:
+def _say(config: ModelSettings, note: str) -> None:
     if os.environ.get("RANK", "0") == "0":  # the other ranks would say the same
-        print(f"model={getattr(config, 'name', '')}: {note}", file=sys.stderr)
+        print(f"model={config.name}: {note}", file=sys.stderr)
 
 
 def _reason(source: str, error: Exception) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from base.settings import Count, NotNegative, Positive, Settings
 
@@ -25,6 +25,15 @@ class ModelSettings(Settings):
     chat_template_kwargs: dict[str, Any]
     compute_dtype: str
     gradient_checkpointing: bool
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_weights(cls, config: Any) -> Any:
+        if isinstance(config, dict) and "base_url" in config:
+            raise ValueError(
+                "model=endpoint has no weights here; evaluate.py and reformulate.py can ask it, no other can"
+            )
+        return config
 
 
 class RolloutSettings(Settings):

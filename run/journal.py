@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from omegaconf import DictConfig, OmegaConf
 
 from base import checks
-from base.files import write_text
+from base.files import replacing, write_text
 from rollout.rollout import Rollout
 from sandbox.job import Status
 
@@ -103,9 +103,8 @@ def write_rollouts(path: Path, rollouts: Sequence[Rollout]) -> None:
         }
         for r in rollouts
     ]
-    part = path.with_name("." + path.name + ".part")
-    pq.write_table(pa.Table.from_pylist(rows), part)
-    part.replace(path)
+    with replacing(path) as part:
+        pq.write_table(pa.Table.from_pylist(rows), part)
 
 
 def _failure(rollout: Rollout) -> dict[str, Any]:

@@ -21,7 +21,6 @@ from typing import Any, ClassVar, Literal
 import gguf
 import torch
 import yaml
-from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
@@ -31,6 +30,7 @@ from base.errors import ConfigError, DataError, ModelError
 from base.files import replacing, write_text
 from policy import lora
 from policy.model import Policy
+from policy.settings import ModelSettings
 from rollout.pass_at_k import Row
 from run import run_folder
 from study.run_data import read_rows
@@ -91,17 +91,17 @@ def export(arguments: Arguments) -> str:
     return "; ".join([said, *notes])
 
 
-def model_config(checkpoint: Path) -> DictConfig:
+def model_config(checkpoint: Path) -> ModelSettings:
     """The config group `model` of the checkpoint's run. Raises DataError."""
     try:
         found = yaml.safe_load((checkpoint.parents[1] / run_folder.CONFIG).read_text(encoding="utf-8"))["model"]
         found["build"] = run_folder.MOVED.get(str(found.get("build")), found.get("build"))
     except (OSError, IndexError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
         raise DataError(f"{checkpoint} lies in no run folder, whose config.yaml says what its model is") from error
-    return OmegaConf.create(found)
+    return ModelSettings.read(found, "model")
 
 
-def adapter(checkpoint: Path, config: DictConfig, out: Path) -> str:
+def adapter(checkpoint: Path, config: ModelSettings, out: Path) -> str:
     """The adapters alone, with the name of the model they belong to. Raises ConfigError for a run without any."""
     if not lora.saved_in(checkpoint):
         raise ConfigError(f"{checkpoint} has no adapters, it was trained whole: format=merged or format=gguf")
@@ -245,12 +245,12 @@ def _split(described: Any) -> str:
     return ", ".join(part["type"] for part in parts)
 
 
-def modelfile(policy: Policy, config: DictConfig) -> str:
+def modelfile(policy: Policy, config: ModelSettings) -> str:
     """For `ollama create NAME -f Modelfile`. The chat template is in the GGUF: Ollama reads it there."""
     ends = [policy.tokenizer.convert_ids_to_tokens(end) for end in policy.eos]
-    lines = [f"FROM ./{GGUF}", f"PARAMETER temperature {config.get('temperature', 1.0)}"]
+    lines = [f"FROM ./{GGUF}", f"PARAMETER temperature {config.temperature}"]
     lines += [f"PARAMETER stop {json.dumps(str(end))}" for end in ends if end]
-    if config.get("system"):
+    if config.system:
         lines.append(f"SYSTEM {json.dumps(config.system)}")
     return "\n".join(lines) + "\n"
 

@@ -22,6 +22,7 @@ import languages
 
 if TYPE_CHECKING:
     from policy.model import Policy
+    from policy.settings import ModelSettings
 
 settings.register_profile("busy", deadline=None)  # no clock: other tests run beside
 settings.load_profile("busy")
@@ -120,25 +121,14 @@ def toy_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def model_config(toy_folder: Path) -> DictConfig:
-    return OmegaConf.create(
-        {
-            "name": "toy",
-            "build": None,
-            "path": str(toy_folder),
-            "learning_rate": None,
-            "temperature": 1.0,
-            "max_new_tokens": 96,
-            "system": None,
-            "chat_template_kwargs": {},
-            "compute_dtype": "float32",
-            "gradient_checkpointing": False,
-        }
-    )
+def model_config(toy_folder: Path) -> ModelSettings:
+    from tests.toy_policy import toy_model
+
+    return toy_model(toy_folder)
 
 
 @pytest.fixture
-def policy(model_config: DictConfig) -> Policy:
+def policy(model_config: ModelSettings) -> Policy:
     from policy.model import Policy
 
     return Policy.load(model_config)

@@ -20,6 +20,7 @@ from base.errors import UserError
 from policy.model import Policy
 from policy.ranks import Ranks
 from policy.samplers.generate import TransformersSampler
+from policy.settings import ModelSettings
 from problems import load
 from problems.problem import Problem
 from rollout.draw import LocalModel
@@ -108,7 +109,7 @@ def test_what_it_cost_is_counted(distilled: Path) -> None:
 def test_the_loss_is_the_mean_over_answer_tokens(data: Path) -> None:
     """Against transformers' own loss, one answer at a time, on logits that are whole."""
     config = composed("experiment=distillation", f"teacher.answers={data}/answers.jsonl", *FAST, *files(data))
-    policy = Policy.load(config.model)
+    policy = Policy.load(ModelSettings.read(config.model))
     problems = load.load(config.dataset, "train")[:5]
     verified = [
         {"problem": p.id, "completion": answer(kind(p.id)), "program": "x", "verdict": "passed", "finished": True}
@@ -182,7 +183,7 @@ def test_a_teacher_behind_an_endpoint(data: Path, tmp_path: Path) -> None:
         assert (folder / "teacher/chat.jsonl").is_file()
         closed = ("teacher.model.base_url=http://127.0.0.1:9/v1", "teacher.model.name=scripted")  # never asked
         again = composed("experiment=distillation", f"teacher.accept={accept}", *closed, *FAST, *files(data))
-        policy = Policy.load(again.model)
+        policy = Policy.load(ModelSettings.read(again.model))
         chosen = [problem for problem in load.load(again.dataset, "train") if problem.id in {p["id"] for p in problems}]
         found = learned_from(again, teacher.kept(folder, chosen), policy, chosen)
         assert len(found.answers) == learned

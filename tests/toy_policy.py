@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import GenerationConfig, PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
+
+from policy.settings import ModelSettings
 
 VOCABULARY = 300
 
@@ -42,3 +45,17 @@ def save_toy(folder: Path) -> None:
     model.generation_config = GenerationConfig(eos_token_id=1, pad_token_id=0)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+
+
+def toy_model(path: object, **changes: Any) -> ModelSettings:
+    """The config group `model` for a model at `path`."""
+    group: dict[str, Any] = {
+        "name": "toy",
+        "build": None,
+        "path": str(path),
+        "system": None,
+        "chat_template_kwargs": {},
+    }
+    group |= {"learning_rate": None, "temperature": 1.0, "max_new_tokens": 96}
+    group |= {"compute_dtype": "float32", "gradient_checkpointing": False}
+    return ModelSettings.read(group | changes)

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from base.settings import Count, NotNegative, Positive, Settings, Whole
 from policy.lora import LoraSettings
-from policy.settings import RolloutSettings
+from policy.settings import ModelSettings, RolloutSettings
 from rollout.advantage import Scale
 from rollout.curriculum import CurriculumSettings
 from training.loss import LossConfig
@@ -28,10 +28,10 @@ class CheckpointSettings(Settings):
 
 
 class TrainSettings(Settings):
-    """Groups whose keys differ by option (model, language, dataset, reward, sandbox) are read by their own rooms."""
+    """Groups whose keys differ by option (language, dataset, reward, sandbox) are read by their own rooms."""
 
     method: Literal["grpo", "distillation", "rejection_sampling"]
-    model: dict[str, Any]
+    model: ModelSettings
     language: dict[str, Any]
     language_mix: list[str] | None
     dataset: dict[str, Any]

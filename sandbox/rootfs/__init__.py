@@ -30,21 +30,20 @@ import sys
 import tarfile
 import threading
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-import rich.table
-from rich.console import Console
-
 import languages
+from base.progress import Progress
 from sandbox.rootfs import debian, disk, engine, pack, store, tarball
-from sandbox.rootfs.progress import Report, progress
 from sandbox.rootfs.recipe import Recipe, RootfsError, cache, is_path, recipes_of
 
 BASE_DAYS = 7  # a Debian base older than that is made anew: roots on top of it get today's packages
+Report = Callable[[str], None]  # is told what a build goes on to
 DEFAULT_ENV = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 
 
@@ -72,8 +71,15 @@ def ensure(language: languages.Language, report: Report | None = None) -> Rootfs
             return _read(recipe.folder)
     with contextlib.ExitStack() as stack:
         if report is None:
-            report = stack.enter_context(progress([language.name]))[language.name]
+            progress = stack.enter_context(Progress("roots", total=1))
+            report = partial(_show, progress, language.name, done=0)
         return _build_first(language, recipes, missing, report)
+
+
+def _show(progress: Progress, name: str, text: str, done: int) -> None:
+    progress.show(done, f"{name}: {text}", line=False)
+    if not progress.live:
+        progress.say(f"rootfs {name}: {text}")
 
 
 def _in_place(language: languages.Language, path: Path) -> Rootfs:
@@ -226,9 +232,6 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-# --- command line
-
-
 def build(names: list[str], at_once: int | None = None) -> dict[str, Rootfs | RootfsError]:
     """The roots of several languages, built `at_once` at a time (default: one per core, four at most).
 
@@ -243,16 +246,17 @@ def build(names: list[str], at_once: int | None = None) -> dict[str, Rootfs | Ro
         def report(text: str) -> None:
             if interrupted.is_set():
                 raise KeyboardInterrupt  # Ctrl-C reaches the main thread only; this ends an engine's build
-            reports[language.name](text)
+            _show(progress, language.name, text, done=sum(future.done() for future in futures))
 
         try:
             return ensure(language, report)
         except RootfsError as error:
-            reports[language.name]("failed")
+            report("failed")
             return error
 
-    with progress(names) as reports, ThreadPoolExecutor(at_once) as threads:
-        futures = [threads.submit(one, language) for language in chosen]
+    with Progress("roots", total=len(names)) as progress, ThreadPoolExecutor(at_once) as threads:
+        futures: list[Future[Rootfs | RootfsError]] = []
+        futures.extend(threads.submit(one, language) for language in chosen)
         try:
             return {name: future.result() for name, future in zip(names, futures, strict=True)}
         except KeyboardInterrupt:
@@ -287,7 +291,7 @@ def _is_there(language: languages.Language) -> bool:
     return any(_complete(recipe.folder) for recipe in recipes_of(language)[0])
 
 
-def _in_use() -> set[str]:
+def in_use() -> set[str]:
     """The names of the cache folders that today's language files ask for."""
     used: set[str] = set()
     for name in languages.names():
@@ -305,30 +309,15 @@ def cached() -> list[tuple[Path, dict[str, Any]]]:
     ]
 
 
-def _list() -> None:
-    table = rich.table.Table("language", "source", "size", "built", "state", "path")
-    used = _in_use()
-    for folder, about in cached():
-        table.add_row(
-            about["language"],
-            about["source"],
-            f"{about['size_mb']:.0f} MB",
-            about["built"][:16].replace("T", " "),
-            "in use" if folder.name in used else "stale",
-            str(folder / "root"),
-        )
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
-    print(together([folder / "root" for folder, _ in cached()]))
-
-
 def together(roots: list[Path]) -> str:
     """How much disk roots take, in words."""
     alone, together = sum(tarball.size_mb(root) for root in roots), tarball.size_mb(*roots)
     return f"{len(roots)} roots: {together:.0f} MB on disk, {alone:.0f} MB if they did not share their equal files"
 
 
-def _prune() -> None:
-    used, freed = _in_use(), 0.0
+def prune() -> float:
+    """Removes the roots that no language file asks for any more, and what builds left; says so, and gives back MB."""
+    used, freed = in_use(), 0.0
     for folder, about in cached():
         if folder.name not in used:
             with _lock(folder, print):
@@ -344,7 +333,15 @@ def _prune() -> None:
         if time.time() - base.stat().st_mtime > BASE_DAYS * 86400:
             freed += base.stat().st_size / 2**20
             base.unlink()
-    print(f"freed {freed + store.prune(_store()):.0f} MB")
+    return freed + store.prune(_store())
+
+
+def pack_root(name: str, out: Path) -> None:
+    """Packs the root of a language, built first where it is not there. Raises RootfsError, LanguageError."""
+    root = ensure(languages.load(name))
+    if not _complete(root.path.parent):
+        raise RootfsError(f"the root of {name} is {root.path}, the user's own: pack it with tar")
+    pack.write(root.path.parent, out)
 
 
 def import_packed(place: str) -> Rootfs:
@@ -353,8 +350,8 @@ def import_packed(place: str) -> Rootfs:
     part = cache() / f".import-{os.getpid()}.part"
     _remove(part)
     try:
-        with progress(["import"]) as reports:
-            about = pack.read(place, part, lambda size: reports["import"](f"unpacking, {size / 2**20:.0f} MB"))
+        with Progress("MB unpacked") as progress:
+            about = pack.read(place, part, lambda size: progress.show(int(size / 2**20)))
         try:
             wanted = [recipe.folder for recipe in recipes_of(languages.load(about["language"]))[0]]
         except languages.LanguageError as error:
@@ -373,54 +370,3 @@ def import_packed(place: str) -> Rootfs:
         return _read(folder)
     finally:
         _remove(part)
-
-
-def _pack(name: str, out: Path) -> None:
-    root = ensure(languages.load(name))
-    if not _complete(root.path.parent):
-        raise RootfsError(f"the root of {name} is {root.path}, the user's own: pack it with tar")
-    pack.write(root.path.parent, out)
-    print(out)
-
-
-USAGE = (
-    "usage: python -m sandbox.rootfs language=NAME[,NAME...] | language=all | list | prune | "
-    "pack language=NAME out=FILE.tar.gz | import FILE_OR_ADDRESS ..."
-)
-
-
-def main(arguments: list[str]) -> int:
-    if arguments == ["list"]:
-        _list()
-        return 0
-    if arguments == ["prune"]:
-        _prune()
-        return 0
-    try:
-        given = dict(word.partition("=")[::2] for word in arguments[1:])
-        if arguments[:1] == ["pack"] and given.keys() == {"language", "out"}:
-            _pack(given["language"], Path(given["out"]))
-            return 0
-        if arguments[:1] == ["import"] and len(arguments) > 1:
-            for place in arguments[1:]:
-                print(import_packed(place).path)
-            return 0
-    except (languages.LanguageError, RootfsError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    if len(arguments) != 1 or not arguments[0].startswith("language="):
-        print(f"{USAGE}\nlanguages: {', '.join(languages.names())}", file=sys.stderr)
-        return 2
-    names = list(dict.fromkeys(name for name in arguments[0].removeprefix("language=").split(",") if name))
-    names = languages.names() if names == ["all"] else names
-    try:
-        outcomes = build(names)
-    except (languages.LanguageError, RootfsError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    for outcome in outcomes.values():
-        print(outcome, file=sys.stderr) if isinstance(outcome, RootfsError) else print(outcome.path)
-    built = [outcome.path for outcome in outcomes.values() if isinstance(outcome, Rootfs)]
-    if len(built) > 1:
-        print(together(built), file=sys.stderr)
-    return 0 if len(built) == len(outcomes) else 1

@@ -23,6 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from base.files import replacing
+
 DEFAULT_MIRROR = "http://deb.debian.org/debian"  # only where the machine has none configured
 NUMBERED_SUITES = {"10": "buster", "11": "bullseye", "12": "bookworm", "13": "trixie", "14": "forky"}
 PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+")
@@ -150,17 +152,18 @@ def _mmdebstrap(variant: str) -> list[str]:
 
 
 def make_base(suite: str, path: Path, report: Callable[[str], None]) -> None:
-    """Writes a suite's base to `path`, beside it first. Nobody else may do so meanwhile. Raises DebianError."""
-    part = path.with_name(f"{path.name}.part")
+    """Writes a suite's base to `path`. Nobody else may do so meanwhile. Raises DebianError."""
     scratch = path.with_name(f"{path.name}.scratch")
     shutil.rmtree(scratch, ignore_errors=True)  # of a build that was killed
     scratch.mkdir()
     try:
-        with _output(base_command(suite), report, scratch) as stream, open(part, "wb") as file:
+        with (
+            replacing(path) as part,
+            _output(base_command(suite), report, scratch) as stream,
+            open(part, "wb") as file,
+        ):
             shutil.copyfileobj(stream, file, 1 << 20)
-        part.rename(path)
     finally:
-        part.unlink(missing_ok=True)
         shutil.rmtree(scratch)
 
 

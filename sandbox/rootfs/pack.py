@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from base.files import replacing
 from sandbox.driver.confinement import FAKECHROOT
 from sandbox.rootfs import tarball
 from sandbox.rootfs.recipe import RootfsError
@@ -35,18 +36,14 @@ def write(folder: Path, path: Path) -> None:
     content = json.dumps(about, indent=2).encode()
     member = tarfile.TarInfo(ABOUT)
     member.size = len(content)
-    part = path.with_name(f".{path.name}.part")
     try:
-        with tarfile.open(part, COMPRESSED[path.suffix]) as tar:  # type: ignore[call-overload]
+        with replacing(path) as part, tarfile.open(part, COMPRESSED[path.suffix]) as tar:  # type: ignore[call-overload]
             tar.addfile(member, io.BytesIO(content))
             tar.add(folder / FILES, FILES)
             for library in [] if glob.glob(f"{folder / FILES}/{FAKECHROOT}") else glob.glob(f"/{FAKECHROOT}"):
                 tar.add(library, FILES + library)
-        part.replace(path)
     except OSError as error:
         raise RootfsError(f"{path} cannot be written: {error.strerror}") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from omegaconf import DictConfig
 
 from chat.local import LocalChat
 from chat.reply import Reply, UnansweredError
@@ -19,18 +18,18 @@ ROLLOUT = RolloutSettings(
 )  # fmt: skip
 
 
-def ask(config: DictConfig, kept: Path, *texts: str, **keys: Any) -> tuple[list[Any], LocalChat]:
+def ask(config: ModelSettings, kept: Path, *texts: str, **keys: Any) -> tuple[list[Any], LocalChat]:
     options = {"temperature": 1.0, "max_tokens": 6, **keys}
 
     async def main() -> tuple[list[Any], LocalChat]:
-        async with LocalChat(ModelSettings.read(config), ROLLOUT, kept / "chat.jsonl", seed=0) as chat:
+        async with LocalChat(config, ROLLOUT, kept / "chat.jsonl", seed=0) as chat:
             asked = (chat.ask([{"role": "user", "content": text}], **options) for text in texts)
             return await asyncio.gather(*asked, return_exceptions=True), chat
 
     return asyncio.run(main())
 
 
-def test_answers_are_sampled_in_batches_and_kept(model_config: DictConfig, tmp_path: Path) -> None:
+def test_answers_are_sampled_in_batches_and_kept(model_config: ModelSettings, tmp_path: Path) -> None:
     texts = ["a", "bb", "ccc", "dddd", "eeeee"]
     replies, chat = ask(model_config, tmp_path, *texts, n=2, seed=3)
     assert all(isinstance(reply, Reply) and len(reply.answers) == 2 for reply in replies)
@@ -42,12 +41,12 @@ def test_answers_are_sampled_in_batches_and_kept(model_config: DictConfig, tmp_p
     assert (chat.counts.cached, chat.counts.completion_tokens) == (10, 0)
 
 
-def test_the_same_seed_gives_the_same_answer(model_config: DictConfig, tmp_path: Path) -> None:
+def test_the_same_seed_gives_the_same_answer(model_config: ModelSettings, tmp_path: Path) -> None:
     found = [ask(model_config, tmp_path / str(n), "hello", seed=seed)[0] for n, seed in enumerate((1, 1, 2))]
     assert found[0] == found[1] != found[2]
 
 
-def test_stop_cuts_the_text(model_config: DictConfig, tmp_path: Path) -> None:
+def test_stop_cuts_the_text(model_config: ModelSettings, tmp_path: Path) -> None:
     (whole,), _ = ask(model_config, tmp_path, "hello", seed=1, max_tokens=20)
     text = whole.answers[0].text
     word = text[len(text) // 2]
@@ -56,14 +55,14 @@ def test_stop_cuts_the_text(model_config: DictConfig, tmp_path: Path) -> None:
     assert cut.answers[0].finished
 
 
-def test_a_prompt_that_is_too_long(model_config: DictConfig, tmp_path: Path) -> None:
+def test_a_prompt_that_is_too_long(model_config: ModelSettings, tmp_path: Path) -> None:
     (long, short), _ = ask(model_config, tmp_path, "x" * 30, "x")
     assert isinstance(long, UnansweredError) and "a prompt of 31 tokens; rollout.max_prompt_tokens is 20" in str(long)
     assert isinstance(short, Reply)
 
 
 def test_an_engine_that_fails_says_so(
-    model_config: DictConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model_config: ModelSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("out of memory")

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 import torch
-from omegaconf import OmegaConf
 from torch import Tensor
 from transformers import PreTrainedModel
 
 from base.errors import ModelError
 from policy.model import Policy
 from tests.policy.families import build
+from tests.toy_policy import toy_model
 
 PROMPT = [5, 17, 3, 88, 2]
 TOKENS = torch.tensor([[7, 9, 11, 0], [1, 2, 3, 4], [50, 0, 0, 0]])
@@ -140,7 +140,7 @@ APART = [
 
 
 def policy_of(model: PreTrainedModel) -> Policy:
-    return Policy(model, None, OmegaConf.create({"name": "toy", "compute_dtype": "float32"}), "random")
+    return Policy(model, None, toy_model(None), "random")
 
 
 def plain(model: Any, prompt: list[int], tokens: Tensor, mask: Tensor, temperature: float) -> Tensor:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from safetensors.torch import load_file
 
 from base.errors import ConfigError, ModelError
@@ -20,25 +20,26 @@ from policy.lora import LoraSettings
 from policy.model import Policy
 from policy.samplers.generate import TransformersSampler
 from policy.samplers.sampler import Completion, Sampling
+from policy.settings import ModelSettings
 from tests.conftest import ROOT
 from tests.policy.families import build
 from tests.policy.test_families import MASK, PROMPT, TOKENS, assert_exact
+from tests.toy_policy import toy_model
 
 FULL = LoraSettings(rank=0, alpha=8, targets="all-linear")
 
 
 @pytest.fixture
-def changed(toy_folder: Path, tmp_path: Path, model_config: DictConfig) -> Any:
+def changed(toy_folder: Path, tmp_path: Path, model_config: ModelSettings) -> Any:
     """The toy model after changes to its JSON files: changed(file, key=value or None to remove)."""
     folder = tmp_path / "model"
     shutil.copytree(toy_folder, folder)
-    model_config.path = str(folder)
 
-    def change(file: str, **values: object) -> DictConfig:
+    def change(file: str, **values: object) -> ModelSettings:
         path = folder / file
         settings = {**json.loads(path.read_text()), **values}
         path.write_text(json.dumps({key: value for key, value in settings.items() if value is not None}))
-        return model_config
+        return model_config.model_copy(update={"path": str(folder)})
 
     return change
 
@@ -82,17 +83,11 @@ def test_a_template_that_refuses_the_chat_is_one_sentence(policy: Policy) -> Non
         policy.template([{"role": "system", "content": "x"}])
 
 
-def with_keys(config: DictConfig, **changes: Any) -> DictConfig:
-    found = OmegaConf.merge(config, changes)
-    assert isinstance(found, DictConfig)
-    return found
-
-
-def test_dtypes(model_config: DictConfig) -> None:
+def test_dtypes(model_config: ModelSettings) -> None:
     for value in ("float8", "int8", "half", "nn"):
         with pytest.raises(ConfigError, match=rf"model.compute_dtype is '{value}'; the choices are float32, bfloat16"):
-            Policy.load(with_keys(model_config, compute_dtype=value))
-    half = with_keys(model_config, compute_dtype="float16")
+            Policy.load(model_config.model_copy(update={"compute_dtype": value}))
+    half = model_config.model_copy(update={"compute_dtype": "float16"})
     with pytest.raises(ConfigError, match=r"model.compute_dtype is 'float16'; the choices are float32, bfloat16$"):
         Policy.load(half, adapters=FULL)
     Policy.load(half)  # evaluation needs no gradients
@@ -117,14 +112,14 @@ def test_a_tokenizer_of_another_model_is_refused(policy: Policy) -> None:
 
 
 @pytest.mark.parametrize("targets", [["q_proj", "wrong"], ["wrong"], ".*wrong"], ids=str)
-def test_targets_that_are_not_there(model_config: DictConfig, targets: Any) -> None:
+def test_targets_that_are_not_there(model_config: ModelSettings, targets: Any) -> None:
     adapters = LoraSettings(rank=4, alpha=8, targets=targets)
     with pytest.raises(ConfigError, match=r"lora.targets is .*no module \S*wrong; .* are q_proj, k_proj, .*all-linear"):
         Policy.load(model_config, adapters=adapters)
 
 
 @pytest.mark.parametrize("targets", [["lm_head"], ["embed_tokens", "q_proj"], ".*(q_proj|lm_head)"], ids=str)
-def test_adapters_of_half_of_a_tied_matrix_are_refused(model_config: DictConfig, targets: Any) -> None:
+def test_adapters_of_half_of_a_tied_matrix_are_refused(model_config: ModelSettings, targets: Any) -> None:
     adapters = LoraSettings(rank=4, alpha=8, targets=targets)
     with pytest.raises(ConfigError, match="embedding and head are one matrix"):
         Policy.load(model_config, adapters=adapters)
@@ -138,7 +133,7 @@ def test_an_adapter_of_the_head_is_scored_and_trained() -> None:
     for name, parameter in model.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(parameter)
-    policy = Policy(model, None, OmegaConf.create({"name": "toy", "compute_dtype": "float32"}), "random")
+    policy = Policy(model, None, toy_model(None), "random")
     assert_exact(policy)
     assert policy.shares_prompt(20)
     model.lm_head.lora_B["default"].weight.grad = None
@@ -158,8 +153,7 @@ def test_weights_have_the_names_of_a_checkpoint(kind: str, tmp_path: Path, toy_f
     for file in toy_folder.glob("*token*"):
         shutil.copy(file, tmp_path)
     build(kind).float().save_pretrained(tmp_path)
-    config = {"path": str(tmp_path), "compute_dtype": "float32", "gradient_checkpointing": False}
-    weights = dict(Policy.load(DictConfig(config)).weights())
+    weights = dict(Policy.load(toy_model(tmp_path)).weights())
     saved = {name: value for file in tmp_path.glob("*.safetensors") for name, value in load_file(file).items()}
     saved = {name: value for name, value in saved.items() if "bias_correction" not in name and "score_corr" not in name}
     assert set(weights) == set(saved)
@@ -169,8 +163,7 @@ def test_weights_have_the_names_of_a_checkpoint(kind: str, tmp_path: Path, toy_f
 def test_no_hub_is_one_sentence() -> None:
     """In a process of its own, where the hub's libraries have been told nothing yet."""
     script = (
-        "from omegaconf import OmegaConf; from policy.model import Policy\n"
-        "Policy.load(OmegaConf.merge(OmegaConf.load('conf/model/qwen3_4b.yaml'), {'path': 'some/model'}))"
+        "from policy.model import Policy; from tests.toy_policy import toy_model\nPolicy.load(toy_model('some/model'))"
     )
     environment = {**os.environ, "HF_ENDPOINT": "http://127.0.0.1:9", "NO_PROXY": "127.0.0.1"}
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True)

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 import torch
-from omegaconf import DictConfig
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from policy.lora import LoraSettings
 from policy.model import Policy
+from policy.settings import ModelSettings
 from tests.training.test_checkpoint import save
 from tests.training.test_update import batch, objective, settings
 from training import checkpoint
@@ -24,7 +24,7 @@ ADAPTERS = LoraSettings(rank=4, alpha=8, targets="all-linear")
 
 
 @pytest.fixture
-def adapted(model_config: DictConfig) -> Policy:
+def adapted(model_config: ModelSettings) -> Policy:
     return Policy.load(model_config, adapters=ADAPTERS)
 
 
@@ -73,7 +73,7 @@ def test_merged_weights_are_the_trained_policy(adapted: Policy, policy: Policy) 
 
 
 def test_a_checkpoint_holds_the_adapters_and_continues_exactly(
-    adapted: Policy, model_config: DictConfig, tmp_path: Path
+    adapted: Policy, model_config: ModelSettings, tmp_path: Path
 ) -> None:
     optimizer, _ = train(adapted)
     saved = save(tmp_path, 3, adapted, optimizer, None, keep=1)
@@ -106,13 +106,13 @@ def test_the_kl_term_pulls_towards_the_weights_before_training(
 
 
 def test_weights_of_four_bits_are_trained_beside_and_handed_on_whole(
-    toy_folder: Path, model_config: DictConfig, tmp_path: Path
+    toy_folder: Path, model_config: ModelSettings, tmp_path: Path
 ) -> None:
     """QLoRA: what a sampler is given scores as the trainer does; the base stays in 4 bits and is never written to."""
     shutil.copytree(toy_folder, tmp_path / "toy")
     config = AutoConfig.from_pretrained(toy_folder, intermediate_size=128)  # bitsandbytes wants multiples of 64
     AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path / "toy")
-    model_config.path = str(tmp_path / "toy")
+    model_config = model_config.model_copy(update={"path": str(tmp_path / "toy")})
     adapters = LoraSettings(rank=4, alpha=8, targets="all-linear", quantize="nf4")
     policy = Policy.load(model_config, adapters=adapters)
     packed = {name: p.clone() for name, p in policy.model.named_parameters() if p.dtype == torch.uint8}

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-from omegaconf import OmegaConf
 from transformers import (
     LlamaConfig,
     LlamaForCausalLM,
@@ -18,6 +17,7 @@ from transformers import (
 )
 
 from policy.model import Policy
+from tests.toy_policy import toy_model
 
 SHAPE: dict[str, Any] = {
     "vocab_size": 97,
@@ -39,7 +39,7 @@ MODELS: dict[str, tuple[type[PreTrainedModel], Any]] = {
 def architecture(request: pytest.FixtureRequest) -> Policy:
     torch.manual_seed(0)
     kind, config = MODELS[request.param]
-    return Policy(kind(config).double().train(), None, OmegaConf.create({"compute_dtype": "float32"}), "random")
+    return Policy(kind(config).double().train(), None, toy_model(None), "random")
 
 
 PROMPT = [5, 17, 3, 88, 2]

@@ -18,7 +18,6 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = """
 import sys, json
 import torch
-from omegaconf import OmegaConf
 from pathlib import Path
 from training import checkpoint
 from policy.model import Policy
@@ -26,6 +25,7 @@ from policy.lora import LoraSettings
 from policy.ranks import Ranks, full_tensor
 from run.launch import launch
 from training.update import Learner
+from tests.toy_policy import toy_model
 from tests.training.test_checkpoint import save
 from tests.training.test_update import batch, objective, settings
 
@@ -43,9 +43,7 @@ def starve(policy):
 
 
 def train(folder, out, ranks, sharded, rank_lora, checkpointing, starved=False):
-    model = OmegaConf.create(
-        dict(path=folder, compute_dtype="float32", gradient_checkpointing=checkpointing, system=None)
-    )
+    model = toy_model(folder, gradient_checkpointing=checkpointing)
     adapters = LoraSettings(rank=rank_lora, alpha=8, targets="all-linear")
     policy = Policy.load(model, adapters=adapters)
     rollouts = batch(policy)  # before sharding: the same on every rank

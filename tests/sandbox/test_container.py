@@ -14,12 +14,13 @@ import pytest
 
 import languages
 from base.limits import Limits
-from sandbox import protection, rootfs
+from sandbox import protection
 from sandbox.driver import binaries, linked_root
 from sandbox.driver.binaries import Level
 from sandbox.jail import Jail, Toolchain
 from sandbox.job import Job, Status, Test, Verdict
 from sandbox.pool import Pool, toolchain
+from sandbox.rootfs.__main__ import main as packed
 from tests.sandbox import simulated
 
 ROOT = Path(__file__).parents[2]
@@ -155,7 +156,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("needs root, and namespaces to simulate a container in")
     folder = tmp_path_factory.mktemp("cache")
     for name in ("lua", "python"):
-        rootfs.main(["pack", f"language={name}", f"out={folder / name}.tar"])
+        assert not packed(["pack", f"language={name}", f"out={folder / name}.tar"])
     for place in (folder, *folder.parents):
         if place != Path("/") and place.stat().st_uid == 0 and not place.stat().st_mode & 0o001:
             place.chmod(place.stat().st_mode | 0o011)

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 import torch
-from omegaconf import DictConfig
 from safetensors.torch import load_file
 
 from base.errors import CheckpointError
 from policy.model import Policy
 from policy.ranks import ALONE, Ranks
+from policy.settings import ModelSettings
 from run import run_folder
 from tests.training.test_update import settings
 from training import checkpoint
@@ -47,7 +47,9 @@ def advance(policy: Policy, optimizer: torch.optim.Optimizer) -> None:
     optimizer.zero_grad()
 
 
-def test_training_goes_on_as_if_nothing_had_happened(policy: Policy, model_config: DictConfig, tmp_path: Path) -> None:
+def test_training_goes_on_as_if_nothing_had_happened(
+    policy: Policy, model_config: ModelSettings, tmp_path: Path
+) -> None:
     optimizer = stepped(policy)
     saved = save(tmp_path, 7, policy, optimizer, 0.5, keep=2)
     advance(policy, optimizer)
@@ -60,7 +62,9 @@ def test_training_goes_on_as_if_nothing_had_happened(policy: Policy, model_confi
     assert all(torch.equal(value, weights[name]) for name, value in policy.model.state_dict().items())
 
 
-def test_moments_of_eight_bits_come_back_bit_for_bit(policy: Policy, model_config: DictConfig, tmp_path: Path) -> None:
+def test_moments_of_eight_bits_come_back_bit_for_bit(
+    policy: Policy, model_config: ModelSettings, tmp_path: Path
+) -> None:
     options = settings(name="adamw8bit", learning_rate=1e-2)
     optimizer = open_optimizer(policy, options)
     advance(policy, optimizer)
@@ -78,7 +82,7 @@ def test_moments_of_eight_bits_come_back_bit_for_bit(policy: Policy, model_confi
 
 
 def test_training_goes_on_while_a_checkpoint_is_written(
-    policy: Policy, model_config: DictConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    policy: Policy, model_config: ModelSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is saved is the state of when it was asked for; the next one waits."""
     optimizer = stepped(policy)
@@ -107,13 +111,13 @@ def test_a_kill_in_the_middle_of_writing_costs_no_earlier_checkpoint(toy_folder:
 import os, signal, time
 from pathlib import Path
 import torch
-from omegaconf import OmegaConf
+from tests.toy_policy import toy_model
 from training import checkpoint
 from tests.training.test_checkpoint import advance, save
 from policy.model import Policy
 from tests.training.test_update import settings
 from training.update import Learner
-policy = Policy.load(OmegaConf.create({{"path": {str(toy_folder)!r}, "gradient_checkpointing": False}}))
+policy = Policy.load(toy_model({str(toy_folder)!r}))
 optimizer = torch.optim.AdamW(policy.model.parameters())
 advance(policy, optimizer)
 save(Path({str(tmp_path)!r}), 1, policy, optimizer, None, 2)
@@ -166,11 +170,11 @@ def test_a_file_that_cannot_be_written_costs_no_earlier_checkpoint(toy_folder: P
 import resource, sys
 from pathlib import Path
 import torch
-from omegaconf import OmegaConf
+from tests.toy_policy import toy_model
 from tests.training.test_checkpoint import save
 from base.errors import CheckpointError
 from policy.model import Policy
-policy = Policy.load(OmegaConf.create({{"path": {str(toy_folder)!r}, "gradient_checkpointing": False}}))
+policy = Policy.load(toy_model({str(toy_folder)!r}))
 optimizer = torch.optim.AdamW(policy.model.parameters())
 save(Path({str(tmp_path)!r}), 1, policy, optimizer, None, 2)
 resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536))

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 import torch
 from datasets import Dataset
-from omegaconf import OmegaConf
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 from trl import GRPOConfig, GRPOTrainer
 
 from policy.model import Policy
+from tests.toy_policy import toy_model
 from training.loss import BatchSize, LossConfig, policy_loss, sampler_correction
 
 ROWS, TOKENS, VOCABULARY = 6, 7, 40
@@ -151,7 +151,7 @@ def test_gradient_by_parameter_through_the_model(batch: dict[str, torch.Tensor],
     their_loss = trl._compute_loss(trl.model, inputs)
     their_loss.backward()
 
-    policy = Policy(model().train(), None, OmegaConf.create({"compute_dtype": "float32"}), "random")
+    policy = Policy(model().train(), None, toy_model(None), "random")
     logp, _ = policy.logprobs([batch["prompt"].tolist()] * len(batch["tokens"]), batch["tokens"], batch["mask"], 0.7)
     old = logp.detach()
     config = LossConfig(correction="none")

@@ -93,12 +93,11 @@ MEASURE = """
 import json, resource, sys, threading, time
 import torch
 from pathlib import Path
-from omegaconf import OmegaConf
 from transformers import Qwen3Config, Qwen3ForCausalLM
 from policy.model import Policy
 from policy.lora import LoraSettings
 from tests.training.test_update import objective, rollout, settings
-from tests.toy_policy import save_toy
+from tests.toy_policy import save_toy, toy_model
 from training import memory
 from training.optimizer import open_optimizer
 from training.update import Learner
@@ -119,7 +118,7 @@ torch.set_num_threads(1)
 folder, how = Path(sys.argv[1]), json.loads(sys.argv[2])
 save_toy(folder / "toy")  # what imports and a first step take is there before it is measured
 def learner(path, budget, rank):
-    model = OmegaConf.create(dict(path=str(path), compute_dtype="float32", gradient_checkpointing=how["checkpointing"]))
+    model = toy_model(path, gradient_checkpointing=how["checkpointing"])
     policy = Policy.load(model, adapters=LoraSettings(rank=rank, alpha=8, targets="all-linear"))
     options = settings(budget, name=how["optimizer"])
     return Learner(policy, open_optimizer(policy, options), options)

@@ -196,12 +196,12 @@ def test_masked_and_unknown_rollouts_train_nothing(policy: Policy) -> None:
 OUT_OF_MEMORY = """
 import resource, sys
 import torch
-from omegaconf import OmegaConf
+from tests.toy_policy import toy_model
 from policy.model import Policy
 from training.update import Learner
 from tests.training.test_update import batch, objective, settings
 torch.set_num_threads(1)
-model = OmegaConf.create(dict(path=sys.argv[1], compute_dtype="float32", gradient_checkpointing=False, system=None))
+model = toy_model(sys.argv[1])
 policy = Policy.load(model)
 def long(rows):
     rollouts = batch(policy)[:5] * (rows // 5)

@@ -12,7 +12,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from omegaconf import OmegaConf
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import languages
@@ -29,6 +28,7 @@ from rollout.rollout import RolloutWorker
 from sandbox.answer import extract
 from sandbox.job import Job
 from sandbox.pool import Pool
+from tests.toy_policy import toy_model
 
 ROOT = Path(tiny.__file__).parents[2]
 HELDOUT = list(read_jsonl(starter.FOLDER / "heldout.jsonl"))
@@ -191,7 +191,7 @@ def test_a_build_is_an_ordinary_model_and_a_function_of_its_seed(tmp_path):
 def test_two_processes_build_it_once_and_leftovers_are_cleared(tmp_path):
     """`ensure` in two processes at once; a part folder of a build that was killed lies in the way."""
     script = "import sys; from policy.builtin import tiny; tiny.STEPS = 2; print(tiny.ensure(5))"
-    part = tmp_path / "models" / f"tiny-{tiny.fingerprint(5)}.part"
+    part = tmp_path / "models" / f".tiny-{tiny.fingerprint(5)}.part"
     part.mkdir(parents=True)
     (part / "model.safetensors").write_bytes(b"half")
     environment = {"AGNOSTICS_CACHE": str(tmp_path), "PATH": "", "OMP_NUM_THREADS": "1"}
@@ -206,21 +206,13 @@ def test_two_processes_build_it_once_and_leftovers_are_cleared(tmp_path):
     folders = {Path(out.decode().strip()) for out, _ in results}
     assert folders == {tmp_path / "models" / f"tiny-{tiny.fingerprint(5)}"}
     assert sum(b"step 2/2" in err for _, err in results) == 1
-    assert sorted(path.name for path in (tmp_path / "models").iterdir()) == [folders.pop().name, "tiny.lock"]
+    folder = folders.pop()
+    assert sorted((tmp_path / "models").iterdir()) == [folder, folder.with_name(folder.name + ".lock")]
 
 
 def test_it_is_fluent_in_python_and_clumsy_in_lua(pool):
     """The picture that the default run starts from; trains the policy, about a minute, if it is not in the cache."""
-    config = OmegaConf.create(
-        {
-            "path": str(tiny.ensure()),
-            "system": None,
-            "chat_template_kwargs": {},
-            "compute_dtype": "float32",
-            "gradient_checkpointing": False,
-        }
-    )
-    policy = Policy.load(config)
+    policy = Policy.load(toy_model(tiny.ensure()))
     sampler = TransformersSampler(policy, 160)
 
     def measure(language: str, temperature: float, n: int) -> dict[str, float]:

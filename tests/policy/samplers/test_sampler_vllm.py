@@ -15,9 +15,10 @@ from base.errors import ModelError
 from policy.model import Policy
 from policy.samplers.sampler import Sampling
 from policy.samplers.vllm import VllmSampler
+from tests.toy_policy import toy_model
 
 if __name__ == "__main__":
-    model = OmegaConf.create(dict(path=sys.argv[1], compute_dtype="float32", gradient_checkpointing=False))
+    model = toy_model(sys.argv[1])
     rollout = OmegaConf.create(
         dict(cpu_kv_cache_gib=1, gpu_memory_utilization=0.3, batch_size=128, max_prompt_tokens=64, max_new_tokens=32)
     )
