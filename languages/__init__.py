@@ -228,6 +228,7 @@ def to_config(language: Language) -> dict[str, Any]:
         "container": {"base-image": language.base_image, "type": "debian", "debian": language.debian or None},
         "fence": list(language.fence),
         "limits": asdict(language.limits),
+        "warm": language.warm,
     }
     return _escaped(node)
 
