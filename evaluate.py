@@ -15,7 +15,7 @@ from __future__ import annotations
 import gc
 import hashlib
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,16 +30,17 @@ from base.checks import flat
 from base.errors import ConfigError, Interrupted, RunError
 from base.files import write_text
 from base.lock import locked
-from base.settings import Count, ScriptSettings, Settings
+from base.settings import Count, ScriptSettings
 from chat.settings import AnyModel, EndpointSettings
+from languages import Language
 from policy.settings import RolloutSettings
 from problems import load
-from problems.task import Task, prompts_hash
+from problems.task import PromptSettings, Task, prompts_hash
 from rollout import heldout, pass_at_k
 from rollout.draw import AnswerSource, EndpointModel, LocalModel
 from rollout.evaluation import collect, missing
 from rollout.samples import Samples
-from run import run_folder
+from run import gpus, run_folder
 from sandbox import open_pool
 from sandbox.settings import SandboxSettings
 from study import report
@@ -66,12 +67,6 @@ OF_RUN = {
 }
 
 
-class PromptSettings(Settings):
-    """The key `prompt`."""
-
-    template: str | None
-
-
 class Evaluation(ScriptSettings):
     """conf/evaluate.yaml has the defaults and says what each key means."""
 
@@ -95,7 +90,7 @@ class Evaluation(ScriptSettings):
     def task(self) -> Task:
         """The benchmark in the language. Raises DataError, LanguageError."""
         language, dataset = languages.from_config(self.language), OmegaConf.create(self.dataset)
-        words = self.prompt.template
+        words = self.prompt.words()
         return load.task(dataset, language, self.split, self.limit, self.extract, self.prefix, self.compare, words)
 
     def dataset_name(self) -> str:
@@ -156,8 +151,9 @@ def score_of(evaluation: Evaluation, task: Task, checkpoint: Path | None, folder
             "extract": evaluation.extract,
             "compare": evaluation.compare or "own",
             "template": evaluation.prompt.template and file_hash(evaluation.prompt.template),
+            "limits": other_limits(languages.from_config(evaluation.language)),
         },
-        "prompts_sha256": prompts_hash(task),
+        "prompts_sha256": prompts_hash([task]),
         "seconds": samples.seconds,
         "unanswered": asked - len(samples.rows),
         **pass_at_k.scores((samples.rows[key] for key in sorted(samples.rows)), evaluation.k),
@@ -182,6 +178,8 @@ def as_in_training(config: DictConfig) -> DictConfig:
         OmegaConf.update(config, key, run.get(OF_RUN[key]))
     if run.get("dataset.name") == config.dataset.name and config.dataset.get("tiers", "none here") is None:
         config.dataset.tiers = run.get("dataset.tiers")
+    if config.prompt.template is None:
+        config.prompt.template = run.get("prompt.template")
     return config
 
 
@@ -204,7 +202,7 @@ def results_folder(evaluation: Evaluation, checkpoint: Path | None, task: Task) 
     place = checkpoint or getattr(evaluation.model, "path", None)
     settings["weights"] = weights(Path(place).expanduser()) if place else {}
     settings["data"] = load.fingerprint(task.problems)
-    settings["prompts"] = prompts_hash(task)
+    settings["prompts"] = prompts_hash([task])
     if evaluation.run_dir:
         return Path(evaluation.run_dir).expanduser(), settings
     name = f"{evaluation.dataset_name()}-{task.language.name}-{evaluation.model.name.replace('/', '-')}"
@@ -232,6 +230,13 @@ def weights(folder: Path) -> dict[str, str]:
     return {path.name: f"{path.stat().st_size} bytes, {path.stat().st_mtime_ns} ns" for path in files}
 
 
+def other_limits(language: Language) -> str:
+    """The limits that are not those of the language's own file."""
+    own = asdict(languages.load(language.name).limits)
+    other = [f"{key}={value}" for key, value in asdict(language.limits).items() if value != own[key]]
+    return " ".join(other) or "own"
+
+
 def file_hash(name: str) -> str:
     """The SHA-256 of a file."""
     return hashlib.sha256(Path(name).expanduser().read_bytes()).hexdigest()
@@ -248,6 +253,7 @@ def open_source(evaluation: Evaluation, checkpoint: Path | None, folder: Path) -
         if checkpoint is not None:
             raise ConfigError("checkpoint goes with a model on this machine, not with model=endpoint")
         return EndpointModel(model, folder)
+    gpus.check_driver()
     key = repr((model, evaluation.rollout, checkpoint, weights(checkpoint) if checkpoint else {}, evaluation.seed))
     if _open is None or _open[0] != key:
         _open = None

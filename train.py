@@ -1,7 +1,7 @@
 """Teaches a language model to program in one language: GRPO, rewarded by what the programs print.
 
     python train.py                                        a tiny model learns Lua on a CPU, in minutes
-    python train.py language=ocaml model=qwen3_4b dataset=ladder experiment=paper
+    python train.py language=ocaml model=qwen3_4b          a real one, on a GPU
     python train.py -m language=lua,python seed=1,2        a sweep, see study/sweep.py
     python train.py language_mix=[lua,python]              several languages at once
     python train.py experiment=rejection_sampling          the paper's baselines; the other is distillation
@@ -32,22 +32,21 @@ from policy.model import Policy, outlined
 from policy.model import folder as folder_of
 from policy.ranks import Ranks
 from policy.samplers import choose, open_sampler
-from policy.samplers.generate import TransformersSampler
-from policy.samplers.sampler import Sampler
 from problems import load
 from problems.problem import Problem
-from problems.task import Stdio
+from problems.prompt import Template
+from problems.task import Stdio, prompts_hash
 from rollout import heldout
 from rollout.draw import LocalModel, fitting
 from rollout.reward import distrust, open_reward
 from rollout.rollout import RolloutWorker
-from run import launch, run_folder
+from run import gpus, launch, run_folder
 from run.run import Run
 from sandbox import open_pool
 from training import checkpoint, memory
 from training.batches import Batches
 from training.checkpoint import Checkpoints, TrainerState
-from training.memory import Machine
+from training.memory import Machine, Plan, Shape
 from training.methods import open_batches, teacher_languages
 from training.optimizer import open_optimizer, set_learning_rate
 from training.settings import TrainSettings
@@ -57,7 +56,6 @@ from training.update import Learner
 def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
     """One run in `folder`, from its last checkpoint if it has one. Returns the last held-out pass@1."""
     settings = TrainSettings.read(config)
-    fits(settings)
     taught = languages.of_run(config)
     reward = open_reward(settings.reward)
     if ranks.first and (why := distrust(reward)):
@@ -65,17 +63,20 @@ def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
     problems, held = ranks.first_then_others(lambda: read_problems(config.dataset, folder, ranks.first))
 
     resumed = run_folder.last_checkpoint(folder)
-    policy = open_policy(settings, resumed)
-    model = LocalModel(policy, sampler_of(policy, settings, ranks))
+    policy = open_policy(settings, resumed, ranks)
+    model = LocalModel(policy, open_sampler(policy, settings.rollout, settings.seed, ranks))
     shown = teacher_languages(settings, taught)
     every = {language.name: language for language in [*taught, *shown]}
-    problems, held = fit(problems, shown, model, settings), fit(held, taught, model, settings)
+    words = settings.prompt.words()
+    problems, held = fit(problems, shown, model, settings, words), fit(held, taught, model, settings, words)
+    if ranks.first:
+        run_folder.same_prompts(folder, prompts_hash([*tasks(problems, shown, words), *tasks(held, taught, words)]))
     learner = Learner(policy, open_optimizer(policy, settings.optimizer), settings.optimizer, ranks)
     state = checkpoint.restore(resumed, policy, learner.optimizer, problems) if resumed else TrainerState()
 
     sandbox = {**settings.sandbox, "workers": settings.sandbox.get("workers") or ranks.cores()}
     with open_pool(load.pool_languages([*problems, *held], *every.values()), **sandbox) as pool:
-        worker = RolloutWorker(model, pool, settings.extract, ranks)
+        worker = RolloutWorker(model, pool, settings.extract, ranks, words)
         batches = open_batches(settings, worker, problems, shown, reward, state, folder, bool(resumed))
         begun = state.step if resumed else None
         saving = Checkpoints(folder / "checkpoints", learner, settings.checkpoint.keep)
@@ -137,7 +138,6 @@ def grpo(
             batches.prefetch(done)  # ranks that only sample are here while the others update
             with run.phase("weight sync"):
                 figures = ranks.agree(lambda: figures)  # noqa: B023 (called at once)
-                ranks.hand_over(policy.trainable())
                 sampler.sync()
             learner.count_skipped(figures)
 
@@ -187,8 +187,12 @@ def due(step: int, every: int) -> bool:
     return bool(every) and step % every == 0
 
 
-def open_policy(settings: TrainSettings, resumed: Path | None) -> Policy:
-    """The model with the weights of the checkpoint `resumed`, else of `warm_start`, or its own. Raises RunError."""
+def open_policy(settings: TrainSettings, resumed: Path | None, ranks: Ranks) -> Policy:
+    """The model with the weights of the checkpoint `resumed`, else of `warm_start`, or its own; with shard=true, this
+    rank's part of them, before the engine takes its share of what is free. On a rank that only samples, where the
+    engine is sent the weights, none. Raises RunError."""
+    if not ranks.trains and settings.rollout.engine == "vllm":
+        return Policy.load(settings.model, weights=False)
     begin = resumed
     if begin is None and settings.warm_start is not None:
         begin = run_folder.find_checkpoint("warm_start", settings.warm_start, settings.model.name)
@@ -196,42 +200,46 @@ def open_policy(settings: TrainSettings, resumed: Path | None) -> Policy:
     policy.check_length(settings.rollout.max_prompt_tokens + settings.rollout.max_new_tokens)
     if settings.loss.kl:
         policy.keep_reference()
+    if settings.shard:
+        policy.shard(ranks.training)
     return policy
 
 
-def sampler_of(policy: Policy, settings: TrainSettings, ranks: Ranks) -> Sampler:
-    """This rank's engine. The policy is spread over the ranks first: the engine takes its share of what is free."""
-    if settings.shard:
-        policy.shard()
-    if not ranks.samples:
-        return TransformersSampler(policy, 1)
-    return open_sampler(policy, settings.rollout, settings.seed, ranks)
-
-
-def fits(settings: TrainSettings) -> None:
-    """Raises ConfigError where a GPU's memory is too small for the run."""
-    machine = Machine.here()
-    if machine.gpu:
-        memory.check(outlined(folder_of(settings.model)), settings, machine)
-
-
 def fit(
-    problems: Sequence[Problem], taught: Sequence[Language], model: LocalModel, settings: TrainSettings
+    problems: Sequence[Problem],
+    taught: Sequence[Language],
+    model: LocalModel,
+    settings: TrainSettings,
+    words: Template | None,
 ) -> list[Problem]:
     """The problems whose prompts fit in every language."""
-    tasks = [Stdio(problems, language, settings.extract) for language in taught]
-    return fitting(problems, tasks, model, settings.rollout.max_prompt_tokens, settings.prompts_too_long)
+    asked = tasks(problems, taught, words)
+    return fitting(problems, asked, model, settings.rollout.max_prompt_tokens, settings.prompts_too_long)
+
+
+def tasks(problems: Sequence[Problem], taught: Sequence[Language], words: Template | None) -> list[Stdio]:
+    """The problems as they are asked, in each language."""
+    return [Stdio(problems, language, template=words) for language in taught]
 
 
 def main(config: DictConfig) -> None:
+    gpus.check_driver()
     if said := choose(config):
         print(said)
+    settings, machine = TrainSettings.read(config), Machine.here()
+    model = outlined(folder_of(settings.model))
+    if settings.rollout.gpu_memory_utilization is None:
+        config.rollout.gpu_memory_utilization = memory.share(Shape.of(model), Plan.of(settings), machine)
+        print(f"rollout.gpu_memory_utilization: {config.rollout.gpu_memory_utilization}")
+        settings = TrainSettings.read(config)
     if config.fit:
-        settings, machine = TrainSettings.read(config), Machine.here()
-        found = memory.check(outlined(folder_of(settings.model)), settings, machine)
-        print(memory.page(found, machine))
+        print(memory.page(memory.check(model, settings, machine), machine))
+        return
+    if machine.gpu:
+        memory.check(model, settings, machine)
     else:
-        launch.start(train, config)
+        memory.check_host(model, settings, machine)
+    launch.start(train, config)
 
 
 if __name__ == "__main__":

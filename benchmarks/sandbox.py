@@ -14,7 +14,8 @@ programs per second by wall clock:
 
 for each language, `NAME_vs_bare` is ours / bare, and `NAME_first_fails` the speed of programs that fail the first of
 their 5 tests, against ours where no program begins as a copy of a runtime (at least 0.95 is the aim);
-then the pool again, two workers, and without namespaces as a container's root (at least 0.8 of ours is the aim).
+then the pool again, two workers, and without namespaces, as a container's root and as its user, who is in a simulated
+container (at least 0.8 of ours is the aim).
 
 The last line is one JSON object. bare and harness need root (they chroot into the same root file system).
 """
@@ -25,9 +26,11 @@ import ctypes
 import json
 import multiprocessing
 import os
+import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -47,6 +50,8 @@ from sandbox.driver.binaries import Level
 from sandbox.jail import ENVIRONMENT, Jail, Toolchain, command
 from sandbox.job import Job, Status, Test
 from sandbox.pool import Pool, toolchain
+from sandbox.rootfs import pack_root
+from tests.sandbox import simulated
 
 TESTS = tuple(Test(str(n), str(n * (n + 1) // 2)) for n in (1, 10, 100, 1000, 2000))
 PROGRAMS = {  # {n} makes every program another one, so that nothing is judged only once
@@ -72,9 +77,9 @@ SHARE = {
 }  # of programs=; slow starters get fewer
 
 
-def jobs(language: str, count: int, start: int, tests: tuple[Test, ...] = TESTS) -> list[Job]:
+def jobs(language: str, count: int, start: int) -> list[Job]:
     return [
-        Job(str(n), language, PROGRAMS[language].replace("{n}", str(n)), tests) for n in range(start, start + count)
+        Job(str(n), language, PROGRAMS[language].replace("{n}", str(n)), TESTS) for n in range(start, start + count)
     ]
 
 
@@ -224,6 +229,47 @@ def pooled(pool: Pool, made: Callable[[list[Job]], list[Job]] = list) -> Callabl
     return run
 
 
+class ContainerUser:
+    """A pool of an ordinary user, in a simulated container: without namespaces, cgroups and capabilities."""
+
+    def __init__(self, language: str):
+        self.folder = tempfile.TemporaryDirectory(dir="/tmp")
+        cache = Path(self.folder.name, "cache")
+        cache.mkdir()
+        os.chmod(self.folder.name, 0o755)
+        pack_root(language, cache / "root.tar")
+        shutil.chown(cache, simulated.USER, simulated.USER)
+        home = Path(__file__).parents[1]
+        given: dict[str, Any] = {
+            "cwd": home,
+            "env": os.environ | {"AGNOSTICS_CACHE": str(cache), "HOME": str(cache), "PYTHONPATH": str(home)},
+            "stderr": subprocess.DEVNULL,
+        }
+        inside = [*simulated.command("user"), sys.executable]
+        fetch = [*inside, "-m", "sandbox.rootfs", "import", str(cache / "root.tar")]
+        subprocess.run(fetch, check=True, stdout=subprocess.DEVNULL, **given)
+        serve = "import benchmarks.sandbox, sys; benchmarks.sandbox.serve_as_user(sys.argv[1])"
+        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        self.process = subprocess.Popen([*inside, "-c", serve, language], **pipes, **given)
+        self.language = language
+
+    def __call__(self, batch: list[Job]) -> float:
+        assert self.process.stdin and self.process.stdout
+        print(len(batch), batch[0].id, file=self.process.stdin, flush=True)
+        return float(self.process.stdout.readline())
+
+    def close(self) -> None:
+        self.process.communicate("")
+        self.folder.cleanup()
+
+
+def serve_as_user(language: str) -> None:
+    """Judges as many jobs as each line says, from a number on, and answers with the seconds that it took."""
+    with Pool([languages.load(language)], workers=1, level=Level.CONTAINER_USER) as pool:
+        for line in sys.stdin:
+            print(pooled(pool)(jobs(language, *map(int, line.split()))), flush=True)
+
+
 def speeds(ways: dict[str, Callable[[list[Job]], float]], language: str, rounds: int, count: int) -> dict[str, float]:
     """Programs per second of each way: the median of the rounds, which take turns."""
     for way in ways.values():
@@ -272,7 +318,7 @@ def main(words: list[str]) -> None:
     result: dict[str, float | None] = dict.fromkeys(
         (
             *(f"{name}_{what}" for name in names for what in ("vs_bare", "first_fails")),
-            *("lua_vs_warm_harness", "two_workers", "without_namespaces", "p99_ms", "mb_per_worker"),
+            *("lua_vs_warm_harness", "two_workers", "container_root", "container_user", "p99_ms", "mb_per_worker"),
         )
     )
     print(f"programs/s on one core, 5 tests each, median of {rounds} rounds; load {os.getloadavg()[0]:.1f}")
@@ -314,13 +360,17 @@ def main(words: list[str]) -> None:
         time.sleep(0.5)  # the inits wait for the next jobs
         result["mb_per_worker"] = round(statistics.mean(tree_mb(w.process.pid) for w in two._workers), 1)
     os.sched_setaffinity(0, {cores[-1]})
-    with (  # both without a cgroup, as a container has none
+    user = ContainerUser("lua")
+    with (  # all without a cgroup, as a container has none
         Pool([lua], workers=1, use_cgroups=False, level=Level.NAMESPACES) as one,
         Pool([lua], workers=1, use_cgroups=False, level=Level.CONTAINER_ROOT) as other,
     ):
-        speed = speeds({"with": pooled(one), "without": pooled(other)}, "lua", rounds, programs)
-        result["without_namespaces"] = round(speed["without"] / speed["with"], 2)
-        print(f"with namespaces {speed['with']:.0f}, as a container's root {speed['without']:.0f} programs/s")
+        speed = speeds({"with": pooled(one), "root": pooled(other), "user": user}, "lua", rounds, programs)
+        for who in ("root", "user"):
+            result[f"container_{who}"] = round(speed[who] / speed["with"], 2)
+        print(f"with namespaces {speed['with']:.0f}, as a container's root {speed['root']:.0f}, ", end="")
+        print(f"as its user {speed['user']:.0f} programs/s")
+        user.close()
         os.sched_setaffinity(0, cores)
     with Pool([lua], workers=1) as one:
         times = []

@@ -22,8 +22,9 @@ import logging
 import os
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from email.utils import parsedate_to_datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -33,6 +34,7 @@ import httpx2 as httpx
 from chat.kept import ChatFile
 from chat.reply import AnswerError, Counts, EndpointError, Message, Reply, UnansweredError
 from chat.settings import EndpointSettings
+from chat.stream import Stream
 
 PASSING = {408, 409, 425, 429, *range(500, 600)}  # statuses that another try may not get
 LONGEST_PAUSE_S = 60.0  # of our own; a server may ask for more
@@ -91,8 +93,12 @@ class Endpoint:
         seed: int | None = None,
         top_p: float = 1.0,
         stop: Sequence[str] = (),
+        grows: Callable[[int, str], None] | None = None,
     ) -> Reply:
-        """See chat.Chat. A server that gives fewer answers at once than `n` is asked again for the rest."""
+        """See chat.Chat. A server that gives fewer answers at once than `n` is asked again for the rest.
+
+        `grows(number, text)` gets an answer's text so far, where the server can stream; after a retry it begins anew.
+        """
         question: dict[str, Any] = {
             "base_url": self.url,
             "model": self.name,
@@ -107,14 +113,15 @@ class Endpoint:
         replies: list[Reply] = []
         while (first := sum(len(reply.answers) for reply in replies)) < n:
             part = {**question, "first": first, "n": n - first}  # which of the answers
-            replies.append(await self.file.reply(part, self.counts, self._ask))
+            ask = partial(self._ask, grows=grows and _counted_from(first, grows))
+            replies.append(await self.file.reply(part, self.counts, ask))
         return Reply(
             tuple(answer for reply in replies for answer in reply.answers)[:n],
             sum(reply.prompt_tokens for reply in replies),
             sum(reply.completion_tokens for reply in replies),
         )
 
-    async def _ask(self, key: str, question: Mapping[str, Any]) -> Any:
+    async def _ask(self, key: str, question: Mapping[str, Any], grows: Callable[[int, str], None] | None) -> Any:
         """The body of the answer, after as many tries as it takes."""
         # A question that waits for its next try keeps its slot: a server in trouble gets less to do, not more.
         async with self.slots:
@@ -122,7 +129,7 @@ class Endpoint:
             while failed <= self.model.retries:
                 await asyncio.sleep(self.resume_at - time.monotonic())
                 try:
-                    body = await self._send(self._request(question))
+                    body = await self._send(self._request(question, bool(grows)), grows)
                 except _Passing as error:
                     why = self.counts.trouble = str(error)
                     self.file.add(key, question, error=why)
@@ -149,7 +156,7 @@ class Endpoint:
             )
         raise UnansweredError(why)
 
-    def _request(self, question: Mapping[str, Any]) -> dict[str, Any]:
+    def _request(self, question: Mapping[str, Any], streams: bool) -> dict[str, Any]:
         """The body to send. `model.request` has the last word; its nulls leave a key out."""
         body: dict[str, Any] = {
             key: question[key] for key in ("model", "messages", "temperature", "max_tokens", "top_p")
@@ -159,6 +166,8 @@ class Endpoint:
             body["stop"] = question["stop"]
         if question["seed"] is not None:
             body["seed"] = (question["seed"] + question["first"]) % 2**63
+        if streams:
+            body |= {"stream": True, "stream_options": {"include_usage": True}}
         return {key: value for key, value in {**body, **question["extra"]}.items() if value is not None}
 
     async def _pause(self, failed: int, retry_after: float | None) -> None:
@@ -172,11 +181,12 @@ class Endpoint:
             self.resume_at = max(self.resume_at, time.monotonic() + retry_after)
             await asyncio.sleep(retry_after + random.uniform(0.0, 0.5))
 
-    async def _send(self, request: Mapping[str, Any]) -> Any:
+    async def _send(self, request: Mapping[str, Any], grows: Callable[[int, str], None] | None) -> Any:
         """One try. Returns a body that is a chat completion."""
+        stream = Stream(grows) if grows else None
         try:
             async with asyncio.timeout(self.model.timeout_s):
-                status, headers, content = await self._http("POST", "/chat/completions", request)
+                status, headers, content = await self._http("POST", "/chat/completions", request, stream)
         except TimeoutError as error:
             raise _Passing(f"no answer in {self.model.timeout_s:g} s ({self.group}.timeout_s)") from error
         except httpx.TransportError as error:
@@ -189,7 +199,8 @@ class Endpoint:
         if status != 200:
             await self._refused(status, headers, text)
         try:
-            body = json.loads(content)
+            streamed = stream is not None and _is_stream(headers)
+            body = stream.body() if stream and streamed else json.loads(content)
             Reply.from_body(body)
         except (ValueError, RecursionError) as error:
             why = str(error) if isinstance(error, AnswerError) else "not JSON"
@@ -197,15 +208,17 @@ class Endpoint:
         return body
 
     async def _http(
-        self, method: str, path: str, request: Mapping[str, Any] | None = None
+        self, method: str, path: str, request: Mapping[str, Any] | None = None, stream: Stream | None = None
     ) -> tuple[int, Mapping[str, str], bytes]:
-        """Status, headers and at most LARGEST_BODY bytes."""
+        """Status, headers and at most LARGEST_BODY bytes; events are handed to `stream` as they come."""
         async with self.client.stream(method, self.url + path, json=request) as response:
             content = bytearray()
             async for chunk in response.aiter_bytes():
                 content += chunk
                 if len(content) > LARGEST_BODY:
                     raise _Passing(f"an answer of more than {LARGEST_BODY // 2**20} MiB")
+                if stream is not None and _is_stream(response.headers):
+                    stream.feed(chunk)
             return response.status_code, response.headers, bytes(content)
 
     async def _refused(self, status: int, headers: Mapping[str, str], text: str) -> None:
@@ -257,6 +270,15 @@ def retry_after(value: str | None) -> float | None:
         except (ValueError, TypeError):
             return None
     return max(0.0, seconds) if seconds == seconds else None  # NaN is no number of seconds
+
+
+def _counted_from(first: int, grows: Callable[[int, str], None]) -> Callable[[int, str], None]:
+    return lambda number, text: grows(first + number, text)
+
+
+def _is_stream(headers: Mapping[str, str]) -> bool:
+    """Whether the answer comes as events. A server that cannot stream sends a whole body all the same."""
+    return headers.get("content-type", "").startswith("text/event-stream")
 
 
 def _is_loopback(host: str) -> bool:

@@ -17,7 +17,7 @@ import torch
 from jinja2 import TemplateError
 from peft import PeftModel
 from torch import Tensor, nn
-from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from transformers import (
     AutoConfig,
@@ -58,9 +58,15 @@ def folder(config: ModelSettings) -> str:
 
 
 def outlined(source: str) -> PreTrainedModel:
-    """The model's configuration and nothing that takes memory."""
+    """The model's configuration and nothing that takes memory. Raises ModelError where it is not to be had."""
+    try:
+        if not Path(source).is_dir():
+            hub.settle()
+        config = AutoConfig.from_pretrained(source)
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(_reason(source, error)) from error
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(source))
+        model = AutoModelForCausalLM.from_config(config)
     with contextlib.suppress(OSError):  # a model without a generation config has its ends in the tokenizer
         model.generation_config = GenerationConfig.from_pretrained(source)
     return model
@@ -143,11 +149,15 @@ class Policy:
             model: Any = _pretrained(folder(self.config), getattr(torch, self.config.compute_dtype))
             self.reference = Scorer(model.to(_device()).requires_grad_(False).eval(), self.scorer.road)
 
-    def shard(self) -> None:
-        """Spreads weights, and so gradients and moments, over all ranks (FSDP2): each holds a part of every layer."""
+    def shard(self, group: Any = None) -> None:
+        """Spreads weights, and so gradients and moments, over the ranks of torch's `group` (None: all) by FSDP2: each
+        holds a part of every layer."""
         if self.scorer.road.alone == 0:
             raise ModelError(f"shard=true cannot be used here: {self.scorer.road.why}, and ranks would not keep step")
-        mesh = init_device_mesh(self.device.type, (torch.distributed.get_world_size(),))
+        if group is None:
+            mesh = init_device_mesh(self.device.type, (torch.distributed.get_world_size(),))
+        else:
+            mesh = DeviceMesh.from_group(group, self.device.type)
         precision = MixedPrecisionPolicy(getattr(torch, self.config.compute_dtype), torch.float32)
         for layer in layers(self.model):
             fully_shard(layer, mesh=mesh, mp_policy=precision)

@@ -10,9 +10,8 @@ and metrics are computed from the whole batch by the same code on one rank as on
 micro-batches, which are cut to cost alike (training/balance.py), and gradients are summed. What ranks send each other
 are pickles between processes of this run; what a program printed travels in them as a string.
 
-With `samplers=4` (and rollout=transformers) the last four ranks only sample, one step ahead, while the others update:
-their weights are one update old, which the loss corrects for (`loss.correction`). A run that is stopped keeps such a
-batch in its checkpoint.
+With `samplers=4` the last four ranks only sample, one step ahead, while the others update: their weights are one update
+old, which the loss corrects for (`loss.correction`). A run that is stopped keeps such a batch in its checkpoint.
 """
 
 from __future__ import annotations
@@ -29,6 +28,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.tensor import DTensor
+
+from base.errors import UserError
 
 SILENCE = timedelta(hours=2)  # one rank may wait for another's sampling and verification that long
 
@@ -105,12 +106,21 @@ class Ranks:
         return box[0]
 
     def first_then_others(self, work: Callable[[], Any]) -> Any:
-        """What `work` gives; the others begin with it when the first rank has done it."""
-        if not self.first:
-            self.agree(lambda: None)
-        found = work()
-        if self.first:
-            self.agree(lambda: None)
+        """What `work` gives: the first rank does it, then the first of every other machine, then all others at once.
+
+        What the first has left on the disk the others find, also where machines share none. Where `work` raises a
+        UserError, that rank raises it, and those that wait exit without a word.
+        """
+        turn = 0 if self.first else 1 if os.environ.get("LOCAL_RANK") == "0" else 2
+        found, failure = None, None
+        for now in range(3):
+            if now == turn:
+                try:
+                    found = work()
+                except UserError as error:
+                    failure = error
+            if self.any(failure):  # waits for all
+                raise failure or SystemExit(1)
         return found
 
     def sum(self, totals: dict[str, float]) -> dict[str, float]:

@@ -46,7 +46,7 @@ class RolloutSettings(Settings):
     max_new_tokens: Count
     max_prompt_tokens: Count
     max_sampler_gap: Positive  # nats per token
-    gpu_memory_utilization: Annotated[float, Field(gt=0, lt=1)] = 0.6  # vLLM: share of the GPU's memory
+    gpu_memory_utilization: Annotated[float, Field(gt=0, lt=1)] | None = 0.6  # vLLM: share of the GPU's memory
     cpu_kv_cache_gib: Count = 2  # vLLM on a CPU
 
     def sampling(self, temperature: float | None = None) -> Sampling:

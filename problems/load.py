@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 import languages
 from base.errors import DataError
@@ -32,6 +32,14 @@ LOADERS = {
     "livecodebench_x": livecodebench_x.problems,
     "hub": hub.problems,
 }
+
+
+def suits(model: str) -> str:
+    """The built-in data set for a model: tasks that the tiny policy can do, or real ones."""
+    return "starter" if model == "tiny" else "ladder"
+
+
+OmegaConf.register_new_resolver("suits", suits, replace=True)  # conf/dataset/auto.yaml
 
 
 def load(config: DictConfig, split: str, quiet: bool = False) -> list[Problem]:
@@ -164,13 +172,13 @@ def task(
     extract: str,
     prefix: bool,
     compare: str | None = None,
-    template: str | None = None,
+    template: Template | None = None,
 ) -> Task:
     """The first `limit` problems (None: all) of the benchmark of the config group `dataset`, in a language.
 
     For programs that read and print: `extract`, how a program is found in an answer; `prefix`, whether the prompt holds
     what the language file says; `compare`, a rule of sandbox/compare.py in place of the problems' own (but where a
-    checker judges); `template`, a file that words the prompts. Raises DataError.
+    checker judges); `template` words the prompts. Raises DataError.
     """
     if dataset.name == "multipl_e":
         if compare or template:
@@ -182,5 +190,4 @@ def task(
     if compare:
         rule = Compare(compare)
         problems = [problem if problem.compare.checker else replace(problem, compare=rule) for problem in problems]
-    words = Template(Path(template).expanduser()) if template else None
-    return Stdio(problems, language, extract, prefix, template=words)
+    return Stdio(problems, language, extract, prefix, template=template)

@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol
 
+from base.settings import Settings
 from languages import Language
 from problems.problem import Problem
 from problems.prompt import Template, messages
@@ -37,15 +39,25 @@ class Task(Protocol):
         """The program in the model's answer `text`, or None when it holds none."""
 
 
+class PromptSettings(Settings):
+    """The key `prompt` of a config."""
+
+    template: str | None  # a Jinja file
+
+    def words(self) -> Template | None:
+        """The user's own wording, if there is one. Raises DataError."""
+        return Template(Path(self.template).expanduser()) if self.template else None
+
+
 def prompt_hash(prompt: Prompt) -> str:
     """The SHA-256 of a prompt's words, in UTF-8: those that the user's message has, or the text that is continued."""
     words = prompt if isinstance(prompt, str) else prompt[-1]["content"]
     return hashlib.sha256(words.encode("utf-8", "replace")).hexdigest()
 
 
-def prompts_hash(task: Task) -> str:
-    """The SHA-256 over those of all prompts (in hexadecimal, one after the other), in the problems' order."""
-    hashes = "".join(prompt_hash(task.prompt(problem)) for problem in task.problems)
+def prompts_hash(tasks: Iterable[Task]) -> str:
+    """The SHA-256 over those of all prompts (in hexadecimal, one after the other), task by task, in problems' order."""
+    hashes = "".join(prompt_hash(task.prompt(problem)) for task in tasks for problem in task.problems)
     return hashlib.sha256(hashes.encode()).hexdigest()
 
 

@@ -18,8 +18,8 @@ from typing import Protocol
 
 from base import checks
 from base.errors import DataError
-from chat import open_chat
-from chat.reply import Chat, UnansweredError
+from chat.endpoint import Endpoint
+from chat.reply import UnansweredError
 from chat.settings import EndpointSettings
 from policy.model import Policy
 from policy.samplers import open_sampler
@@ -75,10 +75,12 @@ class AnswerSource(Protocol):
         seed: int,
         done: Callable[[int, Answer], None],
         wanted: Container[int],
+        grows: Callable[[int, str], None] | None = None,
     ) -> None:
         """Draws answers; `done(index, answer)` for each as soon as it is complete, index = question * n + number.
 
-        Only the indices in `wanted` are drawn. Calls `done` in the caller's thread.
+        Only the indices in `wanted` are drawn. `grows(index, text)` gets an answer's text so far, as it comes; what is
+        asked again begins anew. Calls both in the caller's thread.
         """
 
 
@@ -129,6 +131,7 @@ class LocalModel:
         seed: int,
         done: Callable[[int, Answer], None],
         wanted: Container[int],
+        grows: Callable[[int, str], None] | None = None,
     ) -> None:
         """See AnswerSource. A range of indices is one rank's share of them: it is sampled as if there were no others,
         but each answer gets the seed of its place among all."""
@@ -138,11 +141,22 @@ class LocalModel:
         def emit(index: int, completion: Completion) -> None:
             done(index, Answer(completion.text, len(completion.tokens), completion.finished, completion))
 
+        def grown(index: int, sampled: list[int]) -> None:
+            assert grows is not None
+            grows(index, self.policy.decode(sampled).rstrip("\ufffd"))  # a character may come in several tokens
+
         if isinstance(wanted, range):
             mine = [tokens[index // n] for index in wanted]
-            self.sampler.sample(mine, 1, sampling, seed + wanted.start, lambda place, c: emit(wanted[place], c))
+            self.sampler.sample(
+                mine,
+                1,
+                sampling,
+                seed + wanted.start,
+                lambda place, c: emit(wanted[place], c),
+                grows=grows and (lambda place, sampled: grown(wanted[place], sampled)),
+            )
         else:
-            self.sampler.sample(tokens, n, sampling, seed, emit, wanted)
+            self.sampler.sample(tokens, n, sampling, seed, emit, wanted, grows and grown)
 
     def text(self, prompt: Prompt) -> str:
         """A prompt as the model reads it: the chat template over the messages, or the bare text to continue."""
@@ -215,12 +229,13 @@ class EndpointModel:
         seed: int,
         done: Callable[[int, Answer], None],
         wanted: Container[int],
+        grows: Callable[[int, str], None] | None = None,
     ) -> None:
         """See AnswerSource. A question that is refused, or fails every retry, gets no answers: the others go on."""
         if any(isinstance(question.prompt, str) for question in questions):
             raise DataError("model=endpoint can only chat, not continue a bare text; add dataset.style=chat")
         try:
-            asyncio.run(self._generate(questions, n, sampling, seed, done, wanted))
+            asyncio.run(self._generate(questions, n, sampling, seed, done, wanted, grows))
         except ExceptionGroup as group:  # of the questions under way; what stopped one stops all
             raise group.exceptions[0] from group
 
@@ -232,8 +247,9 @@ class EndpointModel:
         seed: int,
         done: Callable[[int, Answer], None],
         wanted: Container[int],
+        grows: Callable[[int, str], None] | None,
     ) -> None:
-        async def ask(chat: Chat, number: int, question: Question) -> None:
+        async def ask(chat: Endpoint, number: int, question: Question) -> None:
             prompt = question.prompt
             assert not isinstance(prompt, str)
             system = [{"role": "system", "content": self.model.system}] if self.model.system else []
@@ -245,6 +261,7 @@ class EndpointModel:
                     n=n,
                     seed=(seed + number * n) % 2**63,  # of its own: two problems may be asked in the same words
                     top_p=sampling.top_p,
+                    grows=grows and (lambda sample, text: grows(number * n + sample, text)),
                 )
             except UnansweredError as error:
                 self.trouble = f"no answer to problem {question.problem.id!r}: {error}"
@@ -254,7 +271,7 @@ class EndpointModel:
                     tokens = reply.completion_tokens // len(reply.answers)  # a server tells only their sum
                     done(number * n + sample, Answer(answer.text, tokens, answer.finished))
 
-        async with open_chat(self.model, self.folder / "chat.jsonl") as chat, asyncio.TaskGroup() as group:
+        async with Endpoint(self.model, self.folder / "chat.jsonl") as chat, asyncio.TaskGroup() as group:
             for number, question in enumerate(questions):
                 if any(number * n + sample in wanted for sample in range(n)):
                     group.create_task(ask(chat, number, question))

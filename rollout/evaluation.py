@@ -17,7 +17,7 @@ from problems.problem import Problem
 from problems.task import Prompt, Task, prompt_hash
 from rollout.draw import Answer, AnswerSource, Question, draw
 from rollout.pass_at_k import Row, judged
-from rollout.samples import Samples
+from rollout.samples import Samples, clean, first_failure
 from sandbox.executor import Executor
 from sandbox.job import Status, Verdict
 
@@ -55,7 +55,8 @@ def collect(
         if not future.cancelled():
             verdict = future.result()
             passed = sum(test.status is Status.PASSED for test in verdict.tests)
-            samples.add(row | {"verdict": verdict.status.value, "message": verdict.message, "tests_passed": passed})
+            known = {"verdict": verdict.status.value, "message": verdict.message, "tests_passed": passed}
+            samples.add(row | known | first_failure(by_id[row["problem"]].problem.tests, verdict))
         unjudged.discard(id(row))  # last: a future is done before its callbacks have run
 
     def answered(index: int, answer: Answer, program: str | None, verdict: Future[Verdict]) -> None:
@@ -94,14 +95,14 @@ def collect(
 
 
 def new_row(problem: Problem, sample: int, prompt: Prompt, answer: Answer, program: str | None) -> Row:
-    """A row without a verdict. Text that no UTF-8 can hold (half of a surrogate pair) is replaced."""
+    """A row without a verdict."""
     return {
         "problem": problem.id,
         "sample": sample,
-        "prompt": _clean(prompt if isinstance(prompt, str) else json.dumps(prompt)),
+        "prompt": clean(prompt if isinstance(prompt, str) else json.dumps(prompt)),
         "prompt_sha256": prompt_hash(prompt),
-        "completion": _clean(answer.text),
-        "program": None if program is None else _clean(program),
+        "completion": clean(answer.text),
+        "program": None if program is None else clean(program),
         "verdict": None,
         "message": "",
         "tests_passed": 0,
@@ -109,7 +110,3 @@ def new_row(problem: Problem, sample: int, prompt: Prompt, answer: Answer, progr
         "completion_tokens": answer.tokens,
         "finished": answer.finished,
     }
-
-
-def _clean(text: str) -> str:
-    return text.encode("utf-8", "replace").decode("utf-8")

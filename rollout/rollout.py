@@ -11,7 +11,8 @@ from languages import Language
 from policy.ranks import ALONE, Ranks
 from policy.samplers.sampler import Completion, Sampling
 from problems.problem import Problem
-from problems.task import Stdio
+from problems.prompt import Template
+from problems.task import Stdio, prompt_hash
 from rollout.draw import Answer, LocalModel, Question, draw
 from sandbox.executor import Executor
 from sandbox.job import Verdict
@@ -19,7 +20,7 @@ from sandbox.job import Verdict
 
 @dataclass
 class Rollout:
-    """One sample of one problem, and what became of it. Reward and advantage are filled in later."""
+    """One sample of one problem, and what became of it. Reward, advantage and gap are filled in later."""
 
     problem: Problem
     prompt: str
@@ -31,6 +32,8 @@ class Rollout:
     advantage: float = 0.0
     masked: bool = False  # kept out of the update altogether
     language: str = ""  # its name
+    prompt_sha256: str = ""  # of the prompt's words, before the chat template
+    sampler_gap: float | None = None  # mean |trainer's - sampler's log-prob|, nats per token; None: not trained on
 
 
 @dataclass
@@ -61,6 +64,11 @@ class RolloutWorker:
     pool: Executor
     rule: str = "default"  # of sandbox/answer.py: how a program is found in a completion
     ranks: Ranks = ALONE
+    template: Template | None = None  # the user's own wording of prompts
+
+    def task(self, problems: Sequence[Problem], language: Language) -> Stdio:
+        """How problems are asked and answers read."""
+        return Stdio(problems, language, self.rule, template=self.template)
 
     def roll_out(
         self,
@@ -78,8 +86,7 @@ class RolloutWorker:
         """
         each = [languages] * len(problems) if isinstance(languages, Language) else languages
         questions = [
-            Question(Stdio([problem], language, self.rule), problem)
-            for problem, language in zip(problems, each, strict=True)
+            Question(self.task([problem], language), problem) for problem, language in zip(problems, each, strict=True)
         ]
         pending: dict[int, tuple[Answer, str | None, Future[Verdict]]] = {}
 
@@ -90,8 +97,9 @@ class RolloutWorker:
         started = time.perf_counter()
         draw(questions, n, self.model, self.pool, sampling, seed, note, mine, all_tests)
         sampled = time.perf_counter()
-        texts = [self.model.text(question.prompt) for question in questions]
-        tokens = [self.model.encode(question.prompt) for question in questions]
+        prompts = [question.prompt for question in questions]
+        texts = [self.model.text(prompt) for prompt in prompts]
+        tokens = [self.model.encode(prompt) for prompt in prompts]
         rollouts = []
         for index in mine:
             answer, program, verdict = pending[index]
@@ -106,6 +114,7 @@ class RolloutWorker:
                     program,
                     verdict.result(),
                     language=each[number].name,
+                    prompt_sha256=prompt_hash(prompts[number]),
                 )
             )
         waited = time.perf_counter()

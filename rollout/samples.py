@@ -10,6 +10,7 @@ from __future__ import annotations
 import shutil
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,6 +19,7 @@ import pyarrow.parquet as pq
 from base.errors import RunError
 from base.files import replacing
 from rollout.pass_at_k import Row
+from sandbox.job import Status, Test, Verdict
 
 SCHEMA = pa.schema(
     [
@@ -33,8 +35,14 @@ SCHEMA = pa.schema(
         ("tests", pa.int32()),
         ("completion_tokens", pa.int32()),
         ("finished", pa.bool_()),
+        ("failed_test", pa.int32()),  # these five as `first_failure` says; null in files of before 2026-11-28
+        ("failed_input", pa.string()),
+        ("expected", pa.string()),
+        ("got", pa.string()),
+        ("error", pa.string()),
     ]
 )
+SHOWN = 1000  # characters of a failed test's texts
 FLUSH_ROWS = 256
 FLUSH_S = 1.0  # seconds: what a kill can cost
 SECONDS = b"seconds"  # the time spent on a file's rows, in its metadata
@@ -105,3 +113,24 @@ class Samples:
                 pq.write_table(table.replace_schema_metadata({SECONDS: str(seconds)}), part)
         except OSError as error:
             raise RunError(f"cannot write {path} ({error}); mend that, and the same command goes on") from error
+
+
+def first_failure(tests: Sequence[Test], verdict: Verdict) -> Row:
+    """Columns for the first test that failed: which, what it read, what was expected and what came, each cut."""
+    results = verdict.tests
+    place = next((n for n, result in enumerate(results) if result.status is not Status.PASSED), None)
+    compiled = verdict.compile
+    error = results[place].stderr if place is not None else compiled.stderr if compiled else ""
+    test = None if place is None else tests[place]
+    return {
+        "failed_test": place,
+        "failed_input": None if test is None else clean(test.input[:SHOWN]),
+        "expected": None if test is None else clean(test.output[:SHOWN]),
+        "got": None if place is None else clean(results[place].stdout[:SHOWN]),
+        "error": None if verdict.passed else clean(error[:SHOWN]) or None,
+    }
+
+
+def clean(text: str) -> str:
+    """Text that no UTF-8 can hold (half of a surrogate pair) is replaced."""
+    return text.encode("utf-8", "replace").decode("utf-8")

@@ -14,6 +14,8 @@ import torch
 from filelock import FileLock, Timeout
 from omegaconf import OmegaConf
 
+from base.errors import ConfigError
+
 IDLE = 0.05  # share of its memory that a free GPU may have in use: drivers take some
 POLL_S = 2.0
 
@@ -35,18 +37,27 @@ def visible() -> dict[str, bool]:
     return found
 
 
-def said_by_driver() -> str:
-    """Why CUDA cannot be used although there are GPUs; "" where it can, or where there is none to use."""
+def check_driver() -> None:
+    """Raises ConfigError where there are GPUs that torch cannot use: nothing falls to the CPU in silence."""
     if torch.cuda.is_available() or not visible():
+        return
+    why = "this torch is a build for CPUs, and the machine has GPUs; `make setup` installs the one for CUDA"
+    if torch.version.cuda is not None:
+        try:
+            torch.cuda.init()
+        except (RuntimeError, AssertionError) as error:  # the driver's words, which name the version that it lacks
+            reason = " ".join(str(error).split())[:200]
+            why = f"the GPUs cannot be used by torch {torch.__version__} ({reason}); update the NVIDIA driver"
+    raise ConfigError(f"{why}; to use the CPU all the same, set CUDA_VISIBLE_DEVICES= (to nothing)")
+
+
+def hint(used: int, engine: str) -> str:
+    """What to add so that GPUs that lie idle work too, beside the `used` ones; "" where none does."""
+    idle = sum(visible().values()) - used
+    if idle <= 0:
         return ""
-    if torch.version.cuda is None:
-        return "this torch is a build for CPUs, and the machine has GPUs; `make setup` installs the one for CUDA"
-    try:
-        torch.cuda.init()
-    except (RuntimeError, AssertionError) as error:  # the driver's words, which name the version that it lacks
-        reason = " ".join(str(error).split())[:200]
-        return f"the GPUs cannot be used by torch {torch.__version__} ({reason}); update the NVIDIA driver"
-    return ""
+    more = f"{idle} more GPU{'s' * (idle > 1)}: gpus={used + idle}"
+    return more + (" shard=true" if used == 1 and engine == "vllm" else "")
 
 
 def jobs_at_once(each: int) -> int:

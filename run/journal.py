@@ -1,4 +1,4 @@
-"""What a run writes as it goes: metrics.jsonl, rollouts as parquet, the learning curve, and wandb on top."""
+"""What a run writes as it goes: metrics.jsonl, rollouts as parquet, and wandb and TensorBoard on top."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from omegaconf import DictConfig, OmegaConf
 from base import checks
 from base.files import replacing, write_text
 from rollout.rollout import Rollout
+from rollout.samples import first_failure
 from sandbox.job import Status
 
-SHOWN = 1000  # characters of a failed test's texts
 WANDB_ID = "wandb-id.txt"  # of the run folder
 
 
@@ -32,6 +32,8 @@ class Journal:
         self.metrics = folder / "metrics.jsonl"
         (folder / "rollouts").mkdir(exist_ok=True)
         self.wandb = _wandb(config, folder) if writes else None
+        self.tensorboard = config.tensorboard and writes
+        self.events: Any = None
 
     def rewind(self, step: int) -> None:
         """Forgets what was written after `step`: a resumed run writes it again."""
@@ -45,13 +47,25 @@ class Journal:
                 path.unlink()
 
     def log(self, row: dict[str, Any]) -> None:
-        """Appends one object to metrics.jsonl (and to wandb). `row` has the key `step`."""
+        """Appends one object to metrics.jsonl (and to wandb, TensorBoard). `row` has the key `step`."""
         if not self.writes:
             return
         with open(self.metrics, "a", encoding="utf-8") as out:
             out.write(json.dumps(finite(row), allow_nan=False) + "\n")
         if self.wandb is not None:
             self.wandb.log(row)  # without wandb's own step, which refuses steps that a resumed run does again
+        if self.tensorboard:
+            self._add_events(row)
+
+    def _add_events(self, row: dict[str, Any]) -> None:
+        from torch.utils.tensorboard import SummaryWriter  # slow to import, and only some runs want it
+
+        if self.events is None:  # what an earlier session logged from this step on is done again
+            self.events = SummaryWriter(str(self.folder / "tensorboard"), purge_step=row["step"])
+        for key, value in row.items():
+            if isinstance(value, int | float):
+                self.events.add_scalar(key, value, row["step"])
+        self.events.flush()
 
     def rows(self) -> list[dict[str, Any]]:
         """Every object of metrics.jsonl, in order."""
@@ -72,6 +86,8 @@ class Journal:
 
             self.wandb.finish()
             wandb.teardown()  # ends its service process, and so waits until all is in the file
+        if self.events is not None:
+            self.events.close()
 
 
 def finite(row: dict[str, Any]) -> dict[str, Any]:
@@ -86,6 +102,7 @@ def write_rollouts(path: Path, rollouts: Sequence[Rollout]) -> None:
             "problem": r.problem.id,
             "language": r.language,
             "prompt": r.prompt,
+            "prompt_sha256": r.prompt_sha256,
             "completion": r.completion.text,
             "program": r.program,
             "verdict": r.verdict.status.value,
@@ -96,31 +113,16 @@ def write_rollouts(path: Path, rollouts: Sequence[Rollout]) -> None:
             "examples": min(r.problem.examples, len(r.problem.tests)),
             "reward": r.reward,
             "advantage": r.advantage,
+            "sampler_gap": r.sampler_gap,
             "prompt_tokens": len(r.prompt_tokens),
             "completion_tokens": len(r.completion.tokens),
             "finished": r.completion.finished,
-            **_failure(r),
+            **first_failure(r.problem.tests, r.verdict),
         }
         for r in rollouts
     ]
     with replacing(path) as part:
         pq.write_table(pa.Table.from_pylist(rows), part)
-
-
-def _failure(rollout: Rollout) -> dict[str, Any]:
-    """The first test that failed: which, what it read, what was expected and what came, each cut."""
-    results = rollout.verdict.tests
-    place = next((n for n, result in enumerate(results) if result.status is not Status.PASSED), None)
-    compiled = rollout.verdict.compile
-    error = results[place].stderr if place is not None else compiled.stderr if compiled else ""
-    test = None if place is None else rollout.problem.tests[place]
-    return {
-        "failed_test": place,
-        "failed_input": None if test is None else test.input[:SHOWN],
-        "expected": None if test is None else test.output[:SHOWN],
-        "got": None if place is None else results[place].stdout[:SHOWN],
-        "error": None if rollout.verdict.passed else error[:SHOWN] or None,
-    }
 
 
 def _step(line: str) -> float:

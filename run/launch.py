@@ -32,8 +32,6 @@ def start(train: Train, config: DictConfig) -> None:
 
     The parent never touches a GPU: ranks read the resolved config. A run that has finished already is not run again.
     """
-    if trouble := gpus.said_by_driver():
-        raise ConfigError(f"{trouble}; to train on the CPU all the same, set CUDA_VISIBLE_DEVICES= (to nothing)")
     if (count := torch.cuda.device_count()) and config.gpus > count:
         raise ConfigError(f"gpus is {config.gpus}; this machine has {count}")
     with sweep_job.job(config.gpus) as swept, stoppable(config.run_dir):
@@ -42,9 +40,8 @@ def start(train: Train, config: DictConfig) -> None:
         if run_folder.finished(Path(folder)):
             print(f"finished already: {folder}")
             return
-        if config.gpus < count and not started and not swept:
-            shard = " shard=true" if config.gpus == 1 and config.rollout.engine == "vllm" else ""
-            print(f"{count - config.gpus} more GPUs are here: gpus={count}{shard}")
+        if not started and not swept and (more := gpus.hint(config.gpus, config.rollout.engine)):
+            print(more)
         # The jobs of a sweep follow each other in one process, where CUDA's state would leak from one to the next.
         apart = swept and bool(torch.cuda.device_count())
         begin(train, config, folder, here=started or (config.gpus == 1 and not apart))
@@ -90,6 +87,11 @@ def rank(train: Train, text: str, folder: str) -> None:
     try:
         with script.one_sentence("stopped", debug=debug, prefix=prefix, ends_sweep=False), stoppable(folder):
             train(config, Path(folder), ranks)
+    except SystemExit as error:
+        if ranks.world > 1 and isinstance(error.code, str):  # said now: the first rank that ends takes the others along
+            print(error.code, file=sys.stderr, flush=True)
+            raise SystemExit(1) from error.__cause__
+        raise
     except Exception:  # none that a user can mend; the agent that started this process would say nothing
         if ranks.world > 1:
             traceback.print_exc()

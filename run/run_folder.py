@@ -35,6 +35,7 @@ NOT_COMPARED = (
     "runs",
     "resume",
     "wandb",
+    "tensorboard",
     "limit",
     "debug",
     "fit",
@@ -83,13 +84,24 @@ def same_data(folder: Path, fingerprints: dict[str, str]) -> None:
             )
 
 
+def same_prompts(folder: Path, digest: str) -> None:
+    """Notes the hash over all prompts of a run. Raises DataError where a run that goes on began with other words."""
+    noted = json.loads((folder / DATA).read_text(encoding="utf-8"))
+    if noted.setdefault("prompts_sha256", digest) != digest:
+        raise DataError(
+            f"prompt.template: the prompts are not those that the run in {folder} began with; bring the old words "
+            "back, or name another run_dir"
+        )
+    write_text(folder / DATA, json.dumps(noted, indent=2))
+
+
 def discard(folder: Path) -> None:
     """Removes a run that ended before anything was written into it but its config: its name is free again."""
     if any(folder.glob("metrics.jsonl")) or any(folder.glob("teacher/**/*.parquet")) or last_checkpoint(folder):
         return
     for name in (CONFIG, "versions.json", DATA):
         (folder / name).unlink(missing_ok=True)
-    for name in ("checkpoints", "rollouts", "teacher", "wandb", "data"):
+    for name in ("checkpoints", "rollouts", "teacher", "wandb", "tensorboard", "data"):
         shutil.rmtree(folder / name, ignore_errors=True)
     with suppress(OSError):  # the user's own files keep it
         folder.rmdir()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import resource
+import re
+from pathlib import Path
 
 import torch
 
@@ -37,4 +38,7 @@ def peak_memory_gib(asleep: int = 0) -> float:
     """
     if torch.cuda.is_available():
         return (torch.cuda.max_memory_allocated() - asleep) / 2**30
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # given in KiB
+    # Linux hands ru_maxrss on through exec, so it would count the process that started this one too.
+    found = re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())
+    assert found is not None
+    return int(found[1]) / 2**20

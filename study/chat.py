@@ -3,12 +3,14 @@
     python -m study.chat checkpoint=runs/NAME language=lua
     python -m study.chat model=endpoint model.base_url=http://localhost:8000/v1 model.name=big
 
-An empty line sends what was typed; /help lists the commands, Ctrl-C stops an answer, Ctrl-D ends. All that was asked
-and answered is kept in `chats/history.jsonl`, and what was typed can be had back with the arrow keys.
+An empty line sends what was typed, and the answer is shown as it is written; /help lists the commands, Ctrl-C stops an
+answer, Ctrl-D ends. All that was asked and answered is kept in `chats/history.jsonl`, and what was typed can be had
+back with the arrow keys.
 """
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -20,8 +22,11 @@ from typing import Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
 from rich.columns import Columns
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.live import Live
 from rich.panel import Panel
+from rich.segment import Segment
+from rich.spinner import Spinner
 from rich.syntax import Syntax
 from rich.text import Text
 
@@ -239,7 +244,8 @@ class Conversation:
         rows = [row for _, row in self.history.rows()]
         for row in rows[-LISTED:]:
             statement = cut(" ".join(str(row.get("statement")).split()), 60)
-            self.say(f"{row.get('time')}  {row.get('language')}  {row.get('verdict') or 'no tests'}  {statement}")
+            became = "stopped" if row.get("stopped") else row.get("verdict") or "no tests"
+            self.say(f"{row.get('time')}  {row.get('language')}  {became}  {statement}")
         self.say(f"{len(rows)} in {self.folder}/history.jsonl")
 
     def ask(self, problem: Problem) -> None:
@@ -260,16 +266,12 @@ class Conversation:
 
     def _answered(self, problem: Problem, source: AnswerSource, title: str) -> tuple[RenderableType, str | None]:
         """The answer of one model as it is shown, and its program."""
-        answers: list[Answer] = []
         question = Question(Stdio([problem], self.language), problem)
-        sampling = replace(self.settings.rollout.sampling(), temperature=self.temperature)
-        seed = self.settings.seed + self.turns  # another for each question: the same words may be asked again
         began = time.monotonic()
-        with self.console.status(f"{title or 'the model'} answers; Ctrl-C stops it"):
-            source.generate([question], 1, sampling, seed, lambda _, answer: answers.append(answer), range(1))
-        if not answers:
+        answer = self._streamed(question, source, title)
+        seconds = time.monotonic() - began
+        if answer is None:
             return Text(visible(source.trouble or "no answer came"), "red"), None
-        answer, seconds = answers[0], time.monotonic() - began
         program = question.program(answer.text)
         parts: list[RenderableType] = [_text(answer.text)]
         cost = f"{answer.tokens} tokens, {seconds:.1f} s" + ("" if answer.finished else ", cut at max_new_tokens")
@@ -280,21 +282,45 @@ class Conversation:
             parts.append(shown)
         elif program is None:
             parts.append(Text("no program was found in it", "yellow"))
-        self.history.add(
-            {
-                "time": time.strftime("%Y-%m-%dT%H:%M:%S"),
-                "model": source.source,
-                "language": self.language.name,
-                "temperature": self.temperature,
-                "problem": problem.id,
-                "statement": problem.statement,
-                "answer": answer.text,
-                "program": program,
-                "verdict": verdict.status.value if verdict else None,
-            }
-        )
-        self.turns += 1
+        self._keep(problem, source, answer.text, program=program, verdict=verdict.status.value if verdict else None)
         return Group(*parts), program
+
+    def _streamed(self, question: Question, source: AnswerSource, title: str) -> Answer | None:
+        """The answer, shown as it is written. Ctrl-C raises KeyboardInterrupt, once what is there has been kept."""
+        answers: list[Answer] = []
+        growing = Growing(f"{title or 'the model'} answers; Ctrl-C stops it")
+        sampling = replace(self.settings.rollout.sampling(), temperature=self.temperature)
+        seed = self.settings.seed + self.turns  # another for each question: the same words may be asked again
+        with _stopping(growing, isinstance(source, LocalModel)):
+            try:
+                with Live(growing, console=self.console, transient=True, refresh_per_second=8):
+                    source.generate(
+                        [question], 1, sampling, seed, lambda _, answer: answers.append(answer), range(1), growing.grow
+                    )
+            except KeyboardInterrupt:
+                self._keep(question.problem, source, growing.text, stopped=True)
+                if growing.text:
+                    self.console.print(_text(growing.text))
+                raise
+        return answers[0] if answers else None
+
+    def _keep(self, problem: Problem, source: AnswerSource, answer: str, **more: Any) -> None:
+        """Adds a question and its answer to the history."""
+        known = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S"),
+            "model": source.source,
+            "checkpoint": str(self.checkpoint) if self.checkpoint and source is self.model else None,
+            "language": self.language.name,
+            "temperature": self.temperature,
+            "problem": problem.id,
+            "statement": problem.statement,
+            "answer": answer,
+            "program": None,
+            "verdict": None,
+            "stopped": False,
+        }
+        self.history.add(known | more)
+        self.turns += 1
 
     def _judged(self, problem: Problem, language: Language, program: str) -> tuple[RenderableType, Verdict]:
         """The verdict on the problem's tests, and how the first test that failed went."""
@@ -314,6 +340,44 @@ class Conversation:
 
     def say(self, text: str, style: str = "") -> None:
         self.console.print(Text(visible(text), style))
+
+
+class Growing:
+    """An answer while it is written: its end, as much as the terminal holds."""
+
+    def __init__(self, title: str) -> None:
+        self.text, self.stopped = "", False
+        self.spinner = Spinner("dots", title)
+
+    def grow(self, number: int, text: str) -> None:
+        """Takes the text so far. Raises KeyboardInterrupt where the answer is to be stopped."""
+        self.text = text
+        if self.stopped:
+            raise KeyboardInterrupt
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        lines = console.render_lines(Text(visible(self.text[-LONGEST:])), options, pad=False) if self.text else []
+        for line in lines[-max(1, console.height - 3) :]:
+            yield from [*line, Segment.line()]
+        yield self.spinner
+
+
+@contextmanager
+def _stopping(growing: Growing, here: bool) -> Iterator[None]:
+    """Ctrl-C stops a model in this process between two tokens: a step of vLLM's that is cut short leaves the engine
+    with half a step in its books. The wait for another's answer may be cut anywhere."""
+    if not here:
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        growing.stopped = True
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 COMMANDS: dict[str, Callable[[Conversation, str], None]] = {
@@ -347,7 +411,9 @@ def _ran(verdict: Verdict, number: int = 0) -> RenderableType:
 
 def _text(answer: str) -> RenderableType:
     """An answer, its code highlighted. Nothing that a model writes can steer the terminal."""
-    return Syntax(visible(cut(answer, 4 * LONGEST)), "markdown", background_color="default", word_wrap=True)
+    shown = visible(cut(answer, 4 * LONGEST))
+    # This theme's colours are the terminal's own, and can be read on a light ground as on a dark one.
+    return Syntax(shown, "markdown", theme="ansi_light", background_color="default", word_wrap=True)
 
 
 def _quoted(text: str) -> str:

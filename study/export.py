@@ -4,9 +4,10 @@
     python -m study.export checkpoint=runs/NAME format=gguf                bf16 GGUF with llama.cpp's names, a Modelfile
     python -m study.export checkpoint=runs/NAME format=adapter out=my/lora  the adapters alone, of a LoRA run
 
-Without `out`, beside the run: exports/<run>-<format>. What was written is read again by transformers and scored
-beside the checkpoint: the mean difference of log-probs must be within BOUND, and each text must become the same tokens.
-Held-out pass@1 of the files: `python evaluate.py model=... model.path=exports/NAME-merged protocol=heldout`.
+Without `out`, beside the run: exports/<run>-<format>. What was written is read again by transformers (adapters by peft)
+and scored beside the checkpoint: the mean difference of log-probs must be within BOUND, and each text must become the
+same tokens. Held-out pass@1 of the files: `python evaluate.py model=... model.path=exports/NAME-merged
+protocol=heldout`, or of adapters `checkpoint=exports/NAME-adapter`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Any, ClassVar, Literal
 import gguf
 import torch
 import yaml
+from peft import AutoPeftModelForCausalLM
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
@@ -70,25 +72,28 @@ def export(arguments: Arguments) -> str:
     if out.exists() and any(out.iterdir()):
         raise ConfigError(f"out={out} is not empty; name another folder")
     config = model_config(checkpoint)
+    if arguments.format == "adapter" and not lora.saved_in(checkpoint):
+        raise ConfigError(f"{checkpoint} has no adapters, it was trained whole: format=merged or format=gguf")
+    policy, notes = Policy.load(config, checkpoint), []
     if arguments.format == "adapter":
-        return adapter(checkpoint, config, out)
-    policy = Policy.load(config, checkpoint)
-    model, notes = merged(policy), []
-    if arguments.format == "merged":
-        model.save_pretrained(out)
+        notes = [adapter(policy, checkpoint, out)]
+    elif arguments.format == "merged":
+        merged(policy).save_pretrained(out)
         policy.tokenizer.save_pretrained(out)
     else:
+        model = merged(policy)
         check(model)
         out.mkdir(parents=True, exist_ok=True)
         notes = write_gguf(model, policy.tokenizer, out / GGUF, run.resolve().name)
         write_text(out / "Modelfile", modelfile(policy, config))
-    gap, same = compared(policy, out, texts(run), arguments.format == "gguf")
+    samples = texts(run)
+    gap, same = compared(policy, out, samples, arguments.format)
     if not gap <= BOUND:
         raise ModelError(f"{out}: log-probs differ by {gap:.4f} nats per token, more than {BOUND}; do not use it")
-    if not same and not notes:
+    if not same and not (notes and arguments.format == "gguf"):
         raise ModelError(f"{out}: the tokenizer, read again, makes other tokens of a text; do not use it")
-    said = f"{out}: log-probs of {SCORED} texts within {gap:.5f} nats per token of the checkpoint's (at most {BOUND})"
-    return "; ".join([said, *notes])
+    said = f"log-probs of {len(samples)} texts within {gap:.5f} nats per token of the checkpoint's (at most {BOUND})"
+    return "; ".join([f"{out}: {said}", *notes])
 
 
 def model_config(checkpoint: Path) -> ModelSettings:
@@ -101,18 +106,16 @@ def model_config(checkpoint: Path) -> ModelSettings:
     return ModelSettings.read(found, "model")
 
 
-def adapter(checkpoint: Path, config: ModelSettings, out: Path) -> str:
-    """The adapters alone, with the name of the model they belong to. Raises ConfigError for a run without any."""
-    if not lora.saved_in(checkpoint):
-        raise ConfigError(f"{checkpoint} has no adapters, it was trained whole: format=merged or format=gguf")
+def adapter(policy: Policy, checkpoint: Path, out: Path) -> str:
+    """The adapters alone, with the name of the model they belong to, which is returned in a sentence."""
     out.mkdir(parents=True, exist_ok=True)
     for path in checkpoint.iterdir():
         if path.is_file() and path.name != lora.FILE:
             shutil.copy(path, out / path.name)
     settings = json.loads((checkpoint / lora.FILE).read_text(encoding="utf-8"))
-    settings["base_model_name_or_path"] = config.path or config.name
+    settings["base_model_name_or_path"] = policy.source
     write_text(out / lora.FILE, json.dumps(settings, indent=2))
-    return f"{out}: adapters of {settings['base_model_name_or_path']}, to be loaded beside it with peft"
+    return f"adapters of {policy.source}, to be loaded with peft"
 
 
 def merged(policy: Policy) -> PreTrainedModel:
@@ -263,16 +266,21 @@ def texts(run: Path) -> list[str]:
     return list(found)[:SCORED] or [TEXT]
 
 
+def reopened(policy: Policy, out: Path, kind: str) -> Any:
+    """The model that was written, as others load it, in fp32 on the policy's device."""
+    reader: Any = AutoPeftModelForCausalLM if kind == "adapter" else AutoModelForCausalLM
+    options: dict[str, Any] = {}
+    if kind == "gguf":  # transformers' reader takes the size of Qwen3's heads from its defaults: it is told the shape
+        options = {"gguf_file": GGUF, "config": lora.base(policy.model).config}
+    return reader.from_pretrained(out, dtype=torch.float32, **options).to(policy.device).eval()
+
+
 @torch.no_grad()
-def compared(policy: Policy, out: Path, samples: Sequence[str], as_gguf: bool) -> tuple[float, bool]:
+def compared(policy: Policy, out: Path, samples: Sequence[str], kind: str) -> tuple[float, bool]:
     """The mean difference of log-probs, in nats per token, between the checkpoint and the files; and whether the files'
     tokenizer makes the same tokens of the texts."""
-    options: dict[str, Any] = {"gguf_file": GGUF} if as_gguf else {}
-    # transformers' reader takes the size of Qwen3's heads from its defaults, so it is told the shape.
-    shape = {"config": lora.base(policy.model).config} if as_gguf else {}
-    again: Any = AutoModelForCausalLM.from_pretrained(out, dtype=torch.float32, **options, **shape)
-    again.to(policy.device).eval()
-    tokenizer = AutoTokenizer.from_pretrained(out, **options)
+    again = reopened(policy, out, kind)
+    tokenizer = AutoTokenizer.from_pretrained(out, **({"gguf_file": GGUF} if kind == "gguf" else {}))
     trained: Callable[..., Any] = policy.model.eval()
     gaps, same = [], True
     for sample in samples:

@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hydra import compose, initialize_config_dir
 from hypothesis import settings
@@ -70,12 +68,6 @@ def composed(*overrides: str, script: str = "train") -> DictConfig:
     return config
 
 
-def steady(path: Path) -> pa.Table:
-    """A table of rollouts without what programs said: interpreters name addresses, other ones every time."""
-    table = pq.read_table(path)
-    return table.drop_columns([name for name in ("got", "error") if name in table.column_names])
-
-
 def stopped(arguments: Sequence[object], number: signal.Signals, sign: Path | str) -> str:
     """Starts a run, sends it `number` once the file `sign` (of a glob pattern, any file) is there; what it printed."""
     sign = Path(sign)
@@ -109,6 +101,22 @@ def calm(tmp_path_factory: pytest.TempPathFactory, few: str) -> Path:
     done = run(*SMALL, few, "steps=4", "wandb=offline", f"run_dir={folder}")
     assert done.returncode == 0, done.stderr
     return folder
+
+
+@pytest.fixture
+def four_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine whose driver tells of four GPUs, the third of which somebody uses."""
+    from run import gpus  # torch takes seconds to import, and many tests need none
+
+    script = tmp_path / "nvidia-smi"
+    lines = [f"{n}, GPU-{n}{n}{n}{n}-test, {40000 if n == 2 else 4}, 81559" for n in range(4)]
+    script.write_text("#!/bin/sh\ncat <<'END'\n" + "\n".join(lines) + "\nEND\n")
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(gpus, "POLL_S", 0.02)
 
 
 @pytest.fixture(scope="session")

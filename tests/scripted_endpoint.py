@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -26,6 +26,7 @@ class Raw:
     delay_s: float = 0.0  # before anything is sent
     cut: bool = False  # promise more bytes than are sent, then hang up
     dribble_s: float = 0.0  # between two bytes of the body
+    pieces: Iterable[bytes] | None = None  # in place of `body`: sent as they come, then the server hangs up
 
 
 # What a test's script makes of a request: the text of an answer, several, or an HTTP answer of any kind.
@@ -79,6 +80,13 @@ class ScriptedEndpoint:
         handler.send_response(answer.status)
         for name, value in answer.headers.items():
             handler.send_header(name, value)
+        if answer.pieces is not None:
+            handler.send_header("Connection", "close")
+            handler.end_headers()
+            for piece in answer.pieces:
+                handler.wfile.write(piece)
+                handler.wfile.flush()
+            return
         handler.send_header("Content-Length", str(len(answer.body) + 100 * answer.cut))
         handler.end_headers()
         step = 1 if answer.dribble_s else max(1, len(answer.body))
@@ -107,6 +115,21 @@ def completion(answer: str | list[str], finish_reason: str = "stop") -> Raw:
         "usage": {"prompt_tokens": 7, "completion_tokens": 3 * len(texts)},
     }
     return Raw(body=json.dumps(body).encode(), headers={"Content-Type": "application/json"})
+
+
+def events(*texts: str, finish_reason: str | None = "stop") -> list[bytes]:
+    """A streamed completion: one event a text, one for the end, one for the usage, as vLLM's server sends them."""
+    parts: list[dict[str, Any]] = [{"delta": {"role": "assistant", "content": ""}, "finish_reason": None}]
+    parts += [{"delta": {"content": text}, "finish_reason": None} for text in texts]
+    parts += [{"delta": {}, "finish_reason": finish_reason}] if finish_reason else []
+    chunks: list[dict[str, Any]] = [{"choices": [{"index": 0, **part}]} for part in parts]
+    chunks.append({"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 3}})
+    lines = [json.dumps(chunk, ensure_ascii=False) for chunk in chunks]
+    return [f"data: {line}\n\n".encode() for line in [*lines, "[DONE]"]]
+
+
+def streamed(pieces: Iterable[bytes]) -> Raw:
+    return Raw(headers={"Content-Type": "text/event-stream; charset=utf-8"}, pieces=pieces)
 
 
 @contextmanager

@@ -135,3 +135,17 @@ def test_a_method_is_more_than_its_loss() -> None:
     assert (dr_grpo.loss.variant, dr_grpo.advantage, dr_grpo.loss.kl) == ("dr_grpo", "none", 0.0)
     assert (dapo.loss.variant, dapo.loss.clip_low, dapo.loss.clip_high) == ("dapo", 0.2, 0.28)
     assert dapo.resample > 0 and dapo.overlong == "mask" and dapo.loss.kl == 0.0
+
+
+def test_the_data_set_suits_the_model() -> None:
+    """python train.py language=ocaml model=qwen3_4b, with no further option."""
+    config = composed("language=ocaml", "model=qwen3_4b")
+    assert (config.dataset.name, config.dataset.train) == ("ladder", "problems/ladder/data/train.jsonl")
+    assert composed("dataset.tiers=[1]", "model=qwen3_4b").dataset.tiers == [1]
+    assert (config.optimizer.learning_rate, config.rollout.temperature, config.rollout.max_new_tokens) == (
+        5e-6,
+        0.7,
+        1024,
+    )
+    assert config.rollout.engine == "auto"
+    assert composed().dataset.name == "starter"

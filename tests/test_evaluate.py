@@ -23,6 +23,7 @@ from base.lock import locked
 from evaluate import Evaluation
 from sandbox.compare import matches
 from tests.conftest import HELDOUT, ROOT, command, run
+from tests.languages.test_languages import PAPER
 from tests.scripted_endpoint import Raw, serve
 
 SAMPLES = 12
@@ -74,6 +75,13 @@ def test_it_leaves_samples_scores_and_a_page(whole: Path) -> None:
     }  # fmt: skip
     page = (whole / "scores.md").read_text()
     assert "| pass@1, % [95 % interval] |" in page
+    for row in rows:
+        if row["failed_test"] is None:
+            assert row["verdict"] in ("passed", "no_program", "compile_error")
+        else:
+            assert row["failed_test"] == row["tests_passed"] and row["failed_input"] and row["expected"]
+    wrong = [row for row in rows if row["verdict"] == "wrong_output"]
+    assert wrong and all(row["got"].split() != row["expected"].split() for row in wrong)
     assert all(row["problem"] in page for row in rows)
 
 
@@ -104,6 +112,8 @@ def test_the_papers_harness_and_its_training() -> None:
     assert config.rollout.temperature == 0.0
     for protocol in ("ag_lcb_x", "paper_training"):
         Evaluation.read(composed(f"protocol={protocol}"))
+    assert evaluate.other_limits(language) == "compile_s=15.0 test_s=15.0 program_s=15.0"
+    assert evaluate.other_limits(languages.load("fortran")) == "own"
 
 
 def test_the_papers_harness_compares_the_whole_output(tmp_path: Path) -> None:
@@ -125,11 +135,13 @@ def test_heldout_asks_as_the_checkpoints_run_did(tmp_path: Path) -> None:
     there = {
         "model": {"name": "tiny"}, "dataset": {"name": "ladder", "tiers": [1, 2]}, "extract": "paper", "seed": 7,
         "heldout": {"samples": 3, "temperature": 0.5}, "rollout": {"max_new_tokens": 77, "max_prompt_tokens": 99},
+        "prompt": {"template": "words.jinja"},
     }  # fmt: skip
     (tmp_path / "run/config.yaml").write_text(yaml.safe_dump(there))
     words = (f"checkpoint={checkpoint}", "protocol=heldout", "dataset=ladder")
     found = Evaluation.read(evaluate.as_in_training(composed(*words)))
     assert (found.samples, found.extract, found.seed, found.dataset["tiers"]) == (3, "paper", 7, [1, 2])
+    assert found.prompt.template == "words.jinja"
     rollout = found.rollout
     assert (rollout.temperature, rollout.max_new_tokens, rollout.max_prompt_tokens) == (0.5, 77, 99)
     found = Evaluation.read(evaluate.as_in_training(composed(*words, "samples=10", "dataset.tiers=[1]")))
@@ -186,7 +198,7 @@ def test_a_stopped_evaluation_goes_on_exactly(number: signal.Signals, whole: Pat
     kept = evaluate.Samples(tmp_path).rows
     assert 0 < len(kept) < HELDOUT * SAMPLES
     evaluate.run(composed(*arguments))
-    assert table(tmp_path) == table(whole)
+    assert pq.read_table(tmp_path / "samples.parquet").equals(pq.read_table(whole / "samples.parquet"))
 
 
 def test_what_has_no_verdict_is_verified_and_not_drawn_again(
@@ -202,7 +214,7 @@ def test_what_has_no_verdict_is_verified_and_not_drawn_again(
     samples.finish()
     monkeypatch.setattr(evaluate, "open_source", lambda *_: pytest.fail("a model was opened"))
     evaluate.run(config)
-    assert table(tmp_path) == table(whole)
+    assert pq.read_table(tmp_path / "samples.parquet").equals(pq.read_table(whole / "samples.parquet"))
 
 
 def test_other_settings_are_not_mixed_in(whole: Path, few: str) -> None:
@@ -237,6 +249,35 @@ def test_a_language_may_hold_what_looks_like_an_interpolation(
     assert Evaluation.read(config).task().language.execute == "sh a.sh ${x:-1}"
     for _ in range(2):
         began(config)
+
+
+def test_the_papers_own_language_file_as_it_is(few: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its keys only: the program runs by its lines, in a root made by its install line; the paper's harness judges."""
+    (tmp_path / "languages").mkdir()
+    (tmp_path / "languages/lua.yaml").write_text(PAPER["lua"])
+    (tmp_path / "words.jinja").write_text("{{ statement }}\n\nIn {{ language|lower }}, please. {{ prefix }}")
+    rows = [
+        {"id": "sum", "statement": "Add.", "tests": [{"input": "2 3", "output": "5"}]},
+        {"id": "name", "statement": "Name the file.", "tests": [{"input": "", "output": "LuaJIT snippet.lua"}]},
+    ]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    monkeypatch.setenv("AGNOSTICS_LANGUAGES", str(tmp_path / "languages"))
+    answers = {"Add.": "print(io.read('*n') + io.read('*n'))", "Name the file.": "print((jit and 'LuaJIT ') .. arg[0])"}
+
+    def answer(request: dict[str, Any]) -> str:
+        asked = request["messages"][-1]["content"].split("\n")[0]
+        return f"```\n{answers[asked]}\n```"
+
+    with serve(answer) as server:
+        config = composed(
+            "protocol=ag_lcb_x", "model=endpoint", f"model.base_url={server.url}", "model.name=scripted",
+            "dataset=jsonl", "dataset.train=x", f"dataset.heldout={tmp_path}/rows.jsonl", "samples=1",
+            f"prompt.template={tmp_path}/words.jinja", f"run_dir={tmp_path}/out",
+        )  # fmt: skip
+        found = evaluate.run(config)
+        asked = {request["messages"][-1]["content"] for request in server.requests}
+    assert asked == {f"{row['statement']}\n\nIn lua, please. " for row in rows}
+    assert found["pass@1"]["value"] == 1.0, table(tmp_path / "out")
 
 
 def test_multipl_e_from_the_command_line(tmp_path: Path) -> None:

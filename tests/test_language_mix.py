@@ -9,7 +9,7 @@ import pytest
 from omegaconf import OmegaConf
 
 import languages
-from tests.conftest import run, steady, stopped
+from tests.conftest import run, stopped
 from training.batches import turns
 
 MIX = ("language_mix=[lua,python]", "group=4", "prompts=2", "steps=2", "heldout.samples=1", "heldout.every=0")
@@ -33,7 +33,7 @@ def test_a_mix_that_is_none_is_refused(value: object) -> None:
 
 def files(folder: Path) -> dict[str, object]:
     weights = {path.name: path.read_bytes() for path in (folder / "checkpoints/step_000002").rglob("*.safetensors")}
-    tables = {path.name: steady(path).to_pylist() for path in (folder / "rollouts").iterdir()}
+    tables = {path.name: pq.read_table(path).to_pylist() for path in (folder / "rollouts").iterdir()}
     return {**weights, **tables}
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -17,10 +19,11 @@ import yaml
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import train
-from base.errors import ConfigError, UserError
+from base.errors import ConfigError, DataError, UserError
 from policy.ranks import Ranks
+from problems import load
 from run import run_folder
-from tests.conftest import HELDOUT, SMALL, command, composed, run, steady, stopped
+from tests.conftest import HELDOUT, SMALL, command, composed, run, stopped
 from training.settings import TrainSettings
 
 
@@ -78,7 +81,7 @@ def same_end(calm: Path, other: Path) -> None:
     for path in tensors:
         assert (calm / path).read_bytes() == (other / path).read_bytes(), path
     for path in (calm / "rollouts").iterdir():
-        assert steady(path).equals(steady(other / "rollouts" / path.name)), path.name
+        assert pq.read_table(path).equals(pq.read_table(other / "rollouts" / path.name)), path.name
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=lambda n: n.name)  # SIGTERM: two ranks, below
@@ -274,6 +277,28 @@ def test_a_sweep_runs_every_job(tmp_path: Path, few: str) -> None:
     assert sorted((config["language"]["name"], config["seed"]) for config in runs) == [
         ("lua", 1), ("lua", 2), ("python", 1), ("python", 2),
     ]  # fmt: skip
+
+
+def test_prompts_in_ones_own_words(tmp_path: Path, few: str) -> None:
+    """They are what the model is asked, their hashes are in the results, and a run that goes on keeps to them."""
+    (tmp_path / "words.jinja").write_text("{{ statement }} In {{ language }}!")
+    folder = tmp_path / "run"
+    few_steps = ("group=2", "prompts=1", "steps=1", "heldout.samples=1", "rollout.max_new_tokens=16")
+    arguments = (*few_steps, few, f"prompt.template={tmp_path}/words.jinja", f"run_dir={folder}", "resume=auto")
+    done = run(*arguments)
+    assert done.returncode == 0, done.stderr
+    held = {problem.id: problem for problem in load.load(composed(few).dataset, "heldout", quiet=True)}
+    table = pq.read_table(folder / "rollouts/heldout_step_000001.parquet").to_pylist()
+    for row in table:
+        words = f"{held[row['problem']].statement} In Lua!"
+        assert words in row["prompt"] and "```" not in row["prompt"]
+        assert row["prompt_sha256"] == hashlib.sha256(words.encode()).hexdigest()
+    assert len(table) == len(held)
+    assert re.fullmatch("[0-9a-f]{64}", json.loads((folder / "data.json").read_text())["prompts_sha256"])
+    (folder / "finished.json").unlink()
+    (tmp_path / "words.jinja").write_text("{{ statement }} In {{ language }}, please!")
+    with pytest.raises(DataError, match=r"prompt\.template: the prompts are not those that the run in"):
+        train.train(composed(*arguments), folder, Ranks())
 
 
 def refused(done: subprocess.CompletedProcess[str], *words: str) -> None:

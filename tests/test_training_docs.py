@@ -14,7 +14,7 @@ import train
 from policy.ranks import Ranks
 from run import run_folder
 from study import cost, hacking
-from tests.conftest import ROOT, SMALL, composed, steady, stopped
+from tests.conftest import ROOT, SMALL, composed, stopped
 from tests.starter_lua import split
 from training.settings import TrainSettings
 
@@ -71,7 +71,7 @@ def test_a_curriculum_goes_on_exactly(tmp_path: Path) -> None:
     assert "interrupted: saved after step" in stopped(arguments, signal.SIGTERM, folder / "checkpoints/step_000002")
     trained(folder, tmp_path, *changes)
     for path in sorted((tmp_path / "calm/rollouts").iterdir()):
-        assert steady(path).equals(steady(folder / "rollouts" / path.name)), path.name
+        assert pq.read_table(path).equals(pq.read_table(folder / "rollouts" / path.name)), path.name
     ends = [run / "checkpoints/step_000005" for run in (tmp_path / "calm", folder)]
     for name in ("model.safetensors", "trainer/trainer.json"):
         assert (ends[0] / name).read_bytes() == (ends[1] / name).read_bytes(), name

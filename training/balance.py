@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -100,7 +101,8 @@ def cut(lengths: Lengths, budget: int, ranks: int) -> list[Part]:
     rounds = max(1, math.ceil(tokens / budget / ranks))
     while True:
         count = min(rounds * ranks, rows)
-        tries = [_balanced(lengths, count, budget, first) for first in range(min(len(lengths.prompts), TRIES))]
+        firsts = range(min(len(lengths.prompts), TRIES))
+        tries = [_balanced(lengths, count, budget, *start) for start in product(firsts, (True, False))]
         fitting = [parts for parts in tries if all(p.tokens <= budget or p.count == 1 for p in parts) or count == rows]
         if fitting:
             return min(fitting, key=lambda parts: in_step(parts, ranks))
@@ -112,11 +114,11 @@ def in_step(parts: Sequence[Part], ranks: int) -> float:
     return sum(max(part.cost for part in parts[at : at + ranks]) for at in range(0, len(parts), ranks))
 
 
-def _balanced(lengths: Lengths, count: int, budget: int, first: int) -> list[Part]:
-    """Parts, dearest first; `first` is the group that is laid down first."""
+def _balanced(lengths: Lengths, count: int, budget: int, first: int, longest: bool) -> list[Part]:
+    """Parts, dearest first; `first` is the group that is laid down first, the `longest` rows of each before others."""
     costs = [[lengths.row_cost(group, row) for row in range(len(rows))] for group, rows in enumerate(lengths.rows)]
     prompts = [lengths.prompt_cost(group) for group in range(len(costs))]
-    parts = _laid_end_to_end(costs, prompts, count, first)
+    parts = _laid_end_to_end(costs, prompts, count, first, longest)
     for _ in range(PASSES):
         mean = sum(part.cost for part in parts) / count
         order = sorted(range(count), key=lambda number: -parts[number].cost)
@@ -132,16 +134,20 @@ def _balanced(lengths: Lengths, count: int, budget: int, first: int) -> list[Par
 
 
 def _laid_end_to_end(
-    costs: Sequence[Sequence[tuple[float, int]]], prompts: Sequence[tuple[float, int]], count: int, first: int
+    costs: Sequence[Sequence[tuple[float, int]]],
+    prompts: Sequence[tuple[float, int]],
+    count: int,
+    first: int,
+    longest: bool,
 ) -> list[Part]:
-    """Groups after one another, the longest rows of each first, cut where the cost so far is a multiple of the mean.
+    """Groups after one another, their rows by length, cut where the cost so far is a multiple of the mean.
 
     Each part has at least one row.
     """
     order = [
         (group, row)
         for group in [*range(first, len(costs)), *range(first)]
-        for row in sorted(range(len(costs[group])), key=lambda row: (-costs[group][row][0], row))
+        for row in sorted(range(len(costs[group])), key=lambda row: costs[group][row][0], reverse=longest)
     ]
     parts = [Part() for _ in range(count)]
     left = sum(cost for rows in costs for cost, _ in rows) + sum(

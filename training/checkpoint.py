@@ -153,7 +153,7 @@ def restore(
     """
     trainer = trainer_folder(path)
     try:
-        moments = load_file(trainer / MOMENTS)
+        moments = {} if policy.outline else load_file(trainer / MOMENTS)  # a rank that only samples has none
         row = json.loads((trainer / STATE).read_text())
         state = TrainerState(int(row["step"]), row["score"], SourceState(dict(row.get("curriculum", {}))))
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:

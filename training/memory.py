@@ -33,6 +33,8 @@ ENGINE = 3.0 * GIB  # of vLLM's share beside weights and cache: activations of i
 USABLE = 0.97  # of a GPU's memory: what is left is lost between blocks
 PROCESS = 2.5 * GIB  # host memory of a rank: Python, torch, vLLM
 MOMENTS = {"adamw": 8.0, "adamw8bit": 2 + 8 / 256}  # bytes per trained parameter; 8 bits and a scale per 256 values
+SHARES = (0.6, 0.5, 0.4, 0.3, 0.25)  # of a GPU that vLLM may have beside the trainer, to choose from
+ALONE = 0.9  # of one where vLLM has it for itself
 NF4 = 0.5 + 1 / 64 + 4 / 64 / 256  # bytes per parameter: 4 bits, and a scale per 64 that is 8 bits itself
 
 
@@ -105,6 +107,7 @@ class Plan:
     checkpointing: bool
     token_budget: int
     longest: int  # tokens of a sequence
+    sampled: int  # of them at most
     reference: bool  # a second copy of the weights, for the KL term
     vllm: float  # its share of the GPU; 0: transformers samples
     rows: int  # completions sampled at once
@@ -112,6 +115,7 @@ class Plan:
 
     @classmethod
     def of(cls, settings: TrainSettings) -> Plan:
+        """Where vLLM's share is not set yet, the largest of `SHARES` stands for it."""
         model, rollout, lora = settings.model, settings.rollout, settings.lora
         return cls(
             settings.gpus - settings.samplers,
@@ -124,8 +128,9 @@ class Plan:
             model.gradient_checkpointing,
             settings.optimizer.token_budget,
             rollout.max_prompt_tokens + rollout.max_new_tokens,
+            rollout.max_new_tokens,
             bool(settings.loss.kl) and lora.rank == 0,
-            rollout.gpu_memory_utilization if rollout.engine == "vllm" else 0.0,
+            (rollout.gpu_memory_utilization or SHARES[0]) if rollout.engine == "vllm" else 0.0,
             rollout.batch_size,
             bool(settings.samplers),
         )
@@ -182,17 +187,27 @@ def gib(size: float) -> str:
     return f"{size / GIB:.1f} GiB"
 
 
-def layer_bytes(shape: Shape, compute: int) -> float:
+def layer_bytes(shape: Shape, plan: Plan) -> float:
     """What backward keeps of one layer, per token.
 
     In bf16 over an fp32 residual stream: two norms keep their input and its normed value (16 w), matrices their input,
     a cast copy each (10 w); queries and keys are normed in fp32, once more as a copy (8 each, and 2 of attention);
-    attention keeps its output; the MLP both halves, the activated one, and the product (8 i). In fp32 nothing is cast.
+    attention keeps its output; the MLP both halves, the activated one, and the product (8 i).
+
+    In fp32 nothing is cast. The normed values are kept where norms are trained, with all weights. Attention by the
+    masked road, as on a CPU, has copies of its own: of the rows' queries, of its output, and of keys and values for
+    each head and row, in front of which each row has its prompt.
     """
     w, q, k, i = shape.width, shape.queries, shape.keys, shape.hidden
-    if compute == 2:
+    if plan.compute == 2:
         return 26 * w + 10 * q + 10 * k + 8 * i
-    return 24 * w + 16 * q + 16 * k + 16 * i
+    normed = 8 * w + 4 * q + 4 * k if plan.full else 0
+    return 16 * w + 12 * q + 12 * k + 16 * i + normed + 8 * q + 8 * q * plan.longest / plan.sampled
+
+
+def gradient_bytes(shape: Shape, plan: Plan) -> float:
+    """What backward has beside that in the middle of a layer, per token: of both halves of the MLP, and of its ends."""
+    return plan.compute * 2 * shape.hidden + 8 * shape.width
 
 
 def estimate(shape: Shape, plan: Plan, machine: Machine) -> Estimate:
@@ -237,7 +252,7 @@ def estimate(shape: Shape, plan: Plan, machine: Machine) -> Estimate:
     for name, parts_of in zip(("update, scoring", "update, layers"), update(shape, plan, trained / parts), strict=True):
         phases[name] = {**state, **parts_of, **asleep, **context}
     if plan.dedicated and share:
-        phases["a rank that samples"] = {"weights": weights, "vLLM's share": share, **context}
+        phases["a rank that samples"] = {"vLLM's share": share, **context}
     saved = {"checkpoint, copied on the first rank": trained * (4.0 + MOMENTS[plan.optimizer])}
     host = {"processes": PROCESS * plan.ranks, **saved} if machine.gpu else {}
     return Estimate(phases, host, engine)
@@ -247,7 +262,7 @@ def update(shape: Shape, plan: Plan, trained: float) -> tuple[dict[str, float], 
     """What an update needs beside the state at its two heights: while tokens are scored, and while the backward pass is
     in a layer. `trained` parameters of this rank."""
     tokens = plan.token_budget
-    per_layer = tokens * layer_bytes(shape, plan.compute)
+    per_layer = tokens * layer_bytes(shape, plan)
     kept = shape.layers * (tokens * 4.0 * shape.width if plan.checkpointing else per_layer)
     device = "cuda" if plan.compute == 2 else "cpu"
     chunk = min(logprob.CHUNK_ELEMENTS[device], tokens * shape.vocabulary)
@@ -264,7 +279,9 @@ def update(shape: Shape, plan: Plan, trained: float) -> tuple[dict[str, float], 
         "gradient of the head": 4.0 * shape.head if plan.full else 0.0,
         "gathered layers": float(gathered * plan.compute),
     }
-    layer = {"a layer, computed again": per_layer} if plan.checkpointing else {"a layer's gradients": per_layer / 2}
+    layer = {"a layer's gradients": float(tokens * gradient_bytes(shape, plan))}
+    if plan.checkpointing:
+        layer["a layer, computed again"] = per_layer
     return {**both, "log-prob chunk": float(scored)}, {**both, **layer}
 
 
@@ -274,7 +291,7 @@ def changes(plan: Plan, machine: Machine) -> list[dict[str, Any]]:
     if plan.ranks > 1 and plan.vllm and not plan.shard:
         found.append({"shard": True})
     if plan.vllm:
-        found += [{"vllm": share} for share in (0.5, 0.4, 0.3, 0.25) if share < plan.vllm]
+        found += [{"vllm": share} for share in SHARES if share < plan.vllm]
     found += [{"token_budget": budget} for budget in (8192, 4096) if plan.longest <= budget < plan.token_budget]
     if not plan.checkpointing:
         found.append({"checkpointing": True})
@@ -329,6 +346,25 @@ def fitting(shape: Shape, plan: Plan, machine: Machine, most: int = 3) -> Iterat
                     return
         if found:
             return
+
+
+def share(shape: Shape, plan: Plan, machine: Machine) -> float:
+    """Of a GPU's memory, the largest part for vLLM that the trainer leaves; where all is too much, the largest."""
+    shares = (ALONE,) if plan.dedicated else SHARES
+    fitting = (share for share in shares if not estimate(shape, replace(plan, vllm=share), machine).trouble(machine))
+    return next(fitting, shares[0])
+
+
+def check_host(model: PreTrainedModel, settings: TrainSettings, machine: Machine) -> None:
+    """Raises ConfigError where a machine without a GPU cannot hold a run's weights, moments and gradients."""
+    shape, plan = Shape.of(model), Plan.of(settings)
+    found = estimate(shape, plan, machine).phases["update, layers"]
+    sure = plan.ranks * sum(found[part] for part in ("weights", "moments", "gradients"))
+    if sure > machine.host:
+        raise ConfigError(
+            f"model={settings.model.name} wants a GPU, and none is here: weights, moments and gradients alone are "
+            f"{gib(sure)}, and this machine has {gib(machine.host)} of memory; choose a smaller model, such as tiny"
+        )
 
 
 def check(model: PreTrainedModel, settings: TrainSettings, machine: Machine) -> Estimate:

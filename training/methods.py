@@ -54,7 +54,15 @@ def open_batches(
                 )
             parts.append(
                 verified_answers(
-                    answers, worker.model, problems, language, sampling, settings.teacher, settings.seed, settings.steps
+                    answers,
+                    worker.model,
+                    problems,
+                    language,
+                    sampling,
+                    settings.teacher,
+                    settings.seed,
+                    settings.steps,
+                    worker.template,
                 )
             )
         return together(parts)

@@ -40,7 +40,9 @@ def open_optimizer(policy: Policy, settings: OptimizerSettings) -> torch.optim.O
             groups, lr=settings.learning_rate, betas=(first, second), eps=settings.eps
         )
         return eight_bit
-    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(first, second), eps=settings.eps, fused=True)
+    return torch.optim.AdamW(
+        groups, lr=settings.learning_rate, betas=(first, second), eps=settings.eps, fused=not policy.outline
+    )
 
 
 def learning_rate(settings: OptimizerSettings, step: int, steps: int) -> float:

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from base.settings import Count, NotNegative, Positive, Settings, Whole
 from policy.lora import LoraSettings
 from policy.settings import ModelSettings, RolloutSettings
+from problems.task import PromptSettings
 from rollout.advantage import Scale
 from rollout.curriculum import CurriculumSettings
 from training.loss import LossConfig
@@ -49,6 +50,7 @@ class TrainSettings(Settings):
     steps: Count | None
     prompts: Count
     group: Count
+    prompt: PromptSettings
     seed: int
     epochs_per_batch: Count
     advantage: Scale
@@ -64,6 +66,7 @@ class TrainSettings(Settings):
     runs: Annotated[str, Field(min_length=1)]
     resume: Literal["auto"] | None
     wandb: Literal["disabled", "offline", "online"]
+    tensorboard: bool
     debug: bool
     fit: bool
 
@@ -105,9 +108,10 @@ class TrainSettings(Settings):
 
     @model_validator(mode="after")
     def _ranks_can_be(self) -> TrainSettings:
-        if self.shard and (self.gpus == 1 or self.rollout.engine == "transformers"):
+        if self.shard and (self.gpus - self.samplers <= 1 or self.rollout.engine == "transformers"):
             raise ValueError(
-                "shard=true needs gpus= above 1 and rollout=vllm: transformers' generate wants all weights"
+                "shard=true needs gpus= above 1, without those of samplers=, and rollout=vllm: transformers' generate "
+                "wants all weights"
             )
         if self.shard and self.optimizer.name == "adamw8bit":
             raise ValueError("optimizer=adamw8bit goes with shard=false: shard=true spreads the moments over the ranks")
@@ -115,8 +119,9 @@ class TrainSettings(Settings):
             raise ValueError("lora.quantize goes with shard=false: weights of 4 bits are small enough for every rank")
         if self.samplers >= self.gpus:
             raise ValueError(f"samplers is {self.samplers}; of gpus={self.gpus} at least one must train")
-        if self.samplers and (self.shard or self.rollout.engine == "vllm"):
-            raise ValueError(  # vLLM's engine wants every rank in its groups, and sleeps while others update
-                "samplers= goes with rollout=transformers and with whole weights on every rank (shard=false)"
+        if self.samplers and self.loss.correction == "none":
+            raise ValueError(
+                "samplers= trains on batches that weights one update old have drawn, and loss.correction=none would "
+                "not correct for it; add loss.correction=token_truncate"
             )
         return self

@@ -18,7 +18,7 @@ from languages import Language
 from policy.model import Policy
 from policy.samplers.sampler import Completion, Sampling
 from problems.problem import Problem
-from problems.prompt import messages
+from problems.prompt import Template, messages
 from rollout.draw import LocalModel
 from rollout.pass_at_k import UNVERIFIED, Row
 from rollout.rollout import Rollout
@@ -90,6 +90,7 @@ def verified_answers(
     settings: TeacherSettings,
     seed: int,
     limit: int | None = None,
+    template: Template | None = None,
 ) -> VerifiedAnswers:
     """The answers among `rows` that are learned from, under the student's own prompts, without the teacher's thinking.
 
@@ -119,7 +120,7 @@ def verified_answers(
                 found.dropped["too long"] += 1
                 continue
             problem = by_id[row["problem"]]
-            prompt = model.text(messages(problem, language))
+            prompt = model.text(messages(problem, language, template=template))
             completion = Completion(0, tokens, [0.0] * len(tokens), text, True)
             verdict = Verdict(problem.id, Status(row["verdict"] or Status.INFRASTRUCTURE_ERROR))
             found.answers.append(

@@ -80,7 +80,7 @@ def collect(
     Each rank asks and verifies its share of the problems. Raises DataError, and RunError when interrupted.
     """
     ranks = worker.ranks
-    task = Stdio([problems[number] for number in ranks.share(len(problems))], language, worker.rule)
+    task = worker.task([problems[number] for number in ranks.share(len(problems))], language)
     whole = folder / "teacher" / part
     own = whole if ranks.world == 1 else whole / f"rank_{ranks.rank}"
     own.mkdir(parents=True, exist_ok=True)

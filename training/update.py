@@ -147,11 +147,10 @@ class Learner:
 
         `rollouts` is the whole batch on every rank. The old log-probs that ratios refer to are those of the first
         epoch, computed before any update of this batch. An update whose gradient is not finite is skipped and counted
-        in
-        `skipped_updates`. Every batch was sampled after a weight sync and its tokens are scored here again, so each
+        in `skipped_updates`. Every batch was sampled after a weight sync and its tokens are scored here again, so each
         batch is a probe of that sync: a mean difference of log-probs above `max_sampler_gap` raises SamplerGapError
-        before anything is updated. Where memory runs out, the token budget is halved once, for the rest of the run;
-        then UpdateError says what to set.
+        before anything is updated, and each rollout that is trained on gets its own mean as `sampler_gap`. Where memory
+        runs out, the token budget is halved once, for the rest of the run; then UpdateError says what to set.
         """
         policy, optimizer, ranks = self.policy, self.optimizer, self.ranks
         policy.model.train()
@@ -160,18 +159,20 @@ class Learner:
         trained = [rollout for rollout in rollouts if trains(rollout, bool(objective.config.kl))]
         size = batch_size(rollouts, objective.max_new_tokens)
         old: dict[int, Tensor] = {}  # micro-batch number -> [rows, tokens]
+        gaps: dict[str, float] = {}  # rollout number -> nats per token
         totals: dict[str, float] = defaultdict(float)
         for epoch in range(objective.epochs):
-            sums = self._try(trained, size, objective, old)
+            sums = self._try(trained, size, objective, old, gaps)
             # All ranks cut the batch alike, so all do it again. Not in later epochs, which need the micro-batches of
             # the first, nor under FSDP2, where a rank that failed has left the others waiting.
             if epoch == 0 and not policy.sharded and ranks.sum({"failed": sums is None})["failed"]:
                 self.token_budget //= 2
                 print(f"out of memory: optimizer.token_budget is {self.token_budget} from now on", file=sys.stderr)
                 old.clear()
+                gaps.clear()
                 if torch.cuda.is_available():
                     torch.cuda.empty_cache()
-                sums = self._try(trained, size, objective, old)
+                sums = self._try(trained, size, objective, old, gaps)
             if sums is None:
                 raise UpdateError(
                     f"out of memory in the update, with optimizer.token_budget={self.token_budget}; set it lower, or "
@@ -180,6 +181,9 @@ class Learner:
                 )
             for name, value in ranks.sum(sums).items():
                 totals[name] += value
+            if epoch == 0:
+                for number, mean in ranks.sum(gaps).items():  # each was scored by one rank
+                    trained[int(number)].sampler_gap = mean
             tokens = totals["tokens"]
             if (gap := totals["sampler_gap"] / max(tokens, 1)) > objective.max_sampler_gap:
                 raise SamplerGapError(
@@ -230,18 +234,28 @@ class Learner:
             )
 
     def _try(
-        self, trained: Sequence[Rollout], size: BatchSize, objective: Objective, old: dict[int, Tensor]
+        self,
+        trained: Sequence[Rollout],
+        size: BatchSize,
+        objective: Objective,
+        old: dict[int, Tensor],
+        gaps: dict[str, float],
     ) -> dict[str, float] | None:
         """None: out of memory. What the failed attempt held is free once this has returned."""
         try:
-            return self._accumulate(trained, size, objective, old)
+            return self._accumulate(trained, size, objective, old, gaps)
         except RuntimeError as error:  # torch.OutOfMemoryError is one, on a CPU it is only a message
             if not _out_of_memory(error):
                 raise
             return None
 
     def _accumulate(
-        self, trained: Sequence[Rollout], size: BatchSize, objective: Objective, old: dict[int, Tensor]
+        self,
+        trained: Sequence[Rollout],
+        size: BatchSize,
+        objective: Objective,
+        old: dict[int, Tensor],
+        gaps: dict[str, float],
     ) -> dict[str, float]:
         """One epoch's gradient, this rank's part of it, and sums over its loss tokens."""
         policy, ranks, config = self.policy, self.ranks, objective.config
@@ -267,6 +281,8 @@ class Learner:
                 sums["tokens"] += int(micro.mask.sum())
                 sums["forward_tokens"] += micro.forward_tokens
                 sums["sampler_gap"] += float(gap.abs().sum())
+                means = gap.abs().sum(1) / micro.mask.sum(1).clamp(min=1)  # [rows]
+                gaps |= zip(map(str, indices), means.tolist(), strict=True)
                 sums["sampler_ratio"] += float((gap.exp() * micro.mask).sum())
                 for name, count in _above(gap.abs()[micro.mask]).items():
                     sums[name] += count

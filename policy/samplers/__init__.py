@@ -12,6 +12,7 @@ from policy.model import Policy
 from policy.ranks import ALONE, Ranks
 from policy.samplers.generate import TransformersSampler
 from policy.samplers.sampler import Sampler
+from policy.samplers.weights import Sender
 from policy.settings import RolloutSettings
 
 
@@ -30,10 +31,12 @@ def choose(config: DictConfig) -> str:
 
 
 def open_sampler(policy: Policy, config: RolloutSettings, seed: int, ranks: Ranks = ALONE) -> Sampler:
-    """The engine that the config group `rollout` names; each rank has one of its own."""
+    """The engine that the config group `rollout` names; each rank has one of its own, or its end of others'."""
     checks.one_of("rollout.engine", config.engine, ("transformers", "vllm"))
+    if config.engine == "vllm" and not ranks.samples:
+        return Sender(policy, ranks)
     if config.engine == "vllm":
         from policy.samplers.vllm import VllmSampler  # vLLM takes a minute to start; only its users wait for it
 
         return VllmSampler(policy, config, seed, ranks)
-    return TransformersSampler(policy, config.batch_size)
+    return TransformersSampler(policy, config.batch_size, ranks)

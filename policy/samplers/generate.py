@@ -16,25 +16,27 @@ from transformers import (
 )
 
 from policy.model import Policy
+from policy.ranks import ALONE, Ranks
 from policy.samplers.sampler import Completion, Sampling
 
 STOP_TOKENS = 12  # a stop text is looked for in so many of the last tokens: enough for 12 characters
 
 
 class TransformersSampler:
-    """transformers' generate with a KV cache, on the very weights that are trained: nothing to sync."""
+    """transformers' generate with a KV cache, on the very weights that are trained; a rank that only samples is given
+    them."""
 
     asleep = 0
 
-    def __init__(self, policy: Policy, batch_size: int) -> None:
-        self.policy = policy
+    def __init__(self, policy: Policy, batch_size: int, ranks: Ranks = ALONE) -> None:
+        self.policy, self.ranks = policy, ranks
         self.batch_size = batch_size  # sequences decoded at once
 
     def sleep(self) -> None:
         pass
 
     def sync(self) -> None:
-        pass
+        self.ranks.hand_over(self.policy.trainable())
 
     @torch.no_grad()
     def sample(
@@ -45,6 +47,7 @@ class TransformersSampler:
         seed: int,
         done: Callable[[int, Completion], None],
         wanted: Container[int] | None = None,
+        grows: Callable[[int, list[int]], None] | None = None,
     ) -> None:
         self.policy.model.eval()
         # Prompts of like length share a batch, so that little is padding.
@@ -54,7 +57,7 @@ class TransformersSampler:
             if wanted is not None and not any(index in wanted for index in indices):
                 continue
             torch.manual_seed((seed + start) % 2**63)  # each batch its own: one that is skipped changes no other
-            _decode(self.policy, [prompts[index // n] for index in indices], indices, n, sampling, done, wanted)
+            _decode(self.policy, [prompts[index // n] for index in indices], indices, n, sampling, done, wanted, grows)
 
 
 def _decode(
@@ -65,6 +68,7 @@ def _decode(
     sampling: Sampling,
     done: Callable[[int, Completion], None],
     wanted: Container[int] | None,
+    grows: Callable[[int, list[int]], None] | None,
 ) -> None:
     width = max(map(len, prompts))
     ids = torch.full((len(prompts), width), policy.pad)  # [rows, width], padded on the left
@@ -78,11 +82,17 @@ def _decode(
             text = policy.decode(tokens)
             done(indices[row], Completion(indices[row] // n, tokens, logprobs, text, finished))
 
+    def grown(row: int, tokens: list[int]) -> None:
+        if grows is not None and (wanted is None or indices[row] in wanted):
+            grows(indices[row], tokens)
+
     def stopped(tokens: list[int]) -> bool:
         text = policy.decode(tokens, special=True)
         return any(stop in text for stop in sampling.stop)
 
-    record = _Record(width, sampling.temperature, policy.eos, emit, stopped if sampling.stop else None)
+    record = _Record(
+        width, sampling.temperature, policy.eos, emit, grown if grows else None, stopped if sampling.stop else None
+    )
     greedy = sampling.temperature == 0
     config = GenerationConfig(
         do_sample=not greedy,
@@ -134,8 +144,10 @@ class _Record(StoppingCriteria):
         temperature: float,
         eos: list[int],
         emit: Callable[[int, list[int], list[float], bool], None],
+        grown: Callable[[int, list[int]], None] | None,
         stopped: Callable[[list[int]], bool] | None,
     ) -> None:
+        self.grown = grown  # told of the tokens so far
         self.stopped = stopped  # whether these last tokens hold a stop text
         self.tempered = _Tempered(temperature)
         self.prompt_width = prompt_width
@@ -154,6 +166,9 @@ class _Record(StoppingCriteria):
             self.open = torch.ones_like(sampled, dtype=torch.bool)  # [rows]
         self.tokens.append(sampled.cpu())
         self.logprobs.append(logp.float().cpu())
+        if self.grown is not None:
+            for row in self.open.nonzero()[:, 0].tolist():
+                self.grown(row, [int(step[row]) for step in self.tokens])
         ended = self.open & torch.isin(sampled, torch.tensor(self.eos, device=sampled.device))  # [rows]
         halted = torch.zeros_like(ended)  # [rows]
         if self.stopped is not None:

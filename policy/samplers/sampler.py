@@ -33,10 +33,12 @@ class Sampler(Protocol):
         seed: int,
         done: Callable[[int, Completion], None],
         wanted: Container[int] | None = None,
+        grows: Callable[[int, list[int]], None] | None = None,
     ) -> None:
         """Draws `n` completions of each prompt; `done(index, completion)`, index = prompt * n + number.
 
-        `wanted`: only these indices (None: all); each comes out as it would among all of them.
+        `wanted`: only these indices (None: all); each comes out as it would among all of them. `grows(index, tokens)`:
+        those sampled so far, after each; what it raises ends the sampling, and the engine can be used again.
         """
 
     def sleep(self) -> None:

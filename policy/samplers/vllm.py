@@ -12,6 +12,7 @@ import re
 import tempfile
 from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
 
@@ -28,18 +29,25 @@ MOMENTS = "optimizer.safetensors"  # a trainer's state, which lay beside the wei
 
 
 class VllmSampler:
-    """One vLLM engine in this process, on the policy's device."""
+    """One vLLM engine on the policy's device: in this process or, on a rank that only samples, in one of its own.
+
+    There, torch's groups are not those of the ranks, whose members train meanwhile; it never sleeps.
+    """
 
     def __init__(self, policy: Policy, config: RolloutSettings, seed: int, ranks: Ranks = ALONE) -> None:
         """`config` is the config group `rollout`."""
+        self.ranks = ranks
         # One process: the engine is called, not messaged, and its failures are ours.
-        os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
+        os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", str(int(ranks.samplers > 0)))
+        os.environ.setdefault(
+            "VLLM_WORKER_MULTIPROC_METHOD", "spawn"
+        )  # a fork would have this process's threads' locks
         os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", str(config.cpu_kv_cache_gib))
         os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
         from vllm import LLM  # slow to import, and only this engine wants it
 
         self.policy = policy
-        self.can_sleep = policy.device.type == "cuda" and not policy.outline
+        self.can_sleep = policy.device.type == "cuda" and not policy.outline  # beside a trainer
         state = torch.get_rng_state()
         longest = config.max_prompt_tokens + config.max_new_tokens
         options: dict[str, Any] = dict(
@@ -54,18 +62,23 @@ class VllmSampler:
             enable_chunked_prefill=policy.device.type != "cpu",
             logprobs_mode="processed_logprobs",  # under the sampling temperature, as the trainer's
             disable_log_stats=True,
-            # one engine per rank, in the process group that is there already
-            distributed_executor_backend="external_launcher" if ranks.world > 1 else None,
         )
+        if ranks.samplers:
+            options["distributed_executor_backend"] = "policy.samplers.apart.Apart"
+            options["worker_extension_cls"] = "policy.samplers.weights.Receiver"
+        elif ranks.world > 1:  # one engine per rank, in the process group that is there already
+            options["distributed_executor_backend"] = "external_launcher"
         try:
             with _readable(policy.source) as source:
                 self.engine = LLM(model=source, **options)
         except ValueError as error:  # pydantic's is one
             raise _refusal(error, policy.source, longest) from error
         torch.set_rng_state(state)  # the engine seeds the global generator
+        if ranks.samplers:  # a rank's process waits for its children at its end, before it lets go of anything
+            Finalize(None, self.engine.llm_engine.engine_core.shutdown, exitpriority=1)
         self.requests = 0
         self.asleep = 0
-        if isinstance(policy.model, PeftModel):  # the engine read the weights without the adapters
+        if ranks.samplers or isinstance(policy.model, PeftModel):  # it read weights without training, or adapters
             self.sync()
 
     def sample(
@@ -76,6 +89,7 @@ class VllmSampler:
         seed: int,
         done: Callable[[int, Completion], None],
         wanted: Container[int] | None = None,
+        grows: Callable[[int, list[int]], None] | None = None,
     ) -> None:
         from vllm import RequestOutput, SamplingParams
         from vllm.sampling_params import RequestOutputKind
@@ -97,7 +111,7 @@ class VllmSampler:
                 stop_token_ids=self.policy.eos,
                 detokenize=bool(sampling.stop),  # for stop texts only: an id without a text would be an error there
                 stop=list(sampling.stop),
-                output_kind=RequestOutputKind.FINAL_ONLY,
+                output_kind=RequestOutputKind.CUMULATIVE if grows else RequestOutputKind.FINAL_ONLY,
             )
             self.requests += 1
             name = str(self.requests)
@@ -105,11 +119,19 @@ class VllmSampler:
             # A request of its own for each completion, so that each is handed on as it finishes; the prefix cache
             # encodes their common prompt once.
             engine.add_request(name, {"prompt_token_ids": list(prompts[index // n])}, parameters)
-        while engine.has_unfinished_requests():
-            for request in engine.step():
-                if isinstance(request, RequestOutput) and request.finished:
-                    index = indices.pop(request.request_id)
-                    done(index, _completion(index // n, request.outputs[0], self.policy))
+        try:
+            while engine.has_unfinished_requests():
+                for request in engine.step():
+                    if not isinstance(request, RequestOutput):
+                        continue
+                    if request.finished:
+                        index = indices.pop(request.request_id)
+                        done(index, _completion(index // n, request.outputs[0], self.policy))
+                    elif grows:
+                        grows(indices[request.request_id], list(request.outputs[0].token_ids))
+        except BaseException:
+            engine.abort_request(list(indices))  # they would go on with the next call
+            raise
         if indices:
             raise RuntimeError(f"vLLM ended without answering {len(indices)} of its requests")
 
@@ -133,7 +155,11 @@ class VllmSampler:
         if self.can_sleep:
             torch.cuda.empty_cache()
             self.engine.wake_up(["weights"])
-        self.engine.collective_rpc("reload_weights", kwargs={"weights_iterator": self.policy.weights()})
+        if self.ranks.samplers:
+            number = 1 + self.ranks.rank - self.ranks.trainers
+            self.engine.collective_rpc("receive_weights", args=(number, 1 + self.ranks.samplers))
+        else:
+            self.engine.collective_rpc("reload_weights", kwargs={"weights_iterator": self.policy.weights()})
         self._forget()  # keys and values of the old weights
         if self.can_sleep:
             self.engine.wake_up(["kv_cache"])

@@ -35,7 +35,10 @@ from sandbox.pool import Pool, toolchain
 from sandbox.rootfs import debian
 
 NEEDED = ("sum", "wrong", "crash", "broken", "loop", "flood")  # the least that says that a language works
-BUILT_IN = {"cat", "cd", "echo", "exec", "export", "printf", "set", "test", "true", "ulimit", "umask", "if", "for", "["}
+BUILT_IN = {
+    *("cat", "cd", "echo", "exec", "export", "printf", "read", "set", "test", "true", "ulimit", "umask"),
+    *("if", "for", "[", "!"),
+}
 GARBAGE = ")]} this is no program in any language {[(\n"  # stands in for a missing `broken`
 
 
@@ -93,7 +96,7 @@ def examine(language: languages.Language, use_cgroups: bool = True) -> Report:
 def _command(line: str) -> str | None:
     """The program that a shell line starts first; None where that is for a shell to find out."""
     try:
-        words = [word for word in shlex.split(line.splitlines()[0]) if not re.match(r"\w+=|(env|exec)$", word)]
+        words = [word for word in shlex.split(line.splitlines()[0]) if not re.match(r"\w+=(?!\$\()|(env|exec)$", word)]
     except ValueError:
         return None
     return words[0] if words and words[0] not in BUILT_IN and not set(words[0]) & set("({$`") else None

@@ -86,13 +86,14 @@ def _smt(read: Read) -> Iterator[Disturbance]:
 
 
 def _aslr(read: Read) -> Iterator[Disturbance]:
+    """Jails switch it off for their programs, which a container's filter of system calls, as Docker's, refuses them."""
     value = read("proc/sys/kernel/randomize_va_space")
-    if value not in ("", "0"):
+    if value not in ("", "0") and "Seccomp:\t2" in read("proc/self/status"):
         yield Disturbance(
             "ASLR",
-            f"on, kernel.randomize_va_space is {value}",
+            f"on, kernel.randomize_va_space is {value}, and a filter above us may refuse the jail to switch it off",
             "addresses differ from run to run, and with them what falls out of the caches",
-            "sysctl kernel.randomize_va_space=0, on a machine that serves nobody else",
+            "docker run --security-opt seccomp=unconfined, or sysctl kernel.randomize_va_space=0 on the host",
         )
 
 

@@ -43,6 +43,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -425,6 +426,9 @@ static __attribute__((noinline, noreturn)) void become(char *path, char **argv, 
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
+    /* The init's own, by the child that has inherited the other: the init may wake up late, and the kernel would not tell
+       it from a program that has taken all memory meanwhile. */
+    if (write(oom_score, own_score, own_score_bytes) < 0) _exit(126);
     if (dup2(ends[0], 0) < 0 || dup2(ends[1], 1) < 0 || dup2(ends[2], 2) < 0 || fchdir(work_dir)) _exit(126);
     if (link >= 0 && dup2(link, ZYGOTE_LINK) < 0) _exit(126);
     setrlimit(RLIMIT_CPU, &(struct rlimit){span_s, span_s}); /* not on the init, which a program can keep busy */
@@ -625,7 +629,6 @@ static pid_t start(char *path, char **argv, char **environment, int ends[3], int
     pid_t child = vfork();
     if (child < 0) die("vfork");
     if (!child) become(file, words, environment, ends, link, error);
-    if (write(oom_score, own_score, own_score_bytes) < 0) die("oom_score_adj");
     return child;
 }
 
@@ -1008,6 +1011,7 @@ int main(int argc, char **argv) {
     write_libraries();
     /* Seen by every program and owned by the programs' user: what one wrote there, the next would read. */
     if (!confined.on && mount(NULL, "/dev", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID, NULL)) die("remount /dev");
+    personality(ADDR_NO_RANDOMIZE); /* equal runs print equal addresses; where a filter above us refuses it, they do not */
     mallopt(M_MMAP_THRESHOLD, 1 << 17); /* fixed: what is large is given back when it is freed */
     bound_capabilities();
     bound_resources();

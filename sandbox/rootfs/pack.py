@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import glob
+import http.client
 import io
 import json
 import tarfile
@@ -71,7 +72,10 @@ def read(place: str, folder: Path, progress: Callable[[int], None]) -> dict[str,
             raise ValueError("it does not say what it holds")
         tarball.add_mount_points(folder / FILES)
         return dict(about)
-    except (OSError, tarfile.TarError, tarball.UnsafeTar, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (
+        *(OSError, http.client.HTTPException, tarfile.TarError, tarball.UnsafeTar),
+        *(ValueError, KeyError, TypeError, AttributeError),
+    ) as error:
         raise RootfsError(
             f"{place} is no packed root ({error}): `python -m sandbox.rootfs pack language=NAME out=FILE` writes one"
         ) from error

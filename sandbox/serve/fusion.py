@@ -33,7 +33,7 @@ class RunCodeRequest(BaseModel):
     stdin: str | None = None
     compile_timeout: float = Field(10, gt=0, description="seconds")
     run_timeout: float = Field(10, gt=0, description="seconds, by the clock")
-    memory_limit_MB: int = Field(-1, description="-1: the language's own")
+    memory_limit_MB: int | None = Field(None, description="MiB; none, or -1: the language's own")
     files: dict[str, str | None] = {}
     fetch_files: list[str] = []
     args: list[str] = []
@@ -119,7 +119,7 @@ def router(
             compile_s=request.compile_timeout,
             test_s=request.run_timeout,
             wall_s=request.run_timeout,
-            memory_mb=request.memory_limit_MB if request.memory_limit_MB > 0 else chosen.limits.memory_mb,
+            memory_mb=memory_mb if (memory_mb := request.memory_limit_MB or 0) > 0 else chosen.limits.memory_mb,
         )
         tests, whole = (Test(request.stdin or "", ""),), round(limits.output_mb * 2**20)
         job = Job("run_code", chosen.name, request.code, tests, Compare("exit_code"), limits, shown=whole)

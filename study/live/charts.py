@@ -10,7 +10,7 @@ from markupsafe import Markup, escape
 
 MOST = 240  # points of a curve
 WIDTH, HEIGHT = 480, 190
-LEFT, RIGHT, TOP, BOTTOM = 46, 8, 10, 22  # margins
+LEFT, RIGHT, TOP, BOTTOM = 56, 8, 10, 22  # margins
 
 Points = Sequence[tuple[float, float]]  # (step, value)
 
@@ -134,7 +134,7 @@ def _ticks(low: float, high: float) -> list[float]:
 
 
 def _number(value: float, percent: bool = False) -> str:
-    return f"{100 * value:.3g} %" if percent else f"{value:.3g}"
+    return f"{100 * value:.3g}\N{NO-BREAK SPACE}%" if percent else f"{value:.3g}"
 
 
 def _last(curves: Sequence[Curve], percent: bool) -> str:

@@ -20,7 +20,16 @@ from base.lock import NAME as LOCK
 from run import run_folder
 
 DEPTH = 4  # folders below the one that is named
-SKIPPED = {"checkpoints", "rollouts", "samples", "wandb", "teacher", "bugs", "data"}  # inside a run or an evaluation
+SKIPPED = {
+    "checkpoints",
+    "rollouts",
+    "samples",
+    "wandb",
+    "tensorboard",
+    "teacher",
+    "bugs",
+    "data",
+}  # inside a run or an evaluation
 FRESH_S = 60.0  # a run that wrote so lately is running, whatever its lock says
 
 Row = dict[str, Any]

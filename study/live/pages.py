@@ -144,8 +144,8 @@ class Pages:
         folder = self._folder(query)
         found = tables(folder)
         table = self._table(folder, query)
-        kind = [name for name in found if name.startswith("held") == table.name.startswith("held")]
-        place = kind.index(table.name)
+        kind = [other for other in found.values() if other.name.startswith("held") == table.name.startswith("held")]
+        place = kind.index(table)
         return self.render(
             "table",
             folder=folder,

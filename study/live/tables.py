@@ -101,12 +101,13 @@ def tables(folder: Folder) -> dict[str, Table]:
         whole = folder.path / "samples.parquet"
         paths = [*([whole] if whole.exists() else []), *sorted((folder.path / "samples").glob("part_*.parquet"))]
         return {SAMPLES: Table(SAMPLES, tuple(paths))} if paths else {}
+    place = folder.path / "rollouts"
     try:
-        names = sorted(os.listdir(folder.path / "rollouts"))
+        names = sorted(os.listdir(place))
     except OSError:
         return {}
     stems = [name.removesuffix(".parquet") for name in names if name.endswith(".parquet") and name[0] != "."]
-    found = [Table(stem, (folder.path / "rollouts" / f"{stem}.parquet",)) for stem in stems]
+    found = [Table(stem, (place / f"{stem}.parquet",)) for stem in stems]
     found = [table for table in found if table.step is not None]
     return {t.name: t for t in sorted(found, key=lambda table: (table.name.startswith("heldout"), table.step))}
 

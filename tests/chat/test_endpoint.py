@@ -20,7 +20,7 @@ from chat.endpoint import Endpoint, retry_after
 from chat.kept import ChatFile
 from chat.reply import Answer, AnswerError, EndpointError, Reply, UnansweredError
 from chat.settings import EndpointSettings
-from tests.scripted_endpoint import Raw, ScriptedEndpoint, completion, serve
+from tests.scripted_endpoint import Raw, ScriptedEndpoint, completion, events, serve, streamed
 
 
 @pytest.fixture(autouse=True)
@@ -322,3 +322,55 @@ def test_any_completion_is_read(choices: list[tuple[str | None, str]], tokens: i
     reply = Reply.from_body(body)
     assert [(answer.text, answer.finish_reason) for answer in reply.answers] == [(t or "", r) for t, r in choices]
     assert reply.completion_tokens == tokens
+
+
+def heard(server: ScriptedEndpoint, kept: Path, n: int = 1, **keys: Any) -> tuple[Reply, list[tuple[int, str]]]:
+    """A reply, and what there was of it as it came."""
+    texts: list[tuple[int, str]] = []
+
+    async def main() -> Reply:
+        async with Endpoint(EndpointSettings.read(server.config(**keys), "model"), kept / "chat.jsonl") as client:
+            return await client.ask(
+                question(), temperature=0.5, max_tokens=9, n=n, grows=lambda number, text: texts.append((number, text))
+            )
+
+    return asyncio.run(main()), texts
+
+
+def test_an_answer_is_heard_as_it_comes_and_kept_whole(tmp_path: Path) -> None:
+    """Its bytes in whatever parts; a line separator inside a string is no end of a line."""
+    whole = b"".join(events("a\u2028", "\u00e9", "b"))
+    pieces = [whole[start : start + 5] for start in range(0, len(whole), 5)]
+    with serve(lambda _: streamed(pieces)) as server:
+        reply, texts = heard(server, tmp_path)
+        assert server.requests[0]["stream"] is True and server.requests[0]["stream_options"] == {"include_usage": True}
+        assert texts == [(0, "a\u2028"), (0, "a\u2028\u00e9"), (0, "a\u2028\u00e9b")]
+        assert reply == Reply((Answer("a\u2028\u00e9b", "stop"),), 7, 3)
+        again, texts = heard(server, tmp_path)
+        assert again == reply and texts == [] and len(server.requests) == 1, "it is in the file"
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        events("half")[:2],
+        events("half", finish_reason=None),
+        [*events("half")[:2], b'data: {"error": {"message": "out of memory"}}\n\n'],
+        [b"data: nonsense\n\n", *events("half")],
+        [b'data: {"choices": [{"delta": {"content": 1}}]}\n\n', *events("half")],
+        [],
+    ],
+)
+def test_a_stream_that_breaks_off_begins_again(broken: list[bytes], tmp_path: Path) -> None:
+    answers = iter([broken, events("good", " one")])
+    with serve(lambda _: streamed(next(answers))) as server:
+        reply, texts = heard(server, tmp_path)
+    assert reply.answers == (Answer("good one", "stop"),) and texts[-2:] == [(0, "good"), (0, "good one")]
+    assert len(server.requests) == 2 and "no chat completion" in rows(tmp_path)[0]["error"]
+
+
+def test_a_server_that_does_not_stream_answers_all_the_same(tmp_path: Path) -> None:
+    with serve(lambda request: "whole") as server:
+        reply, texts = heard(server, tmp_path, n=2, request={"stream_options": None})
+    assert [answer.text for answer in reply.answers] == ["whole", "whole"] and texts == []
+    assert "stream_options" not in server.requests[0], "a key that a server refuses can be left out"

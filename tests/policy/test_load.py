@@ -14,6 +14,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM, Qwen3Config
 
 from base.errors import ConfigError, ModelError
 from policy.lora import LoraSettings
@@ -172,3 +173,40 @@ def test_no_hub_is_one_sentence() -> None:
         in done.stderr
     )
     assert "Retrying" not in done.stderr and "retry" not in done.stderr
+
+
+LOAD = """
+import re, sys
+from pathlib import Path
+from omegaconf import OmegaConf
+from policy.model import Policy
+def memory(key):
+    return int(re.search(key + r":\\s*(\\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024
+def load(path):
+    return Policy.load(OmegaConf.create(dict(path=path, compute_dtype="float32", gradient_checkpointing=False)))
+load(sys.argv[1])  # what a first load imports
+before = memory("VmRSS")
+Path("/proc/self/clear_refs").write_text("5")  # forgets the peak
+policy = load(sys.argv[2])
+weights = sum(parameter.numel() * 4 for parameter in policy.model.parameters())
+print("LOADED", weights, memory("VmHWM") - before)
+"""
+
+
+def test_weights_are_loaded_once(toy_folder: Path, tmp_path: Path) -> None:
+    """Beside the weights only the mapped pages of their file, which all ranks of a machine share: no second copy."""
+    folder = tmp_path / "model"
+    shutil.copytree(toy_folder, folder)
+    config = Qwen3Config(
+        vocab_size=8000, hidden_size=768, intermediate_size=3072, num_hidden_layers=6, num_attention_heads=6,
+        num_key_value_heads=3, head_dim=128, tie_word_embeddings=True, eos_token_id=1, pad_token_id=0,
+    )  # fmt: skip
+    AutoModelForCausalLM.from_config(config).to(torch.bfloat16).save_pretrained(folder)
+    done = subprocess.run(
+        [sys.executable, "-c", LOAD, toy_folder, folder], cwd=ROOT, capture_output=True, text=True, timeout=300
+    )
+    lines = [line for line in done.stdout.splitlines() if line.startswith("LOADED ")]
+    assert lines, done.stderr
+    weights, peak = map(int, lines[0].split()[1:])
+    assert weights > 200e6
+    assert peak < 1.1 * (weights + (folder / "model.safetensors").stat().st_size)

@@ -35,6 +35,7 @@ class Scripted:
         seed: int,
         done: Callable[[int, Answer], None],
         wanted: Container[int],
+        grows: Callable[[int, str], None] | None = None,
     ) -> None:
         for index in range(len(questions) * n):
             if index in wanted:

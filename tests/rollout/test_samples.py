@@ -9,11 +9,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from base.errors import RunError
 from rollout.pass_at_k import judged
-from rollout.samples import FLUSH_ROWS, Samples
+from rollout.samples import FLUSH_ROWS, Samples, first_failure
+from sandbox.job import Status, Test, TestResult, Verdict
 from tests.conftest import ROOT
 
 
@@ -31,6 +34,7 @@ def row(problem: str, sample: int, verdict: str | None = "passed") -> dict[str, 
         "tests": 2,
         "completion_tokens": 3,
         "finished": True,
+        **dict.fromkeys(("failed_test", "failed_input", "expected", "got", "error")),
     }
 
 
@@ -47,6 +51,26 @@ def test_rows_read_back_and_later_rows_count(tmp_path: Path) -> None:
     again.finish()
     assert [path.name for path in tmp_path.iterdir()] == ["samples.parquet"]
     assert Samples(tmp_path).rows == samples.rows
+
+
+def test_files_of_before_the_failing_test_was_kept(tmp_path: Path) -> None:
+    old = {key: value for key, value in row("a", 0).items() if key not in list(row("a", 0))[-5:]}
+    pq.write_table(pa.Table.from_pylist([old]), tmp_path / "samples.parquet")
+    assert Samples(tmp_path).rows == {("a", 0): row("a", 0) | {"program": None}}
+
+
+def test_the_first_failure_is_cut_and_can_be_written(tmp_path: Path) -> None:
+    tests = (Test("1\n", "1\n"), Test("2\n" * 900, "\ud83d"), Test("3\n", "3\n"))
+    results = (TestResult(Status.PASSED, "1"), TestResult(Status.RUNTIME_ERROR, "\x1b[2J\ud800", "e" * 1500))
+    found = first_failure(tests, Verdict("a/0", Status.RUNTIME_ERROR, results))
+    assert (found["failed_test"], found["failed_input"], found["error"]) == (1, "2\n" * 500, "e" * 1000)
+    samples = Samples(tmp_path)
+    samples.add(row("a", 0, "runtime_error") | found)
+    samples.finish()
+    kept = Samples(tmp_path).rows["a", 0]
+    assert (kept["expected"], kept["got"]) == ("?", "\x1b[2J?")
+    compiled = Verdict("a/0", Status.COMPILE_ERROR, (), TestResult(Status.COMPILE_ERROR, "", "no such word"))
+    assert first_failure(tests, compiled) == dict.fromkeys(found) | {"error": "no such word"}
 
 
 def test_a_finished_evaluation_takes_more_rows(tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
-"""What wandb is told of a run, read from the file of an offline run."""
+"""What wandb and TensorBoard are told of a run, read from the files of an offline run."""
 
 from __future__ import annotations
 
 from pathlib import Path
+
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from run.journal import Journal
 from tests.conftest import composed
@@ -54,6 +56,22 @@ def test_a_run_that_goes_on_is_the_same_run_of_wandb(tmp_path: Path) -> None:
         if (item.key or "/".join(item.nested_key)) == "step"
     ]
     assert logged == ["0", "1", "2", "2", "3"]
+
+
+def test_tensorboard_has_every_metric_of_a_run_that_went_on(tmp_path: Path) -> None:
+    for steps in ((0, 1, 2), (2, 3)):  # step 2 is done again after a kill
+        journal = Journal(tmp_path, composed("tensorboard=true"))
+        for step in steps:
+            journal.log({"step": step, "heldout/pass@1": 0.25 + step, "reward": None if step == 1 else len(steps)})
+        journal.close()
+    found = EventAccumulator(str(tmp_path / "tensorboard"))
+    found.Reload()
+    scores = [(event.step, event.value) for event in found.Scalars("heldout/pass@1")]
+    assert scores == [(0, 0.25), (1, 1.25), (2, 2.25), (3, 3.25)]
+    assert [(event.step, event.value) for event in found.Scalars("reward")] == [(0, 3), (2, 2), (3, 2)]
+    (tmp_path / "none").mkdir()
+    Journal(tmp_path / "none", composed()).log({"step": 0})
+    assert not (tmp_path / "none/tensorboard").exists()
 
 
 def test_what_json_cannot_say_is_null(tmp_path: Path) -> None:

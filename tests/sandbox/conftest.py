@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +18,24 @@ from sandbox.jail import Jail, Toolchain
 from sandbox.pool import Pool, toolchain
 
 QUICK = Limits(compile_s=5, test_s=2, wall_s=2, program_s=8, memory_mb=128)
+
+
+@pytest.fixture(scope="session")
+def open_folder() -> Iterator[Path]:
+    """A folder that every user may enter. pytest's own are closed to others by the next pytest that is started."""
+    with tempfile.TemporaryDirectory(prefix="agnostics-tests-", dir="/tmp") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def landlock() -> Iterator[None]:
+    """What kernels before this one have: LANDLOCK=5 is Linux 6.10, and 1 is 5.13, as far as rules go."""
+    with pytest.MonkeyPatch.context() as patch:
+        if version := os.environ.get("LANDLOCK"):
+            patch.setattr(binaries, "landlock", lambda: int(version))
+        yield
 
 
 @pytest.fixture(scope="session")

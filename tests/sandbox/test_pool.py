@@ -33,7 +33,7 @@ def children(pid: int) -> list[int]:
     return found
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 5) -> bool:
+def eventually(condition: Callable[[], bool], seconds: float = 60) -> bool:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if condition():
@@ -266,7 +266,7 @@ def test_closing_leaves_nothing_and_cancels_what_waits(shell: Toolchain) -> None
     start = time.monotonic()
     pool.close()
     pool.close()
-    assert time.monotonic() - start < 4
+    assert time.monotonic() - start < 15  # nobody waits for the programs' 20
     assert not any(Path(f"/proc/{p}").exists() for p in family)
     assert mounts() == before
     assert cgroups() == groups

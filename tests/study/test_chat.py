@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from omegaconf import OmegaConf
+from rich.console import Console
 
-from study.chat import ChatSettings, Conversation
+from study.chat import ChatSettings, Conversation, Growing
 from tests.conftest import composed
-from tests.scripted_endpoint import Raw, ScriptedEndpoint, serve
+from tests.scripted_endpoint import Raw, ScriptedEndpoint, events, serve, streamed
 
 GOOD = '```lua\nlocal a, b = io.read("*n", "*n")\nprint(a + b)\n```'
 
 
-def talked(endpoint: ScriptedEndpoint, folder: Path, lines: list[str]) -> None:
+def talked(endpoint: ScriptedEndpoint, folder: Path, lines: list[str], console: Console | None = None) -> None:
     url = f"model.base_url={endpoint.url}"
-    config = composed("model=endpoint", url, "model.name=scripted", "sandbox.workers=1", script="chat")
+    converse(["model=endpoint", url, "model.name=scripted"], folder, lines, console)
+
+
+def converse(model: list[str], folder: Path, lines: list[str], console: Console | None = None) -> None:
+    config = composed(*model, "sandbox.workers=1", script="chat")
     settings = ChatSettings.read(OmegaConf.create(config))
     typed = iter(lines)
 
@@ -33,7 +41,27 @@ def talked(endpoint: ScriptedEndpoint, folder: Path, lines: list[str]) -> None:
             raise EOFError from None
 
     with ExitStack() as stack:
-        Conversation(settings, folder, read, stack).talk()
+        conversation = Conversation(settings, folder, read, stack)
+        conversation.console = console or conversation.console
+        conversation.talk()
+
+
+class Screen(io.StringIO):
+    """A terminal."""
+
+    def shows(self, word: str) -> bool:
+        """Whether a word comes up on it within a minute."""
+        until = time.monotonic() + 60
+        while word not in self.getvalue() and time.monotonic() < until:
+            time.sleep(0.02)
+        return word in self.getvalue()
+
+    def console(self) -> Console:
+        return Console(file=self, force_terminal=True, width=80, height=24, highlight=False, color_system=None)
+
+
+def history(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
 
 
 def test_a_conversation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -47,7 +75,7 @@ def test_a_conversation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert "printed" in shown and "7" in shown
     assert "no program was found" in shown and "\x1b" not in shown and "\x07" not in shown
     assert "there is no command /nope" in shown and "/base wants a checkpoint" in shown and "3 in " in shown
-    rows = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]
+    rows = history(tmp_path)
     assert [row["verdict"] for row in rows] == ["passed", None, None]
     assert rows[1]["statement"] == "Add two\nnumbers."
 
@@ -64,4 +92,58 @@ def test_an_answer_can_be_stopped(tmp_path: Path, capsys: pytest.CaptureFixture[
     with serve(script) as endpoint:
         talked(endpoint, tmp_path, ["Slow.", "", "Fast.", ""])
     assert "stopped" in capsys.readouterr().out
-    assert len((tmp_path / "history.jsonl").read_text().splitlines()) == 1
+    assert [(row["statement"], row["stopped"], row["answer"]) for row in history(tmp_path)] == [
+        ("Slow.", True, ""),
+        ("Fast.", False, GOOD),
+    ]
+
+
+def test_an_answer_is_shown_as_it_is_written(tmp_path: Path) -> None:
+    """The server writes the second half once the first is on the screen; Ctrl-C then stops another in its middle."""
+    screen, shown = Screen(), []
+
+    def halves() -> Iterator[bytes]:
+        *first, last, end, usage, done = events("\x1b]0;owned\x07early\n", GOOD)
+        yield from first
+        shown.append(screen.shows("early"))
+        yield from (last, end, usage, done)
+
+    def endless() -> Iterator[bytes]:
+        yield from events("begun ")[:2]
+        shown.append(screen.shows("begun"))
+        os.kill(os.getpid(), signal.SIGINT)
+        threading.Event().wait(30)
+
+    answers = iter([streamed(halves()), streamed(endless())])
+    with serve(lambda request: next(answers)) as endpoint:
+        talked(endpoint, tmp_path, ["/problem 1", "Slow.", ""], screen.console())
+    assert shown == [True, True], "what was there was not shown before more came"
+    text = screen.getvalue()
+    assert "passed: 5 of 5 tests" in text and "stopped" in text and "\x1b]0;" not in text
+    assert [(row["verdict"], row["stopped"]) for row in history(tmp_path)] == [("passed", False), (None, True)]
+    assert history(tmp_path)[1]["answer"] == "begun "
+
+
+def test_the_end_of_a_long_answer_is_shown() -> None:
+    growing = Growing("the model answers")
+    growing.grow(0, "".join(f"line {number}\n" for number in range(500)) + "half a li")
+    screen = Screen()
+    screen.console().print(growing)
+    lines = screen.getvalue().splitlines()
+    assert len(lines) <= 24 and "half a li" in lines[-2] and "the model answers" in lines[-1]
+    growing.stopped = True
+    with pytest.raises(KeyboardInterrupt):
+        growing.grow(0, "more")
+
+
+def test_a_trained_model_beside_the_one_before(calm: Path, tmp_path: Path) -> None:
+    """A real run's checkpoint and the model that it began with answer the same problem, and stream."""
+    screen = Screen()
+    lines = ["/temperature 0", "/base", "/problem 1", "/base", "/again"]
+    converse([f"checkpoint={calm}", "model=tiny"], tmp_path, lines, screen.console())
+    rows = history(tmp_path)
+    trained = str(calm / "checkpoints/step_000004")
+    assert [row["checkpoint"] for row in rows] == [trained, None, trained]
+    assert rows[0]["answer"] == rows[2]["answer"] and all(row["verdict"] for row in rows)
+    shown = screen.getvalue()
+    assert "trained" in shown and "before training" in shown and "the trained model answers alone" in shown

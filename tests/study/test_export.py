@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,9 +15,19 @@ import torch
 import yaml
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
+import languages
 from base.errors import ConfigError, ModelError, RunError
+from policy.model import Policy
+from policy.samplers.generate import TransformersSampler
+from policy.samplers.sampler import Sampling
+from problems import load
+from rollout import heldout
+from rollout.draw import LocalModel
+from rollout.rollout import RolloutWorker
+from sandbox import open_pool
 from study import export
-from tests.conftest import ROOT
+from tests.conftest import ROOT, SMALL, composed
+from tests.conftest import run as run_script
 from tests.toy_policy import save_toy
 
 
@@ -55,6 +67,35 @@ def test_merged_and_gguf(run: Path, tmp_path: Path) -> None:
     assert "FROM ./model.gguf" in (tmp_path / "gguf/Modelfile").read_text()
     with pytest.raises(ConfigError, match="is not empty"):
         export.export(arguments(run, "gguf", tmp_path / "gguf"))
+
+
+@pytest.mark.slow
+def test_every_export_of_a_lora_run_scores_as_its_checkpoint(tmp_path: Path) -> None:
+    """Held-out pass@1 of the files, read again, within 2 points of the checkpoint's; log-probs within the bound."""
+    lora_run = tmp_path / "lora"
+    rate = ("lora.rank=8", "optimizer.learning_rate=3e-3", "optimizer.warmup=0")
+    done = run_script(*SMALL, *rate, "heldout.every=0", "steps=3", f"run_dir={lora_run}")
+    assert done.returncode == 0, done.stderr
+    checkpoint = lora_run / "checkpoints/step_000003"
+    policy = Policy.load(export.model_config(checkpoint), checkpoint)
+    held = load.load(composed().dataset, "heldout", quiet=True)
+    lua = languages.load("lua")
+    with open_pool([lua], workers=2) as pool:
+
+        def score(model: Any) -> float:
+            scored = replace(policy, model=model)
+            worker = RolloutWorker(LocalModel(scored, TransformersSampler(scored, 80)), pool)
+            share = heldout.evaluate(worker, held, [lua], 4, Sampling(0.2, 64), 0)[1]["heldout/pass@1"]
+            assert share is not None
+            return share
+
+        before = score(policy.model)
+        assert before > 0.1
+        for kind, bound in (("merged", export.BOUND), ("gguf", export.BOUND), ("adapter", 1e-5)):
+            said = export.export(arguments(lora_run, kind, tmp_path / kind))
+            gap = re.search(r"within ([\d.]+) nats", said)
+            assert gap is not None and float(gap[1]) <= bound, said
+            assert abs(score(export.reopened(policy, tmp_path / kind, kind)) - before) <= 0.02, kind
 
 
 def test_an_export_that_computes_otherwise_fails(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

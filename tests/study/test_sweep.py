@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 import subprocess
 import sys
 import threading
@@ -155,20 +154,6 @@ def test_slurm_gets_the_gpus_of_a_job() -> None:
     assert str(found["_target_"]).endswith("SlurmLauncher")
     assert (found["gpus_per_node"], found["partition"], found["tasks_per_node"]) == (4, "gpu", 1)
     assert found["submitit_folder"] == "x/slurm/%j"
-
-
-@pytest.fixture
-def four_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine whose driver tells of four GPUs, the third of which somebody uses."""
-    script = tmp_path / "nvidia-smi"
-    lines = [f"{n}, GPU-{n}{n}{n}{n}-test, {40000 if n == 2 else 4}, 81559" for n in range(4)]
-    script.write_text("#!/bin/sh\ncat <<'END'\n" + "\n".join(lines) + "\nEND\n")
-    script.chmod(script.stat().st_mode | stat.S_IXUSR)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    monkeypatch.setattr(gpus, "POLL_S", 0.02)
 
 
 def test_one_job_a_free_gpu(four_gpus: None, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from statistics import mean
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,9 +14,9 @@ from training.balance import CostModel, Lengths, cut
 @pytest.mark.parametrize("ranks", benchmark.RANKS)
 @pytest.mark.parametrize("name", benchmark.CASES)
 def test_a_step_takes_at_most_a_tenth_more_than_the_ideal(name: str, ranks: int) -> None:
-    """By arithmetic, over drawn batches."""
-    found = [benchmark.over_ideal(benchmark.CASES[name](seed), ranks) for seed in range(6)]
-    assert mean(found) <= 1.10 and max(found) <= 1.11, found
+    """By arithmetic, in each of twenty drawn batches."""
+    found = [benchmark.over_ideal(benchmark.CASES[name](seed), ranks) for seed in range(20)]
+    assert max(found) <= 1.10, found
 
 
 GROUPS = st.lists(st.tuples(st.integers(1, 400), st.lists(st.integers(1, 300), max_size=9)), max_size=5)

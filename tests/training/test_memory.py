@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +10,7 @@ import torch
 from transformers import AutoModelForCausalLM, Qwen3Config
 
 from base.errors import ConfigError
+from benchmarks import memory as benchmark
 from tests.conftest import composed
 from training import memory
 from training.memory import GIB, Machine, Plan, Shape
@@ -25,7 +22,6 @@ SIZES: dict[str, dict[str, Any]] = {
     "qwen3_4b": {"hidden_size": 2560, "intermediate_size": 9728, "tie_word_embeddings": True},
     "qwen3_8b": {"hidden_size": 4096, "intermediate_size": 12288, "tie_word_embeddings": False},
 }
-ROOT = Path(__file__).parents[2]
 
 
 def outline(size: str) -> Any:
@@ -63,7 +59,7 @@ def test_the_papers_run_fits_eight_gpus() -> None:
         (
             "qwen3_8b",
             [],
-            "sampling needs .*moments 61.0 GiB, vLLM's share 47.5 .*; it fits with gpus=8 shard=true, or lora",
+            "update, layers needs .*moments 61.0 GiB, weights 30.5 GiB.*; it fits with gpus=8 shard=true, or lora",
         ),
     ],
 )
@@ -81,6 +77,34 @@ def test_advice_fits() -> None:
         assert checked(H100, "qwen3_4b", *words.split()).peak < H100.memory
 
 
+@pytest.mark.parametrize(
+    ("overrides", "share"),
+    [
+        ([], 0.3),
+        (["lora.rank=32"], 0.6),
+        (["gpus=8", "shard=true"], 0.6),
+    ],
+)
+def test_vllm_gets_what_the_trainer_leaves(overrides: list[str], share: float) -> None:
+    """python train.py language=ocaml model=qwen3_4b: not refused on one GPU of 80 GB, and told of."""
+    settings = TrainSettings.read(composed("model=qwen3_4b", "rollout=vllm", *overrides))
+    unset = settings.model_copy(
+        update={"rollout": settings.rollout.model_copy(update={"gpu_memory_utilization": None})}
+    )
+    assert memory.share(Shape.of(outline("qwen3_4b")), Plan.of(unset), H100) == share
+    memory.check(outline("qwen3_4b"), settings.model_copy(
+        update={"rollout": settings.rollout.model_copy(update={"gpu_memory_utilization": share})}), H100)  # fmt: skip
+
+
+def test_a_machine_without_a_gpu_is_told_what_it_lacks() -> None:
+    settings, machine = TrainSettings.read(composed("model=qwen3_4b")), Machine("", 23 * GIB, 23 * GIB)
+    with pytest.raises(
+        ConfigError, match=r"^model=qwen3_4b wants a GPU, and none is here: .* 59.9 GiB, and this machine"
+    ):
+        memory.check_host(outline("qwen3_4b"), settings, machine)
+    memory.check_host(outline("qwen3_4b"), settings, Machine("", 64 * GIB, 64 * GIB))
+
+
 def test_one_gpu_of_24_gb_trains_qwen3_4b_with_qlora() -> None:
     qlora = ["lora.rank=32", "lora.quantize=nf4", "rollout.gpu_memory_utilization=0.6", "optimizer.token_budget=8192"]
     found = checked(RTX4090, "qwen3_4b", *qlora)
@@ -89,85 +113,9 @@ def test_one_gpu_of_24_gb_trains_qwen3_4b_with_qlora() -> None:
         checked(RTX4090, "qwen3_4b", "lora.rank=32")
 
 
-MEASURE = """
-import json, resource, sys, threading, time
-import torch
-from pathlib import Path
-from transformers import Qwen3Config, Qwen3ForCausalLM
-from policy.model import Policy
-from policy.lora import LoraSettings
-from tests.training.test_update import objective, rollout, settings
-from tests.toy_policy import save_toy, toy_model
-from training import memory
-from training.optimizer import open_optimizer
-from training.update import Learner
-
-def now():
-    return int(open("/proc/self/statm").read().split()[1]) * 4096
-
-class Peak(threading.Thread):
-    def __init__(self):
-        super().__init__(daemon=True)
-        self.most, self.on = 0, True
-    def run(self):
-        while self.on:
-            self.most = max(self.most, now())
-            time.sleep(0.002)
-
-torch.set_num_threads(1)
-folder, how = Path(sys.argv[1]), json.loads(sys.argv[2])
-save_toy(folder / "toy")  # what imports and a first step take is there before it is measured
-def learner(path, budget, rank):
-    model = toy_model(path, gradient_checkpointing=how["checkpointing"])
-    policy = Policy.load(model, adapters=LoraSettings(rank=rank, alpha=8, targets="all-linear"))
-    options = settings(budget, name=how["optimizer"])
-    return Learner(policy, open_optimizer(policy, options), options)
-def rows(count, length):
-    return [rollout([3] * 64, length) for _ in range(count)]
-learner(folder / "toy", 1000, how["rank"]).update(rows(4, 40), objective(gap=99.0))
-before = now()
-one = learner(folder / "model", how["budget"], how["rank"])
-peak = Peak()
-peak.start()
-for _ in range(2):
-    one.update(rows(how["rows"], 240), objective(gap=99.0))
-peak.on = False
-print("MEASURED", json.dumps(peak.most - before))
-"""
-MIDDLE: dict[str, Any] = {
-    "vocab_size": 8000, "hidden_size": 384, "intermediate_size": 1536, "num_hidden_layers": 8,
-    "num_attention_heads": 6, "num_key_value_heads": 3, "head_dim": 64, "tie_word_embeddings": True,
-}  # fmt: skip
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("rank", "optimizer", "checkpointing"),
-    [(0, "adamw", True), (0, "adamw", False), (0, "adamw8bit", True), (16, "adamw", False)],
-)
-def test_predictions_are_within_a_tenth_of_what_a_cpu_uses(
-    rank: int, optimizer: str, checkpointing: bool, tmp_path: Path
-) -> None:
-    config = Qwen3Config(**MIDDLE, dtype="float32", eos_token_id=1, pad_token_id=0)
-    model = AutoModelForCausalLM.from_config(config)
-    model.save_pretrained(tmp_path / "model")
-    from tests.toy_policy import save_toy
-
-    save_toy(tmp_path / "tokenizer")
-    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "generation_config.json"):
-        if (tmp_path / "tokenizer" / name).exists():
-            (tmp_path / "model" / name).write_bytes((tmp_path / "tokenizer" / name).read_bytes())
-    budget = 16 * 240 + 64
-    how = {"checkpointing": checkpointing, "optimizer": optimizer, "rank": rank, "budget": budget, "rows": 16}
-    done = subprocess.run(
-        [sys.executable, "-c", MEASURE, str(tmp_path), json.dumps(how)],
-        cwd=ROOT, capture_output=True, text=True, timeout=600,
-        env={**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536"},  # what is freed goes back at once, and is not counted
-    )  # fmt: skip
-    lines = [line for line in done.stdout.splitlines() if line.startswith("MEASURED ")]
-    assert lines, done.stderr[-3000:]
-    measured = json.loads(lines[0].removeprefix("MEASURED "))
-    plan = Plan(1, False, rank == 0, rank, False, optimizer, 4, checkpointing, budget, 304, False, 0.0, 1)
-    shape = Shape.of(model)
-    predicted = memory.estimate(shape, plan, Machine("", 64 * GIB, 64 * GIB)).peak
+@pytest.mark.parametrize("name", benchmark.CASES)
+def test_predictions_are_within_a_tenth_of_what_a_cpu_uses(name: str, tmp_path: Path) -> None:
+    phases, measured = benchmark.predicted(benchmark.CASES[name], tmp_path), benchmark.measured(name, tmp_path)
+    predicted = max(sum(parts.values()) for parts in phases.values())
     assert predicted == pytest.approx(measured, rel=0.1), f"{predicted / 2**20:.0f} MiB, not {measured / 2**20:.0f}"

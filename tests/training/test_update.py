@@ -160,6 +160,20 @@ def test_no_advantage_means_no_update(policy: Policy) -> None:
     assert all(torch.equal(before[name], value) for name, value in policy.model.state_dict().items())
 
 
+@pytest.mark.parametrize("budget", [1, 10_000])
+def test_each_rollout_knows_its_own_gap(policy: Policy, budget: int) -> None:
+    rollouts = batch(policy)
+    for number, rollout in enumerate(rollouts):
+        rollout.completion.logprobs[:] = [value - 0.01 * number for value in rollout.completion.logprobs]
+    optimizer = torch.optim.SGD(policy.model.parameters(), lr=0.0)
+    figures = Learner(policy, optimizer, settings(budget)).update(rollouts, objective(epochs=2))
+    for number, rollout in enumerate(rollouts):
+        assert rollout.sampler_gap == (pytest.approx(0.01 * number, abs=1e-4) if rollout.advantage else None)
+    scored = [(r.sampler_gap, len(r.completion.tokens)) for r in rollouts if r.sampler_gap is not None]
+    mean = sum(gap * length for gap, length in scored) / sum(length for _, length in scored)
+    assert mean == pytest.approx(figures["sampler_gap"], rel=1e-4)
+
+
 def test_a_sampler_with_other_weights_stops_the_run(policy: Policy) -> None:
     before = copy.deepcopy(policy.model.state_dict())
     optimizer = torch.optim.AdamW(policy.model.parameters(), lr=0.1)

@@ -99,6 +99,32 @@ def test_a_part_is_drawn_as_it_would_be_among_all(policy: Policy) -> None:
     assert part == {index: whole[index] for index in (1, 8)}
 
 
+def test_a_completion_is_seen_as_it_grows(policy: Policy) -> None:
+    seen: dict[int, list[list[int]]] = {}
+    done: dict[int, Completion] = {}
+    sampler = TransformersSampler(policy, 4)
+    sampler.sample(
+        PROMPTS,
+        2,
+        Sampling(1.5, 60),
+        0,
+        done.__setitem__,
+        grows=lambda i, tokens: seen.setdefault(i, []).append(tokens),
+    )
+    assert sorted(seen) == sorted(done) == list(range(6))
+    for index, completion in done.items():
+        assert seen[index] == [completion.tokens[: length + 1] for length in range(len(completion.tokens))]
+    before = draw(policy, Sampling(1.0, 16))
+
+    def enough(index: int, tokens: list[int]) -> None:
+        if len(tokens) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        sampler.sample(PROMPTS, 1, Sampling(1.0, 16), 0, done.__setitem__, grows=enough)
+    assert draw(policy, Sampling(1.0, 16)) == before, "what was stopped leaves nothing behind"
+
+
 def test_a_completion_ends_after_a_stop_text(policy: Policy) -> None:
     whole = draw(policy, Sampling(1.0, 40), n=8)
     stop = next(c.text[5:7] for c in whole.values() if len(c.text) > 20 and c.text[5:7].isascii())

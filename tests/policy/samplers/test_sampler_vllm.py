@@ -57,6 +57,22 @@ if __name__ == "__main__":
     whole, part = draw(0.7, 5), {}
     sampler.sample(prompts, 4, Sampling(0.7, 32), 5, lambda i, c: part.__setitem__(i, c), wanted={1, 6})
     answer["part"] = {i: c.tokens for i, c in part.items()} == {i: whole[i].tokens for i in (1, 6)}
+    grown = {}
+    note = lambda i, tokens: grown.setdefault(i, []).append(tokens)
+    sampler.sample(prompts, 4, Sampling(0.7, 32), 5, lambda i, c: part.__setitem__(i, c), grows=note)
+    answer["grown as drawn"] = all(part[i].tokens == c.tokens for i, c in enumerate(whole))
+    answer["grows"] = all(
+        len(grown[i]) >= len(c.tokens) - 2 and all(part == c.tokens[:len(part)] for part in grown[i])
+        for i, c in enumerate(whole) if len(c.tokens) > 2
+    )
+    def enough(i, tokens):
+        if len(tokens) == 3:
+            raise KeyboardInterrupt
+    try:
+        sampler.sample(prompts, 4, Sampling(0.7, 32), 5, lambda i, c: None, grows=enough)
+    except KeyboardInterrupt:
+        answer["left over"] = sampler.engine.llm_engine.get_num_unfinished_requests()
+    answer["after a stop"] = [c.tokens for c in draw(0.7, 5)] == [c.tokens for c in whole]
     stop = whole[0].text[3:5]
     sampler.sample(prompts, 4, Sampling(0.7, 32, stop=(stop,)), 5, lambda i, c: part.__setitem__(i, c))
     answer["stopped"] = part[0].finished and len(part[0].tokens) < len(whole[0].tokens) and stop in part[0].text
@@ -108,6 +124,8 @@ def test_weights_are_synced_and_log_probs_agree(toy_folder: Path) -> None:
     assert answer["greedy synced"] != answer["greedy before"]
     assert answer["greedy synced"] == answer["greedy expected"]
     assert answer["part"] and answer["stopped"] and answer["many"] == 120
+    assert answer["grows"] and answer["grown as drawn"]
+    assert answer["left over"] == 0 and answer["after a stop"], "a raise in the middle left requests behind"
     assert answer["all ends"] and answer["beyond the tokenizer"] >= 258
     assert "max_new_tokens is 5064" in answer["too long"] and answer["too long"].endswith("at most 1024")
     assert answer["same seed"] and not answer["other seed"] and answer["ends"]

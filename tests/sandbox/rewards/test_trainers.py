@@ -14,6 +14,7 @@ import pytest
 from sandbox.pool import Pool
 
 ROOT = Path(__file__).parents[3]
+VERL_PACKAGES = ("verl==0.9.1", "tensordict==0.10.0", "pyvers", "codetiming", "torchdata")
 VERL = """
 import json, numpy, torch
 from tensordict import TensorDict
@@ -116,7 +117,7 @@ def test_trls_trainer_improves_with_our_reward(tmp_path: Path, pool: Pool, monke
 
 @pytest.mark.slow
 def test_verls_reward_manager_scores_with_our_function(tmp_path: Path) -> None:
-    python = borrowing(tmp_path / "venv", "verl==0.9.1", "tensordict==0.10.0", "pyvers", "codetiming", "torchdata")
+    python = borrowing(tmp_path / "venv", *VERL_PACKAGES)
     run(python, VERL, str(ROOT / "sandbox" / "rewards" / "verl.py"))
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.sandbox.rewards.test_trainers import VERL_PACKAGES, borrowing, run
 from tests.sandbox.serve.conftest import ROOT, environment
 
 FUSION = """
@@ -34,6 +35,32 @@ import asyncio
 assert asyncio.run(run_code_async(RunCodeRequest(code="print(3)", language="lua"))).run_result.stdout == "3\\n"
 print("as it should be")
 """
+VERL = """
+import json, sys, threading
+from verl.utils.reward_score import default_compute_score
+
+def score(program, **more):
+    truth = json.dumps({"inputs": ["1\\n", "2\\n"], "outputs": ["2\\n", "4\\n"]})
+    url = sys.argv[1] + "/run_code"
+    return default_compute_score("codecontests", f"```python\\n{program}\\n```", truth, sandbox_fusion_url=url, **more)
+
+slots = {"concurrent_semaphore": threading.Semaphore(2), "memory_limit_mb": 1024}
+assert score("print(2 * int(input()))", **slots) == 1.0
+assert score("print(2 * int(input()))") == 1.0
+assert score("print(2)", **slots) == 0.5
+assert score("print(1 / (int(input()) - 1))", **slots) == 0.0
+from verl.utils.reward_score.sandbox_fusion import compute_score
+def said(program, timeout=10):
+    _, [about] = compute_score(sys.argv[1] + "/run_code", None, 64, f"```python\\n{program}\\n```",
+                               {"inputs": [""], "outputs": ["1"]}, timeout=timeout)
+    return about["status"], about["api_request_error"]
+assert said("print(1)") == ("success", None), said("print(1)")
+assert said("print(2)") == ("wrong_answer", None)
+assert said("error") == ("runtime_error", None)
+assert said("while True: pass", timeout=1) == ("timeout", None)
+assert said("x = [0] * 10**9") == ("runtime_error", None)
+print("as it should be")
+"""
 ALONE = """
 import importlib.util, sys
 assert not any(importlib.util.find_spec(name) for name in ("torch", "transformers", "problems", "policy"))
@@ -52,6 +79,12 @@ def test_sandbox_fusions_client_works_unchanged(tmp_path: Path, address: str) ->
     python = environment(tmp_path / "venv", "sandbox-fusion")
     done = subprocess.run([python, "-c", FUSION, address], capture_output=True, text=True, timeout=300)
     assert done.stdout.endswith("as it should be\n"), done.stderr
+
+
+@pytest.mark.slow
+def test_verls_own_road_to_sandbox_fusion_ends_here(tmp_path: Path, address: str) -> None:
+    python = borrowing(tmp_path / "venv", *VERL_PACKAGES)
+    run(python, VERL, address)
 
 
 @pytest.mark.slow

@@ -137,9 +137,8 @@ def test_a_program_is_highlighted_as_it_is() -> None:
 
 
 def test_differences_are_bounded() -> None:
-    began = time.monotonic()
     found = text.difference("a\n" * 100_000, "b\na\n" * 100_000 + MEGABYTES)
-    assert len(found) < 2 * text.LINES + 10 and time.monotonic() - began < 5
+    assert len(found) < 2 * text.LINES + 10 and max(len(line) for _, line in found) < text.WIDEST + 40
     assert text.difference("a\nb", "a\nc") == [(" ", "a"), ("-", "b"), ("+", "c")]
 
 
@@ -187,6 +186,16 @@ def test_an_evaluation_that_goes_on(tmp_path: Path) -> None:
     pq.write_table(pa.Table.from_pylist(rows), parts / "part_000002.parquet")  # the later row counts
     page = pages.folder({"name": "scores/s"})
     assert "4 passed" in page and "None" not in page and "running" in page
+    failed = rows[0] | {
+        "verdict": "wrong_output",
+        "failed_test": 1,
+        "failed_input": "3 4",
+        "expected": "7",
+        "got": "<i>12</i>",
+    }
+    pq.write_table(pa.Table.from_pylist([failed]), parts / "part_000003.parquet")
+    group = pages.group({"name": "scores/s", "table": "samples", "problem": failed["problem"]})
+    assert "Test 2 failed" in group and "3 4" in group and "&lt;i&gt;12&lt;/i&gt;" in group
 
 
 def test_states(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,16 +215,16 @@ def test_states(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_run_of_ten_thousand_steps(tmp_path: Path) -> None:
+    """Its page reads no rollouts: those of most steps cannot be read here; a problem's page goes through a hundred."""
     folder = tmp_path / "runs/long"
     a_run(folder, 10_000, [row(f"p{n % 300}", n) for n in range(1200)])
     source = folder / "rollouts/step_010000.parquet"
+    (broken := tmp_path / "broken").write_bytes(b"PAR1")
     for step in range(1, 10_000):
-        (folder / f"rollouts/step_{step:06d}.parquet").hardlink_to(source)
+        (folder / f"rollouts/step_{step:06d}.parquet").hardlink_to(source if step > 9900 else broken)
     pages = Pages(Folders([tmp_path / "runs"]))
-    pages.folder({"name": "runs/long"})
-    began = time.monotonic()
     page = pages.folder({"name": "runs/long"})
-    assert time.monotonic() - began < 2 and len(page) < 150_000
+    assert len(page) < 150_000 and "cannot read" not in page
     assert page.count("<th scope") == 50 and "page 1 of 201" in page
     assert "page 6 of 6" in pages.table({"name": "runs/long", "table": "step_010000", "page": "999"})
     problem = pages.problem({"name": "runs/long", "problem": "p7", "language": "lua"})
@@ -302,9 +311,8 @@ def test_in_a_browser(served: tuple[str, Path], tmp_path: Path) -> None:
         tab.open(url + address("folder", **NAME))
         with open(runs / "lua_seed0/metrics.jsonl", "a") as out:
             out.write('{"step": 25, "pass@1": 0.75}\n')
-        seconds = tab.wait("document.getElementById('state').textContent.includes('after step 25')")
+        tab.wait("document.getElementById('state').textContent.includes('after step 25')")
         assert tab.value("document.getElementById('steps').textContent.includes('25')")
-        assert seconds < 8  # 2 s where the machine is not shared
         tab.open(url + address("table", **NAME, table="step_000001"))
         tab.press("ArrowRight")
         tab.wait("location.href.includes('step_000002') && document.readyState == 'complete'")

@@ -1,0 +1,74 @@
+"""GPUs that cannot be used, or are not: one sentence each, and nothing falls to the CPU in silence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from transformers import Qwen3Config
+
+import languages
+from base.errors import ConfigError
+from policy.samplers import choose
+from run import gpus
+from tests.conftest import ROOT, run
+
+pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="has a GPU")
+
+
+@pytest.mark.parametrize("script", ["train.py", "evaluate.py"])
+def test_gpus_that_this_torch_cannot_use_are_a_sentence(script: str, four_gpus: None, tmp_path: Path) -> None:
+    done = run(f"run_dir={tmp_path}/run", script=script)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "error: this torch is a build for CPUs, and the machine has GPUs; `make setup` installs" in done.stderr
+    assert not list(tmp_path.glob("run/**/*.jsonl"))
+
+
+def test_what_the_driver_says_is_passed_on(four_gpus: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A build for CUDA that cannot begin, whatever for: a driver that is too old says so in these words' place."""
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    with pytest.raises(
+        ConfigError, match=r"^the GPUs cannot be used by torch .* \(Torch not compiled with CUDA.*update"
+    ):
+        gpus.check_driver()
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    gpus.check_driver()
+
+
+def test_idle_gpus_are_pointed_at(four_gpus: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert gpus.hint(1, "vllm") == "2 more GPUs: gpus=3 shard=true"
+    assert gpus.hint(2, "transformers") == "1 more GPU: gpus=3"
+    assert gpus.hint(3, "vllm") == ""
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert gpus.hint(1, "vllm") == ""
+
+
+def test_without_a_hub_it_says_what_it_needs(tmp_path: Path) -> None:
+    """The command of the README, on a machine that has neither GPU nor hub."""
+    offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hf")}
+    done = run("language=ocaml", "model=qwen3_4b", f"run_dir={tmp_path}/run", env=offline)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "error: model.path: 'Qwen/Qwen3-4B' is no folder and not in the hub's cache, and no hub" in done.stderr
+    assert "rollout=auto: transformers, as no GPU is here" in done.stdout
+    assert not (tmp_path / "run").exists()
+
+
+def test_without_a_gpu_a_large_model_is_refused_before_it_is_loaded(tmp_path: Path) -> None:
+    """Its configuration is enough: there are no weights in this folder."""
+    Qwen3Config(hidden_size=8192, intermediate_size=65536, num_hidden_layers=96).save_pretrained(tmp_path / "model")
+    done = run("language=ocaml", "model=qwen3_4b", f"model.path={tmp_path}/model", f"run_dir={tmp_path}/run")
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "error: model=qwen3_4b wants a GPU, and none is here: weights, moments and gradients alone" in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_auto_takes_vllm_on_a_gpu_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    languages.register()
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        config = compose("train", ["model=qwen3_4b"])
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert choose(config) == "rollout=auto: vllm, as a GPU is here"
+    assert config.rollout.engine == "vllm"
+    assert config.rollout.gpu_memory_utilization is None, "train.py sets it by what the trainer needs"

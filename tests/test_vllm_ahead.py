@@ -1,0 +1,51 @@
+"""Ranks that only sample, with vLLM's CPU build, one step ahead of those that train: as on four GPUs and four more."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import SMALL, run, stopped
+from tests.test_train import VLLM, rows, same_end
+
+AHEAD = (
+    *(*SMALL, *VLLM, "heldout.every=1", "group=16", "steps=4"),
+    *("optimizer.learning_rate=1e-3", "optimizer.schedule=constant", "optimizer.warmup=0", "samplers=1"),
+)
+
+
+def gaps(folder: Path) -> dict[int, float]:
+    return {row["step"]: row["sampler_gap"] for row in rows(folder)[1:] if row["trained_tokens"]}
+
+
+@pytest.mark.slow
+def test_one_rank_samples_ahead_and_a_stop_changes_nothing(tmp_path: Path, few: str) -> None:
+    """The first batch is drawn by the very weights that it trains, the others by weights one update old. How often
+    checkpoints are written, and a stop between them, change nothing: the batch in flight is in the checkpoint."""
+    calm, folder = tmp_path / "calm", tmp_path / "run"
+    done = run(*AHEAD, few, "gpus=2", "checkpoint.every=4", f"run_dir={calm}")
+    assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr[-3000:]
+    found = gaps(calm)
+    assert len(found) > 2, "a step without signal: choose another seed"
+    assert found.get(1, 0.0) < 1e-3 and all(gap > 1e-3 for step, gap in found.items() if step > 1), found
+
+    arguments = (*AHEAD, few, "gpus=2", "checkpoint.every=1", f"run_dir={folder}", "resume=auto")
+    stopped(arguments, signal.SIGTERM, folder / "rollouts/step_000001.parquet")
+    assert list(folder.glob("checkpoints/step_*/trainer/batch.json"))
+    done = run(*arguments)
+    assert done.returncode == 0, done.stderr[-3000:]
+    same_end(calm, folder)
+
+
+@pytest.mark.slow
+def test_sharded_weights_and_merged_adapters_reach_the_engine_whole(tmp_path: Path, few: str) -> None:
+    """Two ranks that train gather what they send; LoRA is merged. With a weight out of its place, the engine's
+    log-probs of the first batch would not be the trainer's."""
+    for name, overrides in {"sharded": ("gpus=3", "shard=true"), "adapters": ("gpus=2", "lora.rank=8")}.items():
+        folder = tmp_path / name
+        done = run(*AHEAD, few, *overrides, "steps=2", f"run_dir={folder}")
+        assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr[-3000:]
+        found = gaps(folder)
+        assert found and found.get(1, 0.0) < 1e-3 and max(found.values()) < 0.1, found
