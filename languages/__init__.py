@@ -17,6 +17,8 @@ Beyond the paper, all optional:
     title        the name shown to people and models ("OCaml"); default: the file's name, capitalised
     fence        the Markdown tags of a code block in this language; default: [the file's name]
     limits       any field of `base.limits.Limits`, e.g. {memory_mb: 2048}
+    warm         true: tests begin as copies of an interpreter that was started before them (docs/explanation/sandbox.md
+                 says which interpreters allow that); default: false
 
 A file is found by name in this folder, or in the folder that the environment variable AGNOSTICS_LANGUAGES names.
 """
@@ -59,11 +61,12 @@ class Language:
     title: str = ""
     fence: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
+    warm: bool = False
     where: str = field(default="", compare=False, repr=False)  # the file, for messages
 
 
 REQUIRED = ("prompt", "filename", "execute")
-KEYS = (*REQUIRED, "compile", "install", "container", "title", "fence", "limits")
+KEYS = (*REQUIRED, "compile", "install", "container", "title", "fence", "limits", "warm")
 CONTAINER_KEYS = ("base-image", "type", "debian")
 DEBIAN_KEYS = ("suite", "install")
 
@@ -124,6 +127,9 @@ def parse(name: str, row: Any, where: str) -> Language:
     if not isinstance(fence, list) or not all(isinstance(tag, str) and tag for tag in fence):
         raise LanguageError(f"{where}: key 'fence' must be a list of code block tags, not {fence!r}")
 
+    if not isinstance(row.get("warm", False), bool):
+        raise LanguageError(f"{where}: key 'warm' is true or false, not {row['warm']!r}")
+
     return Language(
         name=name,
         prompt=row["prompt"].strip(),
@@ -137,6 +143,7 @@ def parse(name: str, row: Any, where: str) -> Language:
         title=row.get("title") or name.capitalize(),
         fence=tuple(tag.lower() for tag in fence),
         limits=_limits(row.get("limits") or {}, where),
+        warm=row.get("warm", False),
         where=where,
     )
 
@@ -221,6 +228,7 @@ def to_config(language: Language) -> dict[str, Any]:
         "container": {"base-image": language.base_image, "type": "debian", "debian": language.debian or None},
         "fence": list(language.fence),
         "limits": asdict(language.limits),
+        "warm": language.warm,
     }
     return _escaped(node)
 

@@ -28,7 +28,7 @@ from sandbox.driver.confinement import Confinement
 from sandbox.job import SandboxError, Status
 
 MAGIC = 0x4A414752
-JOB, TEST, LAST_TEST, STOP = 1, 2, 3, 4
+JOB, TEST, LAST_TEST, STOP, RUNTIME = 1, 2, 3, 4, 5
 EXITED, SIGNALED, TIMEOUT, OUTPUT_LIMIT, EXEC_FAILED = range(5)
 HEAD = struct.Struct("<II")
 LIMITS = struct.Struct("<12I")
@@ -80,6 +80,7 @@ class Toolchain:
     compile: str | None
     execute: str
     limits: Limits
+    warm: bool = False  # tests begin as copies of a runtime, see driver/warm.c
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,7 @@ class Jail:
         self._confinement = None
         if binaries.level is not Level.NAMESPACES:
             self._confinement = Confinement(toolchain.root, binaries, _main_program(toolchain))
+        self._warm = toolchain.warm and not self._confinement
         env = ENVIRONMENT | dict(toolchain.environment) | PRIVATE_ENVIRONMENT
         if self._confinement:
             env |= self._confinement.environment
@@ -158,6 +160,11 @@ class Jail:
         self._unread = bytearray()  # of the driver's results
         try:
             self._receive(time.monotonic() + START_S)
+            if self._warm:
+                runtime = b"".join(
+                    len(blob).to_bytes(4, "little") + blob for blob in (self._execute, self._environment)
+                )
+                self._send(HEAD.pack(RUNTIME, len(runtime)) + runtime, time.monotonic() + START_S)
         except JailBroken as error:
             self.close()
             who = "the driver" if self._confinement else "nsjail"
@@ -188,7 +195,8 @@ class Jail:
             line += ["-s", f"/proc/self/fd{target}:/dev/{link}"]
         for descriptor in clock:
             line += ["--pass_fd", descriptor]
-        return [*line, "-R", f"{inside}:/dev/driver", "--", "/dev/driver", *clock]
+        runtime = ["runtime"] if self._warm else []
+        return [*line, "-R", f"{inside}:/dev/driver", "--", "/dev/driver", *runtime, *clock]
 
     def run(
         self,

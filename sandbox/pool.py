@@ -51,6 +51,7 @@ def toolchain(language: Language, bare: bool = False) -> Toolchain:
         language.compile,
         language.execute,
         language.limits,
+        language.warm,
     )
 
 

@@ -70,7 +70,7 @@ def driver() -> str:
     import subprocess
 
     here = Path(__file__).parent
-    sources = [here / name for name in ("driver.c", "confine.h", "zygote.c", "zygote.h")]
+    sources = sorted(file for file in here.iterdir() if file.suffix in (".c", ".h"))
     written = b"".join(source.read_bytes() for source in sources)
     digest = hashlib.sha256(written + platform.machine().encode()).hexdigest()[:16]
     folder = cache_folder() / "driver"
@@ -81,14 +81,15 @@ def driver() -> str:
     with open(folder / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not binary.is_file():
-            zygote = folder / f"zygote-{digest}.so"
+            loaded = {name: folder / f"{name}-{digest}.so" for name in ("zygote", "warm")}
             small = ["-shared", "-fPIC", "-nostdlib", "-s", "-Wl,-z,norelro,-z,noseparate-code", "-fno-stack-protector"]
             try:
                 with replacing(binary) as part:
-                    lines: tuple[list[str | Path], ...] = (
-                        [*small, "-o", zygote.name, here / "zygote.c"],
-                        ["-static", f'-DZYGOTE="{zygote.name}"', "-o", part.name, here / "driver.c"],  # holds the other
-                    )
+                    lines: list[list[str | Path]] = [
+                        [*small, "-o", file.name, here / f"{name}.c"] for name, file in loaded.items()
+                    ]
+                    named = [f'-D{name.upper()}="{file.name}"' for name, file in loaded.items()]
+                    lines.append(["-static", *named, "-o", part.name, here / "driver.c"])  # it holds the others
                     for line in lines:
                         subprocess.run(["gcc", "-O2", *line], cwd=folder, check=True, capture_output=True, text=True)
                     part.chmod(0o755)
@@ -96,5 +97,6 @@ def driver() -> str:
                 raise SandboxError("the sandbox's driver is compiled at its first use: install gcc") from error
             except subprocess.CalledProcessError as error:
                 raise SandboxError(f"gcc cannot compile the driver: {error.stderr.strip()}") from error
-            zygote.unlink()
+            for file in loaded.values():
+                file.unlink()
     return str(binary)

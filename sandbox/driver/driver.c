@@ -3,13 +3,15 @@
  * nsjail starts it as a server, inside a root file system, as an unprivileged user of the host that holds
  * capabilities only over its own user namespace. For every program the server clones an `init`: pid 1 of a new pid
  * namespace, with new mount and ipc namespaces. The init reads one job, mounts a fresh tmpfs, gives up every
- * capability, installs the seccomp filter, compiles once, runs the tests that the host asks for one by one (from the
- * second one on as copies of a loaded process, see zygote.c), and exits; the kernel then kills and frees all that the
+ * capability, installs the seccomp filter, compiles once, runs the tests that the host asks for one by one (as copies
+ * of a runtime or of a loaded process, see warm.c and zygote.c), and exits; the kernel then kills and frees all that the
  * program left. An init that ends in any other way ends the server, which the host sees as end of file: no verdict can
  * be confused with another program's.
  *
  * Expected outputs are never sent here. Messages are little-endian; see sandbox/jail.py for the other end.
  *
+ *   host -> server  runtime, once, where the language wants one: u32 kind=RUNTIME, u32 length, blobs: run argv,
+ *                       environment
  *   host -> init  job:  u32 kind=JOB,  u32 length, struct limits, then blobs (u32 length, bytes):
  *                       file name, source, compile argv, run argv, environment, the inputs of the tests (blobs in a
  *                       blob), then pairs of (name, content);
@@ -60,7 +62,7 @@
 #define LARGE (1u << 20) /* bytes that a test's peak memory may show of an earlier one */
 #define DESCRIPTORS 256 /* of a program; the one of ours that may send others lies above */
 
-enum { JOB = 1, TEST = 2, LAST_TEST = 3, STOP = 4 };
+enum { JOB = 1, TEST = 2, LAST_TEST = 3, STOP = 4, RUNTIME = 5 };
 enum { EXITED = 0, SIGNALED = 1, TIMEOUT = 2, OUTPUT_LIMIT = 3, EXEC_FAILED = 4, STOPPED = 5 };
 enum { CPU = 1, WALL = 2, PROGRAM = 3 }; /* the code of a TIMEOUT: which deadline was met */
 
@@ -151,6 +153,8 @@ static const int NAMESPACES[] = {SYS_mount, SYS_umount2, SYS_pivot_root, SYS_chr
 
 static struct sock_filter code[256];
 static int code_length;
+static struct sock_filter program_filter[sizeof ((struct entrance *)0)->filter / sizeof(struct sock_filter)];
+static int program_filter_length; /* as installed in the init, for what does not begin as its child */
 
 static void emit(uint16_t op, uint8_t yes, uint8_t no, uint32_t k) {
     code[code_length++] = (struct sock_filter){op, yes, no, k};
@@ -247,6 +251,9 @@ static void filter_program(void) {
     emit(BPF_JMP | BPF_JEQ | BPF_K, 1, 0, 1 /* AF_UNIX */);
     REFUSE(EAFNOSUPPORT);
     RETURN(SECCOMP_RET_ALLOW);
+    if ((size_t)code_length > sizeof program_filter / sizeof *program_filter) errno = E2BIG, die("seccomp");
+    memcpy(program_filter, code, sizeof program_filter);
+    program_filter_length = code_length;
     install_filter();
 }
 
@@ -444,18 +451,25 @@ static void make_pipe(int ends[2], int ours) {
 
 static int zygote_ours = -1, zygote_theirs = -1, loadavg = -1;
 static pid_t newest; /* the last process that was made here, as far as we were told; -1: there are others */
+static int leave_zygote; /* by the next test */
 static char **with_preload; /* the program's environment, with what makes its first test leave a zygote; then NULL */
 
-__asm__(".section .rodata\nzygote_begin: .incbin \"" ZYGOTE "\"\nzygote_end:\n.previous");
-extern const char zygote_begin[], zygote_end[];
+__asm__(".section .rodata\nzygote_begin: .incbin \"" ZYGOTE "\"\nzygote_end:\n"
+        "warm_begin: .incbin \"" WARM "\"\nwarm_end:\n.previous");
+extern const char zygote_begin[], zygote_end[], warm_begin[], warm_end[];
 static const char *zygote_path = ZYGOTE_PATH;
 
-/* Once, in the server: the file that programs load. */
-static void write_zygote(void) {
-    if (confined.zygote) zygote_path = confined.zygote;
-    int fd = open(zygote_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
-    if (fd < 0 || write(fd, zygote_begin, zygote_end - zygote_begin) != zygote_end - zygote_begin) die(zygote_path);
+static void write_library(const char *path, const char *begin, const char *end) {
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
+    if (fd < 0 || write(fd, begin, end - begin) != end - begin) die(path);
     close(fd);
+}
+
+/* Once, in the server: the files that programs and runtimes load. */
+static void write_libraries(void) {
+    if (confined.zygote) zygote_path = confined.zygote;
+    write_library(zygote_path, zygote_begin, zygote_end);
+    if (!confined.on) write_library(WARM_PATH, warm_begin, warm_end);
 }
 
 /* Before a descriptor may no longer be numbered as high. Where it may not even now, there is no zygote. */
@@ -542,6 +556,22 @@ static int made_others(void) {
     return !number || atoi(number) != newest;
 }
 
+/* --- limits ----------------------------------------------------------------------------------------------- */
+
+/* Where the machine allows less than `value`, that. */
+static void bound(int resource, const char *name, rlim_t value) {
+    struct rlimit limit = {value, value};
+    if (!setrlimit(resource, &limit)) return;
+    if (errno != EPERM || getrlimit(resource, &limit) || limit.rlim_max > value) die(name);
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(resource, &limit)) die(name);
+}
+#define BOUND(name, value) bound(name, #name, value)
+
+#define SPARE_S 2 /* whole seconds; the init has killed a run before */
+
+#include "runtime.h"
+
 /* --- answering --------------------------------------------------------------------------------------------- */
 
 #define PATIENCE_US 2000 /* how long a result may wait for the next: each write wakes up the worker */
@@ -613,10 +643,11 @@ static uint64_t look_again_us(uint64_t left) {
 static int run(char *path, char **argv, char **environment, const char *input, size_t input_bytes, struct span span,
                int more) {
     struct result result = {.magic = MAGIC};
+    if (!zygote && runtime.link >= 0 && argv == runtime.tests) enter_runtime();
     uint64_t start_us = now_us(), wall_us = span.wall_ms * 1000ull, cpu_us = span.cpu_ms * 1000ull;
     uint64_t end = start_us + left_us, deadline = start_us + (wall_us < left_us ? wall_us : left_us);
     uint64_t used_before = used_us(1), look = start_us + look_again_us(cpu_us), looked = start_us;
-    span_s = span.cpu_ms / 1000 + 2; /* the init has killed it before */
+    span_s = span.cpu_ms / 1000 + SPARE_S;
     int in_pipe[2], out_pipe[2], err_pipe[2];
     volatile int error = 0;
     if (held > LARGE) forget_peak();
@@ -641,7 +672,7 @@ static int run(char *path, char **argv, char **environment, const char *input, s
     zygote_is_test = zygote && !more;
     if (zygote) {
         lost = !ask_zygote(ends, !more);
-    } else if (more && zygote_theirs >= 0 && kind_of(path) == DYNAMIC) {
+    } else if (more && leave_zygote && zygote_theirs >= 0 && kind_of(path) == DYNAMIC) {
         newest = child = start(path, argv, with_preload, ends, zygote_theirs, &error);
         close(zygote_theirs), zygote_theirs = -1;
     } else {
@@ -744,7 +775,10 @@ static int run(char *path, char **argv, char **environment, const char *input, s
     if (in_pipe[1] >= 0) close(in_pipe[1]);
     uint64_t spent = now_us() - start_us; /* the killing of what was left, too */
     left_us -= spent < left_us ? spent : left_us;
-    if (lost) return run(path, argv, environment, input, input_bytes, span, more); /* without a zygote, now */
+    if (lost) { /* without a zygote, now */
+        if (runtime.link >= 0) close(runtime.link), runtime.link = -1;
+        return run(path, argv, environment, input, input_bytes, span, more);
+    }
 
     if (error) {
         result.outcome = EXEC_FAILED, result.code = error;
@@ -765,20 +799,12 @@ static int run(char *path, char **argv, char **environment, const char *input, s
     result.stdout_bytes = out.used > limits.output_bytes ? limits.output_bytes : out.used;
     result.stderr_bytes = err.used > STDERR_SENT ? STDERR_SENT : err.used;
     answer(&result);
+    /* The first test leaves none: where it is the last, as of most programs that are wrong, a zygote would be for nobody. */
+    leave_zygote = argv == runtime.tests;
     return result.outcome == EXITED && result.code == 0;
 }
 
 /* --- one jail, one program --------------------------------------------------------------------------------- */
-
-/* Where the machine allows less than `value`, that. */
-static void bound(int resource, const char *name, rlim_t value) {
-    struct rlimit limit = {value, value};
-    if (!setrlimit(resource, &limit)) return;
-    if (errno != EPERM || getrlimit(resource, &limit) || limit.rlim_max > value) die(name);
-    limit.rlim_cur = limit.rlim_max;
-    if (setrlimit(resource, &limit)) die(name);
-}
-#define BOUND(name, value) bound(name, #name, value)
 
 /* Once, in the server: all that is the same for every program. The others are set where the program's limits are known. */
 static void bound_resources(void) {
@@ -889,9 +915,12 @@ static __attribute__((noreturn)) void init(void) {
 
     char *after_first = inputs;
     if (ahead) next_blob(&after_first, inputs_end, &count);
-    if (!ahead || after_first < inputs_end) open_zygote_link(environment); /* more than one test */
-    /* The server, this init and the zygote count; without namespaces, all that the user runs. */
-    BOUND(RLIMIT_NPROC, limits.processes + (zygote_theirs >= 0) + (confined.on ? count_others() : 2));
+    if (runtime.link >= 0 || !ahead || after_first < inputs_end) open_zygote_link(environment); /* more than one test */
+    if (zygote_theirs < 0) runtime.link = -1;
+    runtime.tests = execute;
+    /* The server, this init, runtime and zygote count; without namespaces, all that the user runs. */
+    unsigned ours = (zygote_theirs >= 0) + (runtime.link >= 0) + (confined.on ? count_others() : 2);
+    BOUND(RLIMIT_NPROC, limits.processes + ours);
     BOUND(RLIMIT_NOFILE, DESCRIPTORS);
     BOUND(RLIMIT_FSIZE, (rlim_t)limits.file_mb << 20); /* the program's files, not those that it is given */
 
@@ -970,14 +999,16 @@ int main(int argc, char **argv) {
     to_host = fcntl(1, F_DUPFD_CLOEXEC, 10);
     int log = fcntl(2, F_DUPFD_CLOEXEC, 10);
     if (from_host < 0 || to_host < 0 || log < 0) die("dup");
-    if (argc > 1) {
-        if ((group_clock = fcntl(atoi(argv[1]), F_DUPFD_CLOEXEC, 10)) < 0) die("the cgroup's clock");
-        close(atoi(argv[1]));
+    int wants_runtime = argc > 1 && !strcmp(argv[1], "runtime");
+    if (argc > 1 + wants_runtime) {
+        int clock = atoi(argv[1 + wants_runtime]);
+        if ((group_clock = fcntl(clock, F_DUPFD_CLOEXEC, 10)) < 0) die("the cgroup's clock");
+        close(clock);
     }
     int null = open("/dev/null", O_RDWR | O_CLOEXEC); /* so that no pipe of ours is ever 0, 1 or 2 */
     if (null < 0 || dup3(null, 0, O_CLOEXEC) < 0 || dup3(null, 1, O_CLOEXEC) < 0) die("/dev/null");
     if (dup3(log, 2, O_CLOEXEC) < 0) die("dup");
-    write_zygote();
+    write_libraries();
     /* Seen by every program and owned by the programs' user: what one wrote there, the next would read. */
     if (!confined.on && mount(NULL, "/dev", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID, NULL)) die("remount /dev");
     personality(ADDR_NO_RANDOMIZE); /* equal runs print equal addresses; where a filter above us refuses it, they do not */
@@ -988,7 +1019,9 @@ int main(int argc, char **argv) {
 
     struct result hello = {.magic = MAGIC};
     write_all(&hello, sizeof hello);
+    if (wants_runtime) hear_of_runtime();
     for (;;) {
+        ready_runtime();
         int namespaces = confined.on ? 0 : CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC;
         long pid = syscall(SYS_clone, namespaces | SIGCHLD, 0, 0, 0, 0);
         if (pid < 0) die("clone");

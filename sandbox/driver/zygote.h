@@ -1,9 +1,24 @@
-/* What the driver and the zygote say to each other. */
-#define ZYGOTE_LINK 3 /* the descriptor of the zygote's end, in a program before its first line */
-#define ZYGOTE_PATH "/dev/zygote.so"
+/* What the driver and the processes that copy themselves say to each other. */
+#include <linux/filter.h>
+#include <sys/resource.h>
 
-enum { A_ZYGOTE = 1, A_TEST = 2 };
+#define ZYGOTE_LINK 3 /* the descriptor of the copies' end, in a program before its first line */
+#define ZYGOTE_PATH "/dev/zygote.so"
+#define WARM_PATH "/dev/warm.so"
+
+enum { A_ZYGOTE = 1, A_TEST = 2, A_RUNTIME = 3 };
 
 struct announcement {
     int role, pid;
+};
+
+/* Init to runtime: how a copy enters the init's jail. With it come five descriptors. */
+enum { E_LINK, E_WORK, E_MOUNTS, E_PROCESSES, E_IPC, E_COUNT };
+struct entrance {
+    struct {
+        int resource;
+        struct rlimit limit;
+    } bounds[5];
+    int filter_length;
+    struct sock_filter filter[128];
 };

@@ -45,7 +45,7 @@ def lua() -> Toolchain:
 
 @pytest.fixture(scope="session")
 def shell(lua: Toolchain) -> Toolchain:
-    return replace(lua, language="sh", filename="program.sh", execute="sh program.sh")
+    return replace(lua, language="sh", filename="program.sh", execute="sh program.sh", warm=False)
 
 
 @pytest.fixture(scope="module", params=["cgroup", "rlimit"])

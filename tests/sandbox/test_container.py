@@ -55,7 +55,9 @@ def pool(request: pytest.FixtureRequest) -> Iterator[Pool]:
     level = None if request.param == "best" else request.param
     if level is Level.CONTAINER_ROOT and os.geteuid():
         pytest.skip("needs root")
-    chain = replace(toolchain(languages.load("lua")), language="sh", filename="program.sh", execute="sh program.sh")
+    chain = replace(
+        toolchain(languages.load("lua")), language="sh", filename="program.sh", execute="sh program.sh", warm=False
+    )
     with Pool([chain], workers=1, use_cgroups=False, level=level) as pool:
         yield pool
 

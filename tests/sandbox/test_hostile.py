@@ -102,7 +102,7 @@ SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("rlimit", "conta
 def hostile(request: pytest.FixtureRequest, lua: Toolchain, shell: Toolchain) -> Iterator[Pool]:
     binary = replace(
         lua, language="c", filename="program.b64", compile="base64 -d program.b64 > program && chmod +x program",
-        execute="./program",
+        execute="./program", warm=False,
     )  # fmt: skip
     python = toolchain(languages.load("python"))
     if (level := Level.CONTAINER_ROOT if request.param == "container" else None) and os.geteuid():
@@ -134,6 +134,7 @@ class Traces:
 
     processes: list[tuple[int, str]]
     inits: int
+    runtimes: list[str]  # that programs are copied from
     descriptors: list[str]
     mounts: list[str]
     cgroups: list[str]
@@ -146,10 +147,12 @@ def traces(pool: Pool) -> Traces:
     jails = below(worker)
     servers = jails if confined(pool) else [pid for nsjail in jails for pid in below(nsjail)]
     descriptors = [os.readlink(f"/proc/{worker}/fd/{fd}") for fd in sorted(os.listdir(f"/proc/{worker}/fd"))]
-    inits = [pid for server in servers for pid in below(server)]
+    children = [pid for server in servers for pid in below(server)]
+    inits = [pid for pid in children if name_of(pid).startswith("driver")]
     return Traces(
         sorted({(pid, name_of(pid)) for pid in (worker, *jails, *servers)}),
         len([pid for init in inits for pid in (init, *below(init))]),
+        sorted(name_of(pid) for pid in children if pid not in inits),
         descriptors,
         [
             line

@@ -1,0 +1,256 @@
+"""Programs that begin as copies of an interpreter that was started before them (driver/warm.c, driver/runtime.h).
+
+The attacks on it are attacks/warm_*.py; and all of the attacks in Lua and Python begin as such copies.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import languages
+from sandbox.driver import binaries
+from sandbox.jail import Jail, Run, Toolchain
+from sandbox.job import Status
+from sandbox.pool import toolchain
+from tests.sandbox.test_hostile import below
+from tests.sandbox.test_pool import eventually, name_of
+
+PROGRAMS = 64  # that a runtime serves, see runtime.h
+
+Start = Callable[[Toolchain], Jail]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    jails: list[Jail] = []
+
+    def start(chain: Toolchain) -> Jail:
+        jails.append(Jail(chain, 7, None, binaries.find()))
+        return jails[-1]
+
+    yield start
+    for jail in jails:
+        jail.close()
+
+
+@pytest.fixture(scope="session")
+def python(lua: Toolchain) -> Toolchain:
+    return replace(toolchain(languages.load("python")), limits=lua.limits)
+
+
+@pytest.fixture(scope="session")
+def perl(lua: Toolchain) -> Toolchain:
+    """Every Debian has one."""
+    return replace(lua, language="perl", filename="program.pl", execute="perl program.pl")
+
+
+@pytest.fixture(scope="session")
+def bash(lua: Toolchain) -> Toolchain:
+    return replace(lua, language="bash", filename="program.sh", execute="bash program.sh")
+
+
+def run(jail: Jail, program: str, tests: int = 3) -> list[Run]:
+    return list(jail.run(program, [f"{n}\n" for n in range(tests)], jail.toolchain.limits, ahead=True))
+
+
+def printed(jail: Jail, program: str, tests: int = 3) -> list[str]:
+    runs = run(jail, program, tests)
+    assert [(r.status, r.stderr) for r in runs] == [(None, b"")] * tests
+    return [r.stdout.decode().strip() for r in runs]
+
+
+def runtimes(jail: Jail) -> list[int]:
+    """The server's children that are no inits."""
+    children = [pid for server in below(jail._process.pid) for pid in below(server)]
+    return [pid for pid in children if not name_of(pid).startswith("driver")]
+
+
+def test_programs_begin_as_copies_of_one_runtime(start: Start, python: Toolchain) -> None:
+    jail = start(python)
+    seed = "print(hash('a'))"
+    seeds = {text for _ in range(PROGRAMS) for text in printed(jail, seed, 2)}
+    assert len(seeds) == 1
+    assert set(printed(jail, seed)) != seeds  # by now there is another one
+    assert len(runtimes(jail)) == 1
+
+
+SAME = {  # what a copy may not have from its runtime: asked of the program, and true at a fresh start
+    "python": """
+import ctypes, os, signal, sys, time
+n = int(input())
+assert os.getppid() == 1 and os.getpgrp() == 0 and os.getcwd() == "/tmp/w" and os.getpid() > 1
+assert sorted(os.listdir("/proc/self/fd")) == ["0", "1", "2", "3"] and sorted(os.listdir(".")) == ["program.py"]
+assert "LD_PRELOAD" not in os.environ and b"PRELOAD" not in open("/proc/self/environ", "rb").read()
+assert all(signal.getsignal(s) == signal.SIG_DFL for s in (signal.SIGSYS, signal.SIGTERM, signal.SIGCHLD))
+status = dict(line.split(":\\t", 1) for line in open("/proc/self/status").read().splitlines())
+assert int(status["SigCgt"], 16) == 1 << signal.SIGINT - 1 and int(status["SigBlk"], 16) == 0, status
+assert time.process_time() < 0.5 and os.times().elapsed > 0
+assert sys.argv == ["program.py"] and __file__ == "/tmp/w/program.py", __file__
+assert sys.flags.isolated and sys.get_int_max_str_digits() == 0 and sys.stdin.isatty() is False
+libc = ctypes.CDLL(None)
+for core in os.sched_getaffinity(0):  # glibc reads it from memory that the kernel was told of
+    os.sched_setaffinity(0, {core})
+    assert libc.sched_getcpu() == core
+import threading
+assert threading.get_native_id() == os.getpid()
+thread = threading.Thread(target=print, args=(n,))
+thread.start(), thread.join()
+""",
+    "perl": """
+my $n = <STDIN>;
+die "time " . ($^T - time) if abs($^T - time) > 1;
+die "parent" if getppid() != 1;
+my $stat = do { local (@ARGV, $/) = "/proc/self/stat"; <> };
+die "number" if $stat !~ /^$$ /;
+print $n;
+""",
+    "bash": """
+read n
+read own rest < /proc/self/stat
+[ $$ = $BASHPID ] && [ $$ = $own ] && [ $PPID = 1 ] && [ $SECONDS -le 1 ] || exit 3
+echo $n
+""",
+}
+
+
+@pytest.mark.parametrize("language", SAME)
+@pytest.mark.parametrize("warm", [True, False])
+def test_a_copy_sees_what_a_fresh_start_sees(
+    start: Start, request: pytest.FixtureRequest, language: str, warm: bool
+) -> None:
+    jail = start(replace(request.getfixturevalue(language), warm=warm))
+    program = SAME[language].strip() + "\n"
+    for _ in range(2):
+        assert printed(jail, program) == ["0", "1", "2"]
+    assert len(runtimes(jail)) == warm
+
+
+def test_time_goes_on_for_copies_of_an_old_runtime(start: Start, perl: Toolchain, bash: Toolchain) -> None:
+    one, other = start(perl), start(bash)
+    time.sleep(3)
+    assert all(int(late) >= -1 for late in printed(one, "print $^T - time, qq(\\n);"))
+    assert all(int(seconds) <= 1 for seconds in printed(other, "echo $SECONDS"))
+    assert runtimes(one) and runtimes(other)
+
+
+def test_random_numbers_are_each_copys_own(start: Start, bash: Toolchain, perl: Toolchain, python: Toolchain) -> None:
+    for chain, program in (
+        (bash, "echo $RANDOM $RANDOM"),
+        (perl, "print rand(), qq(\\n)"),
+        (python, "import random; print(random.random())"),
+    ):
+        jail = start(chain)
+        assert len(set(printed(jail, program, 4) + printed(jail, program, 4))) == 8, chain.language
+        assert runtimes(jail)
+
+
+GIVEN_UP = {  # what an interpreter does before it opens the program, and a copy would not have
+    "a child": "system+q=true=",
+    "a timer": "alarm+9",
+    "a mask": "umask+0",
+    "open files": "pipe+A,B",
+    "an open file": "open+F,q=/etc/passwd=",
+    "input": "getc",
+    "another folder": "chdir+q=/usr=",
+    "a limit": "syscall+160,4,pack+q=QQ=,0,time",  # setrlimit of RLIMIT_CORE
+    "a session": "syscall+112",  # setsid
+    "a socket": "socket+S,1,1,0",
+    "shared memory": "syscall+9,0,4096,3,33,-1,0",  # mmap
+    "another handler of the calls": "syscall+13,31,pack+q=QQQQ=,1,0,0,time",  # sigaction of SIGSYS
+    "output": "syswrite+STDOUT,1",
+}
+SHOW = """
+use IO::Handle;
+my @left = split /\\n/, `cat /proc/$$/status | grep -E "^(SigCgt|SigIgn)"`;
+print join(" ", alarm(0), umask, fileno(A) // "", fileno(F) // "", (<STDIN>) // "", -d "bin" ? "usr" : "w"), "@left\\n";
+"""
+
+
+@pytest.mark.parametrize("what", GIVEN_UP)
+def test_a_runtime_with_more_than_a_copy_has_is_given_up(start: Start, perl: Toolchain, what: str) -> None:
+    line = f"perl -e{GIVEN_UP[what]}\fxor\fdo+q=/tmp/w/program.pl="  # no character that would need a shell
+    warm, cold = start(replace(perl, execute=line)), start(replace(perl, execute=line, warm=False))
+    seen, wanted = run(warm, SHOW), run(cold, SHOW)
+    assert [(r.outcome, r.code, sorted(r.stdout)) for r in seen] == [
+        (r.outcome, r.code, sorted(r.stdout)) for r in wanted
+    ]
+    assert all(r.stdout for r in wanted) and not runtimes(warm)
+
+
+@pytest.mark.parametrize("line", ["perl -e1,do+q=/tmp/w/program.pl=", "perl -eprint+7,do+q=/tmp/w/program.pl="])
+def test_one_without_is_not(start: Start, perl: Toolchain, line: str) -> None:
+    warm, cold = start(replace(perl, execute=line)), start(replace(perl, execute=line, warm=False))
+    assert [r.stdout for r in run(warm, SHOW)] == [r.stdout for r in run(cold, SHOW)]
+    assert runtimes(warm)
+
+
+@pytest.mark.parametrize("line", ["no-such-command program.lua", "true", "sleep 60", "sh -c 'exec luajit program.lua'"])
+def test_a_command_that_opens_no_program_has_no_runtime(start: Start, lua: Toolchain, line: str) -> None:
+    warm, cold = start(replace(lua, execute=line)), start(replace(lua, execute=line, warm=False))
+    limits = replace(lua.limits, test_s=0.2, wall_s=0.2)
+    for jail in (warm, cold):
+        jail.toolchain = replace(jail.toolchain, limits=limits)
+    assert [(r.outcome, r.code, r.stdout) for r in run(warm, "print(7)")] == [
+        (r.outcome, r.code, r.stdout) for r in run(cold, "print(7)")
+    ]
+    assert not runtimes(warm)
+
+
+def test_a_runtime_that_has_gone_is_replaced(start: Start, lua: Toolchain) -> None:
+    jail = start(lua)
+    assert printed(jail, "print(7)") == ["7"] * 3
+    assert eventually(lambda: len(runtimes(jail)) == 1)
+    (first,) = runtimes(jail)
+    os.kill(first, signal.SIGKILL)
+    for _ in range(3):  # the first of them finds out
+        assert printed(jail, "print(7)") == ["7"] * 3
+    assert eventually(lambda: len(runtimes(jail)) == 1) and runtimes(jail) != [first]
+    (second,) = runtimes(jail)
+    os.kill(second, signal.SIGSTOP)  # nor does one that does not answer hold anybody up for long
+    assert printed(jail, "print(7)") == ["7"] * 3
+    os.kill(second, signal.SIGCONT)
+    assert printed(jail, "print(7)") == ["7"] * 3
+
+
+def test_no_program_can_reach_the_runtime(start: Start, python: Toolchain) -> None:
+    """Its group and all it may signal: each is sent a signal that ends whoever gets it."""
+    jail = start(python)
+    assert printed(jail, "print(7)") == ["7"] * 3
+    before = runtimes(jail)
+    for pid in ("0", "-1", "-os.getpgrp()", "1"):
+        runs = run(jail, f"import os, signal\nos.kill({pid}, signal.SIGKILL)")
+        assert len(runs) >= 1 and all(r.status in (Status.RUNTIME_ERROR, None) for r in runs)
+        assert printed(jail, "print(7)") == ["7"] * 3
+    assert len(before) == 1 and runtimes(jail) == before
+
+
+def test_a_test_that_leaves_processes_ends_no_copying(start: Start, python: Toolchain) -> None:
+    """They are killed, and the zygote with them: the next test begins as a copy of the runtime all the same."""
+    jail = start(python)
+    program = "import os, time\nos.fork() or time.sleep(60)\nprint(hash('a'))"
+    assert len(set(printed(jail, program, 4) + printed(jail, program, 4))) == 1
+
+
+def test_limits_are_each_programs_own(start: Start, python: Toolchain) -> None:
+    jail = start(python)
+    program = "import resource as r\nprint(*(r.getrlimit(k)[1] for k in (r.RLIMIT_CPU, r.RLIMIT_FSIZE, r.RLIMIT_AS)))"
+    for size in (7, 9):
+        limits = replace(python.limits, file_mb=size, test_s=size, memory_mb=100 + size)
+        runs = list(jail.run(program, [""] * 2, limits, ahead=True))
+        assert [r.stdout.decode().split() for r in runs] == [
+            [str(size + 2), str(size << 20), str(100 + size << 20)]
+        ] * 2
+
+
+def test_where_memory_is_short_the_runtime_lives(start: Start, python: Toolchain) -> None:
+    jail = start(python)
+    assert printed(jail, "print(open('/proc/self/oom_score_adj').read())", 2) == ["1000"] * 2
+    (runtime,) = runtimes(jail)
+    assert Path(f"/proc/{runtime}/oom_score_adj").read_text() != "1000\n"
