@@ -11,9 +11,10 @@ if hasattr(builtins, "kept") or "kept" in sys.modules or "KEPT" in os.environ or
 if any(isinstance(x, dict) and "kept" in x for x in gc.get_objects() if x is not globals()):
     broken.append("an earlier test's object")
 print(*broken or ["held"], flush=True)
-builtins.kept = sys.modules["kept"] = os.kept = [1]
+vars(builtins)["kept"] = vars(os)["kept"] = [1]
+sys.modules["kept"] = os
 os.environ["KEPT"] = "1"
-builtins.print = sys.exit
+vars(builtins)["print"] = sys.exit
 os.umask(0)
 os.chdir("/")
 os.close(0)
