@@ -30,8 +30,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from policy.settings import ModelSettings
-
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import torch
@@ -52,7 +50,7 @@ from policy.lora import LoraSettings
 from policy.model import Policy
 from policy.ranks import Ranks
 from policy.samplers.sampler import Completion, Sampling
-from policy.settings import RolloutSettings
+from policy.settings import ModelSettings, RolloutSettings
 from problems.problem import Problem
 from rollout.rollout import Rollout
 from run import launch, throughput

@@ -32,9 +32,7 @@ import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
-
-from policy.settings import ModelSettings
+from typing import Any, ClassVar
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -42,12 +40,17 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import numpy as np
 import torch
 from omegaconf import DictConfig, OmegaConf
+from pydantic import field_validator
 from torch import Tensor
 
 import languages
+from base import script
+from base.command_line import Command, Names
+from base.settings import Count
 from policy.model import Policy, folder
 from policy.samplers.generate import TransformersSampler
 from policy.samplers.sampler import Completion, Sampling
+from policy.settings import ModelSettings
 from problems import load
 from rollout.advantage import group_advantages
 from rollout.rollout import Rollout
@@ -347,16 +350,16 @@ def median(rounds: list[Figures]) -> Figures:
     )
 
 
-def compare(case: str, sides: list[str], options: dict[str, str], scratch: Path) -> dict[str, Figures]:
+def compare(case: str, arguments: Arguments, scratch: Path) -> dict[str, Figures]:
     """The medians of each side on a case; the sides take turns."""
     model, _, tokens = case.partition(":")
-    path = weights(model, scratch)
-    prompts, group, steps = (int(options[key]) for key in ("prompts", "group", "steps"))
+    path, sides = weights(model, scratch), arguments.sides
     rounds: dict[str, list[Figures]] = {side: [] for side in sides}
-    for number in range(int(options["rounds"])):
+    for number in range(arguments.rounds):
         for side in sides if number % 2 == 0 else reversed(sides):
-            sampling = number == 0 and side in ("ours", "trl") and options["sampling"] == "yes"
-            figures = measure(Task(side, model, path, int(tokens), prompts, group, steps, sampling))
+            sampling = number == 0 and side in ("ours", "trl") and arguments.sampling
+            size = (arguments.prompts, arguments.group, arguments.steps)
+            figures = measure(Task(side, model, path, int(tokens), *size, sampling))
             print(f"{case:>18} round {number} {side:9} {json.dumps(asdict(figures))}", file=sys.stderr)
             rounds[side].append(figures)
     return {side: median(found) for side, found in rounds.items()}
@@ -395,38 +398,49 @@ def ratios(results: dict[str, dict[str, Figures]]) -> dict[str, float | None]:
     }
 
 
+class Arguments(Command):
+    usage: ClassVar[str] = "python benchmarks/trainer.py cases=tiny:128 sides=ours,trl rounds=3"
+
+    cases: Names = ()  # model:tokens; none: CASES, and where a GPU is one of its size
+    sides: Names = SIDES
+    prompts: Count = 1
+    group: Count = 8
+    steps: Count = 2
+    rounds: Count = 1
+    sampling: bool = True  # measured in the first round
+    task: str | None = None  # of a child process: what it measures, as JSON
+
+    @field_validator("cases")
+    @classmethod
+    def _models_and_tokens(cls, cases: tuple[str, ...]) -> tuple[str, ...]:
+        for case in cases:
+            model, _, tokens = case.partition(":")
+            if model not in MODELS or not tokens.isdigit():
+                raise ValueError(f"{{key}}: {case!r} is not model:tokens; the models are {', '.join(MODELS)}")
+        return cases
+
+    @field_validator("sides")
+    @classmethod
+    def _known(cls, sides: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := set(sides) - set(SIDES):
+            raise ValueError(f"{{key}}: {unknown.pop()!r}; the sides are {', '.join(SIDES)}")
+        return sides
+
+
 def main() -> None:
-    cases = CASES + (["qwen3_4b:512"] if torch.cuda.is_available() else [])
-    options = {
-        "cases": ",".join(cases),
-        "sides": ",".join(SIDES),
-        "prompts": "1",
-        "group": "8",
-        "steps": "2",
-        "rounds": "1",
-        "sampling": "yes",
-    }
-    for argument in sys.argv[1:]:
-        key, _, value = argument.partition("=")
-        if key == "task":
-            task = Task(**json.loads(value))
-            print(json.dumps(asdict(ours(task) if task.side == "ours" else trl(task))))
-            return
-        if key not in options or not value:
-            sys.exit(f"error: unknown argument {argument!r}; the keys are {', '.join(options)}")
-        options[key] = value
-    chosen, sides = options["cases"].split(","), options["sides"].split(",")
-    for case in chosen:
-        if case.partition(":")[0] not in MODELS or not case.partition(":")[2].isdigit():
-            sys.exit(f"error: cases={case!r} is not model:tokens; the models are {', '.join(MODELS)}")
-    if unknown := set(sides) - set(SIDES):
-        sys.exit(f"error: sides={unknown.pop()!r}; the sides are {', '.join(SIDES)}")
+    arguments = Arguments.parse(sys.argv[1:])
+    if arguments.task is not None:
+        task = Task(**json.loads(arguments.task))
+        print(json.dumps(asdict(ours(task) if task.side == "ours" else trl(task))))
+        return
+    cases = arguments.cases or (*CASES, *(["qwen3_4b:512"] if torch.cuda.is_available() else []))
     with tempfile.TemporaryDirectory() as scratch:
-        results = {case: compare(case, sides, options, Path(scratch)) for case in chosen}
+        results = {case: compare(case, arguments, Path(scratch)) for case in cases}
     print(table(results))
     made_of = {case: {side: asdict(figures) for side, figures in found.items()} for case, found in results.items()}
     print(json.dumps({**ratios(results), "made_of": made_of}))
 
 
 if __name__ == "__main__":
-    main()
+    with script.one_sentence("interrupted"):
+        main()
