@@ -182,7 +182,7 @@ def problems_of(name: str, split: str) -> list[Problem]:
         return found
     dataset, colon, given = name.partition(":")
     split = given if colon else split
-    known = sorted(path.stem for path in (load.ROOT / "conf/dataset").glob("*.yaml"))
+    known = sorted({path.stem for path in (load.ROOT / "conf/dataset").glob("*.yaml")} - {"auto"})
     if dataset not in known or split not in ("train", "heldout"):
         raise DataError(f"{name!r} is neither a .jsonl file nor NAME:train or NAME:heldout of {', '.join(known)}")
     try:

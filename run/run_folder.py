@@ -45,6 +45,7 @@ NOT_COMPARED = (
     "checkpoint.keep",
     "optimizer.token_budget",
     "sandbox.workers",
+    "language.warm",
     *(f"{model}.{key}" for model in ("model", "teacher.model") for key in ENDPOINT),
 )  # what changes no result: it may differ between a run and the command that continues it
 LIMITS, OLD_LIMIT = "language.limits.", "language.limits.cpu_s"
