@@ -53,7 +53,7 @@ class Hub:
                         self.give(f"{owner}/{name}", "/".join(file))
                     case _:
                         found = outer.get(path)
-                        self.answer(404 if found is None else 200, found)
+                        self.answer(*((200, found) if found is not None else (404, {"error": "not found"})))
 
             def give(self, name: str, file: str) -> None:
                 content = outer.files.get((name, file))

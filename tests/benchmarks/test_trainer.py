@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from base.errors import ConfigError
 from benchmarks import trainer
 
 
@@ -27,7 +28,7 @@ def test_at_toy_size_both_sides_take_the_same_step() -> None:
 @pytest.mark.parametrize(
     ("argument", "said"),
     [
-        ("case=tiny:16", "unknown argument 'case=tiny:16'; the keys are cases, sides"),
+        ("case=tiny:16", "unknown argument 'case=tiny:16'; write key=value with the keys cases, sides"),
         ("cases=huge:16", "'huge:16' is not model:tokens; the models are tiny"),
         ("cases=tiny", "'tiny' is not model:tokens"),
         ("sides=verl", "'verl'; the sides are ours, trl"),
@@ -35,5 +36,5 @@ def test_at_toy_size_both_sides_take_the_same_step() -> None:
 )
 def test_bad_arguments_are_said(argument: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["trainer.py", argument])
-    with pytest.raises(SystemExit, match=said):
+    with pytest.raises(ConfigError, match=said):
         trainer.main()

@@ -245,7 +245,7 @@ print("done with", learner.token_budget)
 def test_where_memory_runs_out_micro_batches_are_halved_once(toy_folder: Path, budget: int, answer: str) -> None:
     root = Path(__file__).parents[2]
     done = subprocess.run(
-        [sys.executable, "-c", OUT_OF_MEMORY, str(toy_folder), "800", str(budget)],
+        [sys.executable, "-c", OUT_OF_MEMORY, str(toy_folder), "1000", str(budget)],
         cwd=root, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert answer in done.stdout + done.stderr, done.stdout + done.stderr
