@@ -8,20 +8,20 @@ from base.seeds import derive_seed
 from languages import Language
 from policy.samplers.sampler import Sampling
 from problems.problem import Problem
-from rollout.pass_at_k import shares
+from rollout import pass_at_k
 from rollout.rollout import Rollout, RolloutWorker
-from sandbox.job import Status
 
 
 def pass_at_1(rollouts: Sequence[Rollout]) -> float | None:
     """The share of rollouts that passed; infrastructure errors are left out. None when nothing is left."""
-    known = [r.verdict.passed for r in rollouts if r.verdict.status is not Status.INFRASTRUCTURE_ERROR]
-    return sum(known) / len(known) if known else None
+    return pass_at_k.pass_at_1(r.verdict.status for r in rollouts)
 
 
 def verdict_shares(rollouts: Sequence[Rollout], prefix: str) -> dict[str, float]:
     """The share of each verdict that occurs, keyed `<prefix><verdict>`."""
-    return {f"{prefix}{key}": share for key, share in shares(r.verdict.status.value for r in rollouts).items()}
+    return {
+        f"{prefix}{key}": share for key, share in pass_at_k.shares(r.verdict.status.value for r in rollouts).items()
+    }
 
 
 def by_language(rollouts: Sequence[Rollout], prefix: str) -> dict[str, float | None]:

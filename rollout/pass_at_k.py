@@ -24,6 +24,12 @@ def judged(row: Row) -> bool:
     return row["verdict"] not in (None, Status.INFRASTRUCTURE_ERROR.value)
 
 
+def pass_at_1(verdicts: Iterable[str | None]) -> float | None:
+    """The share of samples that passed, of those whose verdict stands. None where none does."""
+    known = [verdict == Status.PASSED for verdict in verdicts if verdict not in (None, Status.INFRASTRUCTURE_ERROR)]
+    return sum(known) / len(known) if known else None
+
+
 def pass_at_k(n: int, passed: int, k: int) -> float:
     """The chance that one of k samples passes, estimated without bias from n of which `passed` did (Chen et al. 2021).
 
