@@ -16,7 +16,7 @@ from policy.samplers.sampler import Sampling
 from problems.problem import Problem
 from problems.task import Prompt, Task, prompt_hash
 from rollout.draw import Answer, AnswerSource, Question, draw
-from rollout.pass_at_k import Row, judged
+from rollout.pass_at_k import Row, judged, pass_at_1
 from rollout.samples import Samples, clean, first_failure
 from sandbox.executor import Executor
 from sandbox.job import Status, Verdict
@@ -71,10 +71,9 @@ def collect(
         if not (written or last or progress.live):
             return
         rows = list(samples.rows.values())
-        known = [row for row in rows if judged(row)]
-        passed = sum(row["verdict"] == Status.PASSED for row in known)
-        share = f", {passed / len(known):.3f} passed" if known else ""
-        progress.show(len(rows), f"{len(known)} verified{share}", line=written or last)
+        passed = pass_at_1(row["verdict"] for row in rows)
+        share = "" if passed is None else f", {passed:.3f} passed"
+        progress.show(len(rows), f"{sum(map(judged, rows))} verified{share}", line=written or last)
 
     samples.start_clock()
     with Progress("answers", len(questions) * n or len(samples.rows)) as progress:
