@@ -36,6 +36,8 @@ def make_once(folder: Path, fill: Callable[[Path], None]) -> Path:
     """
     from filelock import FileLock  # a sandbox worker imports this module without site-packages
 
+    if folder.is_dir():  # and the cache may be one that is only read
+        return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):
         if not folder.is_dir():

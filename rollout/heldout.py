@@ -19,9 +19,8 @@ def pass_at_1(rollouts: Sequence[Rollout]) -> float | None:
 
 def verdict_shares(rollouts: Sequence[Rollout], prefix: str) -> dict[str, float]:
     """The share of each verdict that occurs, keyed `<prefix><verdict>`."""
-    return {
-        f"{prefix}{key}": share for key, share in pass_at_k.shares(r.verdict.status.value for r in rollouts).items()
-    }
+    found = pass_at_k.shares(r.verdict.status.value for r in rollouts)
+    return {f"{prefix}{key}": share for key, share in found.items()}
 
 
 def by_language(rollouts: Sequence[Rollout], prefix: str) -> dict[str, float | None]:

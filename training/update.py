@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import sys
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -161,8 +162,9 @@ class Learner:
         old: dict[int, Tensor] = {}  # micro-batch number -> [rows, tokens]
         gaps: dict[str, float] = {}  # rollout number -> nats per token
         totals: dict[str, float] = defaultdict(float)
+        accumulate = partial(self._accumulate, trained, size, objective, old, gaps)
         for epoch in range(objective.epochs):
-            sums = self._try(trained, size, objective, old, gaps)
+            sums = _in_memory(accumulate)
             # All ranks cut the batch alike, so all do it again. Not in later epochs, which need the micro-batches of
             # the first, nor under FSDP2, where a rank that failed has left the others waiting.
             if epoch == 0 and not policy.sharded and ranks.sum({"failed": sums is None})["failed"]:
@@ -172,7 +174,7 @@ class Learner:
                 gaps.clear()
                 if torch.cuda.is_available():
                     torch.cuda.empty_cache()
-                sums = self._try(trained, size, objective, old, gaps)
+                sums = _in_memory(accumulate)
             if sums is None:
                 raise UpdateError(
                     f"out of memory in the update, with optimizer.token_budget={self.token_budget}; set it lower, or "
@@ -228,26 +230,9 @@ class Learner:
         self.skipped = self.skipped + 1 if figures["skipped_updates"] else 0
         if self.skipped == self.settings.max_skipped:
             raise UpdateError(
-                f"{self.skipped} updates one after the other had a gradient that is not finite; the weights "
-                f"before them are "
-                "saved; try a lower optimizer.learning_rate or model.compute_dtype=float32"
+                f"{self.skipped} updates one after the other had a gradient that is not finite; the weights before them "
+                "are saved; try a lower optimizer.learning_rate or model.compute_dtype=float32"
             )
-
-    def _try(
-        self,
-        trained: Sequence[Rollout],
-        size: BatchSize,
-        objective: Objective,
-        old: dict[int, Tensor],
-        gaps: dict[str, float],
-    ) -> dict[str, float] | None:
-        """None: out of memory. What the failed attempt held is free once this has returned."""
-        try:
-            return self._accumulate(trained, size, objective, old, gaps)
-        except RuntimeError as error:  # torch.OutOfMemoryError is one, on a CPU it is only a message
-            if not _out_of_memory(error):
-                raise
-            return None
 
     def _accumulate(
         self,
@@ -302,6 +287,16 @@ def _quantile(totals: Mapping[str, float], share: float) -> float:
     """The smallest bound that `share` of the tokens do not exceed, in nats."""
     most = (1 - share) * totals["tokens"]
     return next((bound for name, bound in ABOVE.items() if totals[name] <= most), math.inf)
+
+
+def _in_memory(work: Callable[[], dict[str, float]]) -> dict[str, float] | None:
+    """What `work` gives; None: out of memory. What the failed attempt held is free once this has returned."""
+    try:
+        return work()
+    except RuntimeError as error:  # torch.OutOfMemoryError is one, on a CPU it is only a message
+        if not _out_of_memory(error):
+            raise
+        return None
 
 
 def _out_of_memory(error: RuntimeError) -> bool:

@@ -39,9 +39,8 @@ class VllmSampler:
         self.ranks = ranks
         # One process: the engine is called, not messaged, and its failures are ours.
         os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", str(int(ranks.samplers > 0)))
-        os.environ.setdefault(
-            "VLLM_WORKER_MULTIPROC_METHOD", "spawn"
-        )  # a fork would have this process's threads' locks
+        # A fork would hold locks of this process's threads.
+        os.environ.setdefault("VLLM_WORKER_MULTIPROC_METHOD", "spawn")
         os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", str(config.cpu_kv_cache_gib))
         os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
         from vllm import LLM  # slow to import, and only this engine wants it

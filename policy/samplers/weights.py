@@ -43,22 +43,24 @@ class Channel:
         self.device = device
         self.layouts: list[Layout] = []
 
-    def broadcast(self, tensor: Tensor) -> None:
+    def broadcast(self, tensor: Tensor) -> None:  # [values]
         self.group.broadcast([tensor], dist.BroadcastOptions()).wait()
 
     def send(self, weights: Iterator[tuple[str, Tensor]]) -> None:
+        """Names and weights, each of any shape, in the same order every time."""
         told, number = len(self.layouts), 0
         for bucket in buckets(weights):
             layout = [(name, list(weight.shape)) for name, weight in bucket]
             if number == len(self.layouts):
                 self.layouts.append(layout)
                 self.store.set(f"bucket/{number}", json.dumps(layout))
-            self.broadcast(torch.cat([weight.reshape(-1) for _, weight in bucket]))
+            self.broadcast(torch.cat([weight.reshape(-1) for _, weight in bucket]))  # [values]
             number += 1
         if not told:
             self.store.set(f"bucket/{number}", json.dumps([]))
 
     def receive(self, dtype: torch.dtype) -> Iterator[tuple[str, Tensor]]:
+        """What number 0 sends, as it comes."""
         for number in range(len(self.layouts)) if self.layouts else count():
             if number == len(self.layouts):
                 layout = json.loads(self.store.get(f"bucket/{number}"))
