@@ -230,8 +230,8 @@ class Learner:
         self.skipped = self.skipped + 1 if figures["skipped_updates"] else 0
         if self.skipped == self.settings.max_skipped:
             raise UpdateError(
-                f"{self.skipped} updates one after the other had a gradient that is not finite; the weights before them "
-                "are saved; try a lower optimizer.learning_rate or model.compute_dtype=float32"
+                f"{self.skipped} updates one after the other had a gradient that is not finite; the weights before "
+                "them are saved; try a lower optimizer.learning_rate or model.compute_dtype=float32"
             )
 
     def _accumulate(
