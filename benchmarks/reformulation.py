@@ -29,10 +29,10 @@ from omegaconf import OmegaConf
 import languages
 import reformulate
 from base.errors import UserError
+from benchmarks.scripted_endpoint import Raw, completion, serve
 from problems.reformulation import Refused, prompt, source
 from problems.reformulation.source import UNKNOWN, Calls, Task
 from run import run_folder
-from tests.scripted_endpoint import Raw, completion, serve
 
 ROOT = Path(__file__).parents[1]
 # The reason that each mistake must be refused for. A task's number says which mistake is made.

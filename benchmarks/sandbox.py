@@ -44,6 +44,7 @@ import languages
 from base import script
 from base.command_line import Command, Names
 from base.settings import Count
+from benchmarks import container
 from sandbox.cgroup import Cgroup
 from sandbox.driver import binaries
 from sandbox.driver.binaries import Level
@@ -51,7 +52,6 @@ from sandbox.jail import ENVIRONMENT, Jail, Toolchain, command
 from sandbox.job import Job, Status, Test
 from sandbox.pool import Pool, toolchain
 from sandbox.rootfs import pack_root
-from tests.sandbox import simulated
 
 TESTS = tuple(Test(str(n), str(n * (n + 1) // 2)) for n in (1, 10, 100, 1000, 2000))
 PROGRAMS = {  # {n} makes every program another one, so that nothing is judged only once
@@ -238,14 +238,14 @@ class ContainerUser:
         cache.mkdir()
         os.chmod(self.folder.name, 0o755)
         pack_root(language, cache / "root.tar")
-        shutil.chown(cache, simulated.USER, simulated.USER)
+        shutil.chown(cache, container.USER, container.USER)
         home = Path(__file__).parents[1]
         given: dict[str, Any] = {
             "cwd": home,
             "env": os.environ | {"AGNOSTICS_CACHE": str(cache), "HOME": str(cache), "PYTHONPATH": str(home)},
             "stderr": subprocess.DEVNULL,
         }
-        inside = [*simulated.command("user"), sys.executable]
+        inside = [*container.command("user"), sys.executable]
         fetch = [*inside, "-m", "sandbox.rootfs", "import", str(cache / "root.tar")]
         subprocess.run(fetch, check=True, stdout=subprocess.DEVNULL, **given)
         serve = "import benchmarks.sandbox, sys; benchmarks.sandbox.serve_as_user(sys.argv[1])"

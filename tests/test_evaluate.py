@@ -20,11 +20,11 @@ import evaluate
 import languages
 from base.errors import ConfigError, DataError, RunError, UserError
 from base.lock import locked
+from benchmarks.scripted_endpoint import Raw, serve
 from evaluate import Evaluation
 from sandbox.compare import matches
 from tests.conftest import HELDOUT, ROOT, command, run
 from tests.languages.test_languages import PAPER
-from tests.scripted_endpoint import Raw, serve
 
 SAMPLES = 12
 # Small batches, so that a stop finds some answers drawn and some not. The tiny model knows only prompts with a prefix.

@@ -93,6 +93,14 @@ def test_no_room_imports_a_script() -> None:
                 assert node.module not in scripts, path
 
 
+def test_nothing_but_tests_imports_tests() -> None:
+    for path in [*modules().values(), *(ROOT / "benchmarks").glob("*.py"), *(ROOT / name for name in SCRIPTS)]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            assert not any(name.split(".")[0] == "tests" for name in names), path
+
+
 def test_every_folder_is_small() -> None:
     folders = {path.parent for path in modules().values()}
     large = {

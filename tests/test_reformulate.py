@@ -19,11 +19,11 @@ from omegaconf import OmegaConf
 import languages
 import reformulate
 from base.errors import UserError
+from benchmarks.scripted_endpoint import Raw, ScriptedEndpoint, completion, serve
 from problems.problem import read_jsonl
 from tests.conftest import ROOT, command
 from tests.problems.reformulation import rows
 from tests.problems.reformulation.rows import GOOD, fenced, function_of
-from tests.scripted_endpoint import Raw, ScriptedEndpoint, completion, serve
 
 KEPT = ["mbpp/1", "mbpp/2", "mbpp/3", "mbpp/4", "mbpp/5"]
 

@@ -17,6 +17,7 @@ from transformers import AutoModelForCausalLM
 import languages
 import train
 from base.errors import UserError
+from benchmarks.scripted_endpoint import Raw, serve
 from policy.model import Policy
 from policy.ranks import Ranks
 from policy.samplers.generate import TransformersSampler
@@ -28,7 +29,6 @@ from rollout.pass_at_k import Row
 from rollout.samples import Samples
 from run import run_folder
 from tests.conftest import composed, run, stopped
-from tests.scripted_endpoint import Raw, serve
 from tests.starter_lua import answer, kind, split, write_answers
 from training import teacher
 from training.optimizer import open_optimizer

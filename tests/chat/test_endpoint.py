@@ -15,12 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from base.errors import ConfigError, RunError
+from benchmarks.scripted_endpoint import Raw, ScriptedEndpoint, completion, events, serve, streamed
 from chat import endpoint as module
 from chat.endpoint import Endpoint, retry_after
 from chat.kept import ChatFile
 from chat.reply import Answer, AnswerError, EndpointError, Reply, UnansweredError
 from chat.settings import EndpointSettings
-from tests.scripted_endpoint import Raw, ScriptedEndpoint, completion, events, serve, streamed
 
 
 @pytest.fixture(autouse=True)

@@ -14,6 +14,7 @@ import pytest
 
 import languages
 from base.limits import Limits
+from benchmarks import container
 from sandbox import protection
 from sandbox.driver import binaries, linked_root
 from sandbox.driver.binaries import Level
@@ -21,7 +22,6 @@ from sandbox.jail import Jail, Toolchain
 from sandbox.job import Job, Status, Test, Verdict
 from sandbox.pool import Pool, toolchain
 from sandbox.rootfs.__main__ import main as packed
-from tests.sandbox import simulated
 
 ROOT = Path(__file__).parents[2]
 LIMITS = Limits(compile_s=5, test_s=2, wall_s=3, memory_mb=256, disk_mb=16, file_mb=16, inodes=200, processes=32)
@@ -146,9 +146,9 @@ def test_dev_stdin_is_the_input(pool: Pool) -> None:
 
 
 def inside(who: str, cache: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-    if not simulated.available():
+    if not container.available():
         pytest.skip("needs root, and namespaces to simulate a container in")
-    command = [*simulated.command(who), sys.executable, *arguments]
+    command = [*container.command(who), sys.executable, *arguments]
     environment = {**os.environ, "AGNOSTICS_CACHE": str(cache), "HOME": str(cache), "PYTHONPATH": str(ROOT), **more}
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
 
@@ -156,13 +156,13 @@ def inside(who: str, cache: Path, *arguments: str, **more: str) -> subprocess.Co
 @pytest.fixture(scope="module")
 def cache(open_folder: Path) -> Path:
     """A cache of the simulated user's, with the roots that a machine with more privileges has packed."""
-    if not simulated.available():
+    if not container.available():
         pytest.skip("needs root, and namespaces to simulate a container in")
     folder = open_folder / "cache"
     folder.mkdir()
     for name in ("lua", "python"):
         assert not packed(["pack", f"language={name}", f"out={folder / name}.tar"])
-    shutil.chown(folder, simulated.USER, simulated.USER)
+    shutil.chown(folder, container.USER, container.USER)
     done = inside("user", folder, "-m", "sandbox.rootfs", "import", f"{folder}/lua.tar", f"{folder}/python.tar")
     assert done.returncode == 0, done.stderr
     return folder

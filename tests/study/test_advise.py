@@ -12,12 +12,12 @@ from omegaconf import OmegaConf
 
 import languages
 from base.errors import UserError
+from benchmarks.scripted_endpoint import Raw, ScriptedEndpoint, serve
 from problems.problem import Problem, write_jsonl
 from sandbox import answer
 from sandbox.job import Status, Test, TestResult, Verdict
 from study import advise
 from tests.conftest import ROOT
-from tests.scripted_endpoint import Raw, ScriptedEndpoint, serve
 
 ADVICE = " ".join(f"Mind rule {number} of Lua." for number in range(12))
 GOOD = 'print(io.read("*n") + io.read("*n"))'

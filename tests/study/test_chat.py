@@ -17,9 +17,9 @@ import pytest
 from omegaconf import OmegaConf
 from rich.console import Console
 
+from benchmarks.scripted_endpoint import Raw, ScriptedEndpoint, events, serve, streamed
 from study.chat import ChatSettings, Conversation, Growing
 from tests.conftest import composed
-from tests.scripted_endpoint import Raw, ScriptedEndpoint, events, serve, streamed
 
 GOOD = '```lua\nlocal a, b = io.read("*n", "*n")\nprint(a + b)\n```'
 

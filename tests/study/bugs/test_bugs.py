@@ -17,11 +17,11 @@ from omegaconf import DictConfig
 import evaluate
 import languages
 from base.errors import UserError
+from benchmarks.scripted_endpoint import Raw, serve
 from problems.task import Stdio
 from rollout.samples import Samples
 from study import bugs
 from tests.conftest import ROOT
-from tests.scripted_endpoint import Raw, serve
 
 WRONG = "print('this is no answer')"
 BROKEN = "local a = io.read('*n'\nprint(a)"

@@ -1,7 +1,7 @@
 """Runs a command as containers run it, to test on a machine of one's own what rented ones have:
 
-    python -m tests.sandbox.simulated root COMMAND ...     Docker's default: root with Docker's capabilities
-    python -m tests.sandbox.simulated user COMMAND ...     an ordinary user without any, as Kubernetes' restricted pods
+    python benchmarks/container.py root COMMAND ...     Docker's default: root with Docker's capabilities
+    python benchmarks/container.py user COMMAND ...     an ordinary user without any, as Kubernetes' restricted pods
 
 In both no user namespace can be made (`user.max_user_namespaces` of the one that the command is in is 0), nothing can
 be mounted, and cgroups are read-only. Needs root. What differs from a container: no device can be made (nor can it
