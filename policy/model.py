@@ -345,7 +345,7 @@ class Policy:
                 head = whole  # [vocabulary, width]
             # transformers fuses some weights at load, the experts of a mixture above all
             yield from revert_weight_conversion(base, {name: whole}).items()
-        # vLLM leaves memory as it finds it where a layer is given a part of its tensors
+        # a router's bias is a parameter to vLLM, which forgets all of them while it sleeps
         for name, buffer in lora.buffers(self.model):
             yield from revert_weight_conversion(base, {name: buffer}).items()
         if head is not None:

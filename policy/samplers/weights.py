@@ -1,7 +1,8 @@
 """Weights on their way from the ranks that train to engines that only sample, in buckets of one dtype each.
 
 The first rank sends, and the process of every such engine receives, in a group of their own: an engine has torch's
-default group for itself. The names, shapes and dtype of a bucket are told once, through the store that the ranks met at.
+default group for itself. The names, shapes and dtype of a bucket are told once, through the store that the ranks met
+at.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 
 from policy.model import Policy
 from policy.ranks import SILENCE, Ranks
@@ -122,6 +123,17 @@ class Sender:
                 pass
 
 
+def repack_experts(model: nn.Module) -> None:
+    """Makes vLLM's engine on a CPU lay out the experts of a mixture anew at the next reload of `model`'s weights.
+
+    Its kernels for CPUs read a layout of their own, and vLLM 0.32 makes it at the first load only.
+    """
+    for module in model.modules():
+        method: Any = getattr(module, "quant_method", None)
+        if getattr(method, "moe_kernel", None) is not None:
+            method.moe_kernel = None
+
+
 class Receiver:
     """What vLLM's worker learns (`worker_extension_cls`): to take weights from the trainer."""
 
@@ -132,6 +144,8 @@ class Receiver:
         worker: Any = self
         if self.channel is None:
             self.channel = Channel(number, size, worker.device)
+        if worker.device.type == "cpu":
+            worker.apply_model(repack_experts)
         arriving = self.channel.receive()
         worker.reload_weights(weights_iterator=arriving)
         for _ in arriving:  # what the model does not read

@@ -85,13 +85,18 @@ def test_a_template_that_refuses_the_chat_is_one_sentence(policy: Policy) -> Non
 
 
 def test_dtypes(model_config: ModelSettings) -> None:
-    for value in ("float8", "int8", "half", "nn"):
+    for value in ("float64", "float8", "int8", "half", "nn", "auto"):
         with pytest.raises(ConfigError, match=rf"model.compute_dtype is '{value}'; the choices are float32, bfloat16"):
             Policy.load(model_config.model_copy(update={"compute_dtype": value}))
     half = model_config.model_copy(update={"compute_dtype": "float16"})
     with pytest.raises(ConfigError, match=r"model.compute_dtype is 'float16'; the choices are float32, bfloat16$"):
         Policy.load(half, adapters=FULL)
     Policy.load(half)  # evaluation needs no gradients
+    short = Policy.load(model_config.model_copy(update={"compute_dtype": "bfloat16"}), adapters=FULL)
+    assert short.shares_prompt(20) and short.self_check([PROMPT] * 3, TOKENS, MASK, 0.7).mean < 0.1
+    logp, _ = short.logprobs(PROMPT, TOKENS, MASK, 0.7)  # [rows, tokens]
+    logp.sum().backward()
+    assert all(p.grad.dtype == p.dtype == torch.float32 and p.grad.isfinite().all() for p in short.trainable())
 
 
 def test_ids_beyond_the_tokenizer_read_as_nothing(policy: Policy, model_config: Any, capsys: Any) -> None:
