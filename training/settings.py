@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from base.settings import Count, NotNegative, Positive, Settings, Whole
+from base.settings import Count, NotNegative, Positive, Seed, Settings, Whole
 from policy.lora import LoraSettings
 from policy.settings import ModelSettings, RolloutSettings
 from problems.task import PromptSettings
@@ -51,7 +51,7 @@ class TrainSettings(Settings):
     prompts: Count
     group: Count
     prompt: PromptSettings
-    seed: int
+    seed: Seed
     epochs_per_batch: Count
     advantage: Scale
     extract: Literal["default", "paper"]
