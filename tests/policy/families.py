@@ -116,7 +116,7 @@ OWN: dict[str, dict[str, Any]] = {
 
 def configured(kind: str, **settings: Any) -> Any:
     """The configuration of type `kind` (as config.json calls it); what reads images as well has its text's within."""
-    default = CONFIG_MAPPING[kind]()
+    default: Any = CONFIG_MAPPING[kind]()
     knows = default.to_dict()
     own = {**OWN.get(kind, {}), **settings}
     if "text_config" in knows:

@@ -96,7 +96,8 @@ def test_dtypes(model_config: ModelSettings) -> None:
     assert short.shares_prompt(20) and short.self_check([PROMPT] * 3, TOKENS, MASK, 0.7).mean < 0.1
     logp, _ = short.logprobs(PROMPT, TOKENS, MASK, 0.7)  # [rows, tokens]
     logp.sum().backward()
-    assert all(p.grad.dtype == p.dtype == torch.float32 and p.grad.isfinite().all() for p in short.trainable())
+    for p in short.trainable():
+        assert p.grad is not None and p.grad.dtype == p.dtype == torch.float32 and p.grad.isfinite().all()
 
 
 def test_ids_beyond_the_tokenizer_read_as_nothing(policy: Policy, model_config: Any, capsys: Any) -> None:
