@@ -417,7 +417,7 @@ def _text(answer: str) -> RenderableType:
 
 
 def _quoted(text: str) -> str:
-    return repr(cut(text, 200))
+    return str(visible(repr(cut(text, 200))))
 
 
 @contextmanager
