@@ -97,10 +97,10 @@ class Plan(Settings):
         try:
             plan = cls.read(yaml.safe_load(path.read_text(encoding="utf-8")))
             plan._check()
-        except (OSError, ValueError, yaml.YAMLError) as error:
-            raise ConfigError(f"{path} cannot be read ({' '.join(str(error).split())[:200]})") from error
         except ConfigError as error:
             raise ConfigError(f"{path}: {error}") from error
+        except (OSError, ValueError, yaml.YAMLError) as error:
+            raise ConfigError(f"{path} cannot be read ({' '.join(str(error).split())[:200]})") from error
         return plan
 
     def _check(self) -> None:
@@ -108,10 +108,10 @@ class Plan(Settings):
         if twice := {name for name in names if names.count(name) > 1}:
             raise ConfigError(f"parts: {min(twice)} is there twice")
         for number, part in enumerate(self.parts):
-            if lost := self.needs(part) - {*names[:number]}:
-                raise ConfigError(f"parts: {part.name} needs <{min(lost)}>, which is no part before it")
             if part.script == "train" and part.start not in self.starts:
                 raise ConfigError(f"parts: {part.name} begins with no start; they are {', '.join(self.starts)}")
+            if lost := self.needs(part) - {*names[:number]}:
+                raise ConfigError(f"parts: {part.name} needs <{min(lost)}>, which is no part before it")
         for claim in self.claims:
             for comparison in claim.compare:
                 for figure in (comparison.this, comparison.that):
