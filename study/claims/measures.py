@@ -31,7 +31,7 @@ from study.compare import read
 from study.run_data import Run
 
 SHALLOW = {Theme.SYNTAX, Theme.FUNCTIONS, Theme.TYPES, Theme.UNINITIALIZED}
-PROGRAMS = 25  # of a step that are run again to see whether they read their input
+PROGRAMS = 600  # of a run that are run again to see whether they read their input
 
 
 def measure(folder: Path, name: Measure) -> float | None:
