@@ -24,6 +24,7 @@ from rich.console import Console
 from benchmarks.scripted_endpoint import Raw, ScriptedEndpoint, events, serve, streamed
 from study.chat import ChatSettings, Conversation, Growing
 from tests.conftest import ROOT, composed
+from tests.toy_policy import save_toy
 
 GOOD = '```lua\nlocal a, b = io.read("*n", "*n")\nprint(a + b)\n```'
 
@@ -105,14 +106,12 @@ def test_nothing_hostile_reaches_the_terminal(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("engine", ["transformers", pytest.param("vllm", marks=pytest.mark.slow)])
 def test_ctrl_c_on_a_terminal_stops_an_answer_and_keeps_the_session(tmp_path: Path, engine: str) -> None:
-    """On a real pseudo-terminal: the key, not the signal. So hot, the tiny model seldom finds its end."""
-    words = [
-        f"rollout={engine}",
-        f"run_dir={tmp_path}",
-        "model=tiny",
-        "sandbox.workers=1",
-        "rollout.max_new_tokens=900",
-    ]
+    """On a real pseudo-terminal: the key, not the signal. A model of random weights seldom finds its end."""
+    save_toy(tmp_path / "toy")
+    config = tmp_path / "toy/config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"max_position_embeddings": 4096}))
+    words = [f"rollout={engine}", f"run_dir={tmp_path}", f"model.path={tmp_path}/toy", "sandbox.workers=1"]
+    words += ["rollout.max_new_tokens=1500", "rollout.cpu_kv_cache_gib=1"]
     child, terminal = pty.fork()
     if child == 0:
         os.chdir(ROOT)
@@ -129,7 +128,6 @@ def test_ctrl_c_on_a_terminal_stops_an_answer_and_keeps_the_session(tmp_path: Pa
 
     try:
         until(b"lua> ")
-        until(b"lua> ", b"/temperature 10\n")
         for _ in range(2):
             until(b"stops it", b"Print a line.\n\n")
             until(b"stopped", b"\x03")
