@@ -28,8 +28,8 @@ import languages
 from base import script
 from base.errors import CheckpointError
 from languages import Language
-from policy.model import Policy, outlined
-from policy.model import folder as folder_of
+from policy import pretrained
+from policy.model import Policy
 from policy.ranks import Ranks
 from policy.samplers import choose, open_sampler
 from problems import load
@@ -227,7 +227,7 @@ def main(config: DictConfig) -> None:
     if said := choose(config):
         print(said)
     settings, machine = TrainSettings.read(config), Machine.here()
-    model = outlined(folder_of(settings.model))
+    model = pretrained.outlined(pretrained.folder(settings.model))
     if settings.rollout.gpu_memory_utilization is None:
         config.rollout.gpu_memory_utilization = memory.share(Shape.of(model), Plan.of(settings), machine)
         print(f"rollout.gpu_memory_utilization: {config.rollout.gpu_memory_utilization}")

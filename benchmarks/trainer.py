@@ -47,7 +47,8 @@ import languages
 from base import script
 from base.command_line import Command, Names
 from base.settings import Count
-from policy.model import Policy, folder
+from policy.model import Policy
+from policy.pretrained import folder
 from policy.samplers.generate import TransformersSampler
 from policy.samplers.sampler import Completion, Sampling
 from policy.settings import ModelSettings

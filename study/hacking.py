@@ -40,7 +40,7 @@ from languages import Language
 from problems import load
 from problems.problem import Problem
 from sandbox import open_pool
-from sandbox.answer import blocks
+from sandbox.answer.markdown import blocks
 from sandbox.executor import Executor
 from sandbox.job import Job, Status, Test, Verdict
 from study.run_data import Run, read_rows

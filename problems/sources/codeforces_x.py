@@ -20,7 +20,7 @@ from base.errors import DataError
 from problems.problem import Problem
 from problems.sources import rows
 from problems.sources.rows import BadRow, Row, Tally
-from sandbox.answer import after_thinking, blocks
+from sandbox.answer.markdown import after_thinking, blocks
 from sandbox.job import Checker, Compare
 
 SPLITS = ("train", "test", "validation", "train-2000")
