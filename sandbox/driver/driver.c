@@ -8,7 +8,7 @@
  * program left. An init that ends in any other way ends the server, which the host sees as end of file: no verdict can
  * be confused with another program's.
  *
- * Expected outputs are never sent here. Messages are little-endian; see sandbox/jail.py for the other end.
+ * Expected outputs are never sent here. Messages are little-endian; see messages.py for the other end.
  *
  *   host -> server  runtime, once, where the language wants one: u32 kind=RUNTIME, u32 length, blobs: run argv,
  *                       environment
