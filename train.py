@@ -35,6 +35,7 @@ from policy.samplers import choose, open_sampler
 from problems import load
 from problems.problem import Problem
 from problems.prompt import Template
+from problems.settings import DatasetSettings, SourceSettings
 from problems.task import Stdio, prompts_hash
 from rollout import heldout
 from rollout.draw import LocalModel, fitting
@@ -56,11 +57,11 @@ from training.update import Learner
 def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
     """One run in `folder`, from its last checkpoint if it has one. Returns the last held-out pass@1."""
     settings = TrainSettings.read(config)
-    taught = languages.of_run(config)
+    taught = languages.of_run(settings.language, settings.language_mix)
     reward = open_reward(settings.reward)
     if ranks.first and (why := distrust(reward)):
         print(f"warning: {why}", file=sys.stderr)
-    problems, held = ranks.first_then_others(lambda: read_problems(config.dataset, folder, ranks.first))
+    problems, held = ranks.first_then_others(lambda: read_problems(settings.dataset, folder, ranks.first))
 
     resumed = run_folder.last_checkpoint(folder)
     policy = open_policy(settings, resumed, ranks)
@@ -166,14 +167,14 @@ def grpo(
     run.finish(settings.method)
 
 
-def read_problems(dataset: DictConfig, folder: Path, first: bool) -> tuple[list[Problem], list[Problem]]:
+def read_problems(dataset: DatasetSettings, folder: Path, first: bool) -> tuple[list[Problem], list[Problem]]:
     """Training and held-out problems, those that the run began with. What a hub gave is kept in the run's folder, where
     the other ranks and a run that goes on read it. Raises DataError."""
 
     def read(split: str) -> list[Problem]:
-        if dataset.get("loader") is None:
-            return load.load(dataset, split, quiet=not first)
-        return load.kept(folder / "data" / f"{split}.jsonl", lambda: load.load(dataset, split))
+        if isinstance(dataset, SourceSettings):
+            return load.kept(folder / "data" / f"{split}.jsonl", lambda: load.load(dataset, split))
+        return load.load(dataset, split, quiet=not first)
 
     problems, held = read("train"), read("heldout")
     if first:

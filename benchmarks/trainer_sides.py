@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from torch import Tensor
 
 import languages
@@ -78,10 +78,9 @@ def model_config(task: Task) -> ModelSettings:
 
 def texts(policy: Policy, count: int) -> list[list[int]]:
     """Token ids of the first prompts of `dataset=ladder`."""
-    config = OmegaConf.load(ROOT / "conf" / "dataset" / "ladder.yaml")
-    assert isinstance(config, DictConfig)
+    ladder = load.dataset(OmegaConf.load(ROOT / "conf" / "dataset" / "ladder.yaml"))
     lua = languages.load("lua")
-    return [policy.encode(policy.chat(problem, lua)) for problem in load.load(config, "train")[:count]]
+    return [policy.encode(policy.chat(problem, lua)) for problem in load.load(ladder, "train")[:count]]
 
 
 def drawn(task: Task, vocabulary: int) -> tuple[list[list[int]], list[float]]:

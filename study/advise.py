@@ -69,7 +69,7 @@ class AdviseSettings(ScriptSettings):
     model: AnyModel
     advisor: AnyModel
     language: dict[str, Any]
-    dataset: dict[str, Any]  # its keys differ by option: problems/load.py reads them
+    dataset: load.Dataset
     rollout: RolloutSettings
     sandbox: SandboxSettings
     problems: Count
@@ -198,7 +198,7 @@ def write_language(language: Language, advised: Language, folder: Path) -> Path:
 async def advise(settings: AdviseSettings, folder: Path) -> dict[str, Any]:
     """The whole story; returns what report.json holds. Raises RunError, EndpointError."""
     language = languages.from_config(settings.language)
-    chosen = list(load.load(OmegaConf.create(settings.dataset), "train"))
+    chosen = list(load.load(settings.dataset, "train"))
     random.Random(settings.seed).shuffle(chosen)
     chosen = chosen[: settings.problems]
     half = len(chosen) // 2

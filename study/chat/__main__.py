@@ -4,8 +4,8 @@
     python -m study.chat model=endpoint model.base_url=http://localhost:8000/v1 model.name=big
 
 An empty line sends what was typed, and the answer is shown as it is written; /help lists the commands, Ctrl-C stops an
-answer, Ctrl-D ends. All that was asked and answered is kept in `chats/history.jsonl`, and what was typed can be had
-back with the arrow keys.
+answer, Ctrl-D ends. All that was asked and answered is kept in `chats/history.jsonl`, and the arrow
+keys bring back what was typed.
 """
 
 from __future__ import annotations

@@ -11,7 +11,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
 from rich.columns import Columns
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -74,7 +73,7 @@ class Conversation:
 
     @cached_property
     def problems(self) -> list[Problem]:
-        return list(load.load(OmegaConf.create(self.settings.dataset), self.settings.split, quiet=True))
+        return list(load.load(self.settings.dataset, self.settings.split, quiet=True))
 
     def pool(self, problem: Problem) -> Executor:
         """The jail for the language that is spoken, and for the problem's checker if it has one."""

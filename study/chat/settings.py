@@ -7,6 +7,7 @@ from typing import Any, Literal
 from base.settings import ScriptSettings
 from chat.settings import AnyModel
 from policy.settings import RolloutSettings
+from problems.load import Dataset
 from sandbox.settings import SandboxSettings
 
 
@@ -15,7 +16,7 @@ class ChatSettings(ScriptSettings):
 
     model: AnyModel
     language: dict[str, Any]
-    dataset: dict[str, Any]  # its keys differ by option: problems/load.py reads them
+    dataset: Dataset
     rollout: RolloutSettings
     sandbox: SandboxSettings
     checkpoint: str | None
