@@ -56,7 +56,7 @@ class Run:
     @property
     def languages(self) -> list[Language]:
         """The languages of its programs. Raises languages.LanguageError."""
-        return languages.of_run(self.config["language"], self.config.get("language_mix"))
+        return languages.of_run(self.config.get("language", {}), self.config.get("language_mix"))
 
     @property
     def dataset(self) -> DatasetSettings:
