@@ -146,9 +146,14 @@ def dequantized(weight: Tensor) -> Tensor:
 
 
 def buffers(model: PreTrainedModel) -> Iterator[tuple[str, Tensor]]:
-    """What a checkpoint of the base model holds beside parameters: never trained (the bias by which routers choose)."""
-    known = base(model).state_dict(keep_vars=True)
-    yield from ((name, buffer) for name, buffer in base(model).named_buffers() if name in known)
+    """What a checkpoint of the base model holds beside parameters: never trained (the bias by which routers choose).
+
+    Not by way of `state_dict`, for which weights of 4 bits would be laid out anew.
+    """
+    for place, module in base(model).named_modules():
+        for name, buffer in module.named_buffers(place, recurse=False):
+            if name.rpartition(".")[2] not in module._non_persistent_buffers_set:
+                yield name, buffer
 
 
 def whole_weights(model: PreTrainedModel) -> Iterator[tuple[str, Tensor]]:
