@@ -45,8 +45,8 @@ million numbers, sort words, compute with big numbers, fill a large array, use t
 
 How deep calls may nest, where a runtime has a bound of its own below memory: Java, Kotlin, Scala and Clojure (200 MB of
 stack in the main thread), Common Lisp, Ruby and Tcl allow a million calls, Node with 500 MB some millions; Python
-what `sys.setrecursionlimit` says, through C too; Octave 10^5; Emacs Lisp 10^6; Lua 20,000, R 7,000 and Haxe (Neko)
-10,000, which their makers compiled in. Everywhere else memory is the bound.
+what `sys.setrecursionlimit` says, through C too; Octave 10^5; Emacs Lisp 10^6; Lua 20,000, R 7,000, Haxe (Neko)
+10,000 and Zsh 1,000, which their makers compiled in. Everywhere else memory is the bound.
 
 Text sorts by byte everywhere, in R too. In Java, Kotlin, Scala, Erlang, Ada the program may have another name than the
 prompt asks for: the class or module with a main is run.
@@ -163,10 +163,10 @@ def survey(names: list[str], page: Path, begun: Path | None = None) -> bool:
             print(error, file=sys.stderr)
             healthy = False
             continue
-        lines = {known: line for known, line in rows(page).items() if known in languages.names()}
-        lines[name] = row(language, report, without_cgroup)
+        new = row(language, report, without_cgroup)
+        lines = {known: line for known, line in rows(page).items() if known in languages.names()} | {name: new}
         write(page, lines)
-        print(lines[name], flush=True)
+        print(new, flush=True)
         for text in [*report.remarks, *(f"{f.name}: {f.diagnosis}" for f in report.findings if not f.right)]:
             print(f"    {text}", flush=True)
         healthy &= report.healthy
