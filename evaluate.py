@@ -105,7 +105,7 @@ class Evaluation(ScriptSettings):
 
 def run(config: DictConfig) -> dict[str, Any]:
     """One model, benchmark and language. Returns the scores (rollout/pass_at_k.py)."""
-    evaluation = Evaluation.read(as_in_training(config))
+    evaluation = Evaluation.read(as_in_training(run_folder.with_groups_of_run(config, ("model", "language"))))
     task = evaluation.task()
     checkpoint = checkpoint_folder(evaluation)
     folder, settings = results_folder(evaluation, checkpoint, task)
@@ -161,12 +161,13 @@ def score_of(evaluation: Evaluation, task: Task, checkpoint: Path | None, folder
 
 
 def as_in_training(config: DictConfig) -> DictConfig:
-    """`config` with what protocol=heldout leaves null taken from the checkpoint's run, and where there is none from
-    train.py's defaults. A key that is set stays. Raises RunError.
+    """`config` with what protocol=heldout leaves null taken from the checkpoint's run, the data set too, and where
+    there is none from train.py's defaults. A key that is set stays. Raises RunError.
     """
     missing_keys = [key for key in OF_RUN if OmegaConf.select(config, key) is None]
     if not missing_keys:
         return config
+    config = run_folder.with_groups_of_run(config, ("dataset",))
     run = (
         run_folder.config_of(run_folder.find_checkpoint("checkpoint", config.checkpoint)) if config.checkpoint else None
     )

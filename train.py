@@ -116,8 +116,8 @@ def grpo(
     done = saved = first  # updates
     if batches.about:
         run.say(batches.about)
-    if not run.evaluated:
-        run.log({"step": 0, **run.spent.row(), **evaluate(0)})
+    if not run.evaluated and (first in (0, batches.steps) or due(first, settings.heldout.every)):
+        run.log({"step": first, **run.spent.row(), **evaluate(first)})  # of a run that goes on: the one that failed
     try:
         for step in range(first, batches.steps):
             if not run.interrupted():
@@ -137,7 +137,7 @@ def grpo(
                 done = step + 1
             batches.prefetch(done)  # ranks that only sample are here while the others update
             with run.phase("weight sync"):
-                figures = ranks.agree(lambda: figures)  # noqa: B023 (called at once)
+                figures = ranks.broadcast(lambda: figures)  # noqa: B023 (called at once)
                 sampler.sync()
             learner.count_skipped(figures)
 
@@ -152,15 +152,19 @@ def grpo(
             )
             if batch.drawn:
                 run.journal.rollouts(f"step_{done:06d}", batch.rollouts)
-            if done == batches.steps or due(done, settings.heldout.every):
-                row |= evaluate(done)
-            run.log(row)
+            scores = {}
+            try:
+                if done == batches.steps or due(done, settings.heldout.every):
+                    scores = evaluate(done)
+            finally:
+                run.log(row | scores)
             if done == batches.steps or due(done, settings.checkpoint.every):
                 save(done)
                 saved = done
     except Exception as error:
-        # The weights are good: what went wrong costs no step. Several ranks may not all be here, and could not save.
-        if ranks.world == 1 and done > saved and not isinstance(error, CheckpointError):
+        # The weights are valid, so save them: what went wrong costs no step. Of several ranks some may be gone, and
+        # saving would wait for them forever.
+        if ranks.world == 1 and done > saved and not learner.midway and not isinstance(error, CheckpointError):
             save(done)
         raise
     run.finish(settings.method)

@@ -102,6 +102,13 @@ def sentence(error: BaseException) -> str:
     return words
 
 
+def overrides() -> list[str] | None:
+    """The keys and groups that the command line of this job sets; None outside of a Hydra job."""
+    if not HydraConfig.initialized():
+        return None
+    return [word.lstrip("+~").partition("=")[0] for word in HydraConfig.get().overrides.task]
+
+
 def _trace(debug: bool) -> None:
     if debug or "debug=true" in sys.argv[1:] or os.environ.get(DEBUG, "0") not in ("", "0"):
         traceback.print_exc()

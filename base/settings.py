@@ -39,6 +39,7 @@ KINDS = {
     "string_type": "text",
     "list_type": "a list",
     "dict_type": "a mapping",
+    "model_type": "a mapping",
     "finite_number": "a finite number",
 }
 RENAMED = {  # keys of before -> their names now; whoever uses an old one is told
@@ -98,7 +99,7 @@ def sentence(error: ValidationError, key: str, settings: type[BaseModel]) -> str
         return f"{name} is unknown; the keys are {', '.join(_fields(settings, place))}"
     if kind == "literal_error":
         return f"{name} is {first['input']!r}; the choices are {context['expected'].replace(' or ', ', ')}"
-    field = _fields(settings, place).get(place[-1])
+    field = _fields(settings, place).get(place[-1]) if place else None
     bounds = {
         bound: getattr(constraint, bound)
         for constraint in _constraints(field)
@@ -110,7 +111,7 @@ def sentence(error: ValidationError, key: str, settings: type[BaseModel]) -> str
         wanted = " and ".join(words.format(bounds[bound]) for bound, words in BOUNDS.items() if bound in bounds)
     else:
         wanted = KINDS.get(kind, first["msg"])
-    return f"{name} is {first['input']!r}; it must be {wanted}"
+    return f"{name or 'all of it'} is {first['input']!r}; it must be {wanted}"
 
 
 def _fields(settings: type[BaseModel], place: list[str]) -> dict[str, FieldInfo]:

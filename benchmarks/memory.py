@@ -149,7 +149,7 @@ def work(name: str, folder: str, out: str) -> None:
     one = learner(weights(case.model, Path(folder)), case, ranks, case.budget)
     for _ in range(2):
         one.update(rollouts(2 * case.rows * case.ranks, LONGEST), objective)  # gradients are there in the second half
-    most = max(ranks.gather([of_process("VmHWM") - before]))
+    most = max(ranks.all_gather([of_process("VmHWM") - before]))
     if ranks.first:
         Path(out).write_text(str(most))
     ranks.leave()

@@ -57,7 +57,9 @@ class Pack:
         No index: all rows of a prompt begin at its last token, and the gradient of an indexing with repeats is summed
         in an order that threads decide, so that no two runs would agree in the last digits.
         """
-        parts = states.split([*self.prompts, *(length for rows in self.rows for length in rows)])
+        parts = states.split(
+            [*self.prompts, *(length for rows in self.rows for length in rows)]
+        )  # each [its tokens, width]
         last = [prompt[-1:] for prompt in parts[: len(self.prompts)]]  # each [1, width]
         first = [last[group] for group, rows in enumerate(self.rows) for _ in rows]  # of each row [1, width]
         pairs = zip(first, parts[len(self.prompts) :], strict=True)  # each row's [1, width], [its tokens - 1, width]
@@ -145,10 +147,10 @@ def hidden_states(
     left = iter(lengths)
     pack = Pack([len(prompt) for prompt in prompts], [[next(left) - 1 for _ in range(n)] for n in counts],
                 completions.device)  # fmt: skip
-    entering = [row[: length - 1] for row, length in zip(completions, lengths, strict=True)]
+    entering = [row[: length - 1] for row, length in zip(completions, lengths, strict=True)]  # each [its tokens - 1]
     ids = torch.cat([*prompts, *entering])  # [tokens of the pack]
     # A mask of four dimensions is handed on as it is, and one of none would have transformers make a large one.
-    handed_on = torch.ones(1, 1, 1, 1, dtype=torch.bool, device=ids.device)
+    handed_on = torch.ones(1, 1, 1, 1, dtype=torch.bool, device=ids.device)  # [1, 1, 1, 1]
     # Not set back: gradient checkpointing runs the layers again during backward.
     model.config._attn_implementation = NAME
     states = body(model)(

@@ -44,7 +44,7 @@ def _products(hidden: Tensor, weight: Tensor | None, bias: Tensor | None) -> Ten
     if weight is None:
         return hidden.clone()  # [chunk, vocabulary]
     products = hidden @ weight.T  # [chunk, vocabulary]
-    return products if bias is None else products.add_(bias)
+    return products if bias is None else products.add_(bias)  # [chunk, vocabulary]
 
 
 class _TokenLogprobs(torch.autograd.Function):
@@ -101,7 +101,7 @@ class _TokenLogprobs(torch.autograd.Function):
                 # d logp / d logits = (one-hot - softmax) / temperature
                 gradient = logits.sub_(lse[at, None]).exp_().mul_(-scaled[at])  # [rows, vocabulary]
                 products[rows] = gradient if slope is None else gradient.mul_(slope)  # [rows, vocabulary]
-            products.scatter_(1, targets[part, None], at_target.to(products.dtype))
+            products.scatter_(1, targets[part, None], at_target.to(products.dtype))  # [chunk, vocabulary]
             grad_hidden[part] = products if weight is None else products @ weight  # [chunk, width]
             if grad_bias is not None:
                 grad_bias += products.sum(0, dtype=grad_bias.dtype)  # [vocabulary]

@@ -133,7 +133,7 @@ def saved_in(folder: Path | None) -> bool:
 
 
 def dequantized(weight: Tensor) -> Tensor:
-    """A frozen weight as numbers, where it is kept in 4 bits; any other as it is, without gradient."""
+    """A frozen weight [out, in] as numbers, where it is kept in 4 bits; any other as it is, without gradient."""
     if (state := getattr(weight, "quant_state", None)) is None:
         return weight.detach()
     from bitsandbytes.functional import _convert_weight_packed_for_cpu_inverse, dequantize_4bit
@@ -141,7 +141,7 @@ def dequantized(weight: Tensor) -> Tensor:
     packed = weight.data
     if getattr(state, "packing_format_for_cpu", False):  # as a forward pass on a CPU leaves them
         packed, state = _convert_weight_packed_for_cpu_inverse(packed, copy(state))
-    numbers: Tensor = dequantize_4bit(packed, state)
+    numbers: Tensor = dequantize_4bit(packed, state)  # [out, in]
     return numbers
 
 
@@ -156,8 +156,8 @@ def whole_weights(model: PreTrainedModel) -> Iterator[tuple[str, Tensor]]:
             continue
         owner, _, kind = name.rpartition(".base_layer.")
         if owner and kind == "weight":
-            delta = base.get_submodule(owner).get_delta_weight(ADAPTER).detach()  # fp32, the shape of weight
-            weight = dequantized(parameter).float() + delta
+            delta = base.get_submodule(owner).get_delta_weight(ADAPTER).detach()  # [out, in] fp32
+            weight = dequantized(parameter).float() + delta  # [out, in]
         else:
             weight = dequantized(parameter)
         yield name.replace(".base_layer.", "."), weight

@@ -107,6 +107,12 @@ class Policy:
         trained = lora.saved_in(checkpoint)
         source = str(checkpoint) if checkpoint and not trained else folder(config)
         frozen = trained or (adapters is not None and adapters.rank > 0)
+        if checkpoint is not None and frozen and not trained:
+            raise ModelError(
+                f"{checkpoint} holds whole weights, which a checkpoint of adapters (lora.rank) would not keep; name it "
+                "as the model instead: model.path="
+                f"{checkpoint}"
+            )
         disable_progress_bar()  # a bar for each load and save would bury what the run itself shows
         try:
             if not Path(source).is_dir():

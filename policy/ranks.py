@@ -22,7 +22,7 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -30,6 +30,8 @@ from torch import Tensor
 from torch.distributed.tensor import DTensor
 
 from base.errors import UserError
+
+Key = TypeVar("Key")
 
 SILENCE = timedelta(hours=2)  # one rank may wait for another's sampling and verification that long
 
@@ -89,15 +91,15 @@ class Ranks:
         parts, number = (self.samplers, self.rank - self.trainers) if self.samplers else (self.world, self.rank)
         return range(number * count // parts, (number + 1) * count // parts) if self.samples else range(0)
 
-    def gather(self, items: list[Any]) -> list[Any]:
+    def all_gather(self, items: list[Any]) -> list[Any]:
         """The items of all ranks, in order of rank, on every rank."""
         return _gather(items, self.world, None)
 
     def any(self, flag: object) -> bool:
         """Whether the flag is set on any rank."""
-        return any(self.gather([bool(flag)]))
+        return any(self.all_gather([bool(flag)]))
 
-    def agree(self, value: Callable[[], Any]) -> Any:
+    def broadcast(self, value: Callable[[], Any]) -> Any:
         """What the first rank computes, on every rank."""
         if self.world == 1:
             return value()
@@ -123,10 +125,10 @@ class Ranks:
                 raise failure or SystemExit(1)
         return found
 
-    def sum(self, totals: dict[str, float]) -> dict[str, float]:
+    def sum(self, totals: dict[Key, float]) -> dict[Key, float]:
         """Adds up, key by key, what all training ranks have."""
         parts = _gather([totals], self.trainers, self.training)
-        return {key: math.fsum(part.get(key, 0.0) for part in parts) for key in {k: None for p in parts for k in p}}
+        return {key: exact_sum([part.get(key, 0.0) for part in parts]) for key in {k: None for p in parts for k in p}}
 
     def sum_gradients(self, parameters: Iterable[Tensor]) -> None:
         """Replaces each gradient by its sum over the training ranks; where a rank has none, it counts as zero."""
@@ -140,7 +142,7 @@ class Ranks:
         for work in pending:
             work.wait()
 
-    def hand_over(self, parameters: Iterable[Tensor]) -> None:
+    def broadcast_weights(self, parameters: Iterable[Tensor]) -> None:
         """Gives the weights of the first rank to the ranks that only sample."""
         if self.samplers:
             for parameter in parameters:
@@ -158,6 +160,11 @@ class Ranks:
 
 
 ALONE = Ranks()
+
+
+def exact_sum(values: list[float]) -> float:
+    """The sum, exact in any order; of infinities too, which fsum refuses to add up."""
+    return math.fsum(values) if all(map(math.isfinite, values)) else sum(values)
 
 
 def _gather(items: list[Any], world: int, group: Any) -> list[Any]:

@@ -118,7 +118,7 @@ class Scorer(nn.Module):
                 states = states.to(torch.get_autocast_dtype(device))  # [loss tokens, width]
             weight, bias = lora.head(self.model)  # [vocabulary, width], [vocabulary]
             logp, entropy = token_logprobs(states, weight, targets, temperature, bias, head)  # 2 x [loss tokens]
-        place = mask.nonzero(as_tuple=True)
+        place = mask.nonzero(as_tuple=True)  # 2 x [loss tokens]: row, column
         shape = completions.shape
         return (
             logp.new_zeros(shape).index_put(place, logp),  # [rows, tokens]

@@ -40,7 +40,7 @@ def segments(prompts: Sequence[int], rows: Sequence[Sequence[int]], device: torc
     groups = [sum(group) for group in rows]
 
     def starts(sizes: Sequence[int]) -> Tensor:
-        return torch.tensor(list(accumulate(sizes, initial=0)), dtype=torch.int32, device=device)
+        return torch.tensor(list(accumulate(sizes, initial=0)), dtype=torch.int32, device=device)  # [sequences + 1]
 
     return Segments(
         sum(prompts), starts(lengths), max(lengths), starts(prompts), max(prompts), starts(groups), max(groups)
@@ -71,13 +71,14 @@ def attention(query: Tensor, key: Tensor, value: Tensor, places: Segments, scale
     """`query` [1, heads, tokens, size], `key` and `value` with as many heads or fewer -> [1, tokens, heads, size]."""
     packed = [x[0].transpose(0, 1).to(_dtype(x)).contiguous() for x in (query, key, value)]  # [tokens, heads, size]
     out: Tensor = _Attention.apply(*packed, places, query.shape[-1] ** -0.5 if scale is None else scale)
-    return out[None]
+    return out[None]  # [1, tokens, heads, size]
 
 
 class _Attention(torch.autograd.Function):
     @staticmethod
     def forward(ctx, query, key, value, places: Segments, scale):
         at = places.split
+        # [tokens, heads, size], [heads, tokens]
         own, lse = _forward(query, key, value, places.own, places.own, places.longest, places.longest, True, scale)
         seen, lse_seen = _forward(
             query[at:], key[:at], value[:at], places.groups, places.prompts,
@@ -85,6 +86,7 @@ class _Attention(torch.autograd.Function):
         )  # [tokens of rows, heads, size], [heads, tokens of rows]  # fmt: skip
         joint = torch.logaddexp(lse[:, at:], lse_seen)  # [heads, tokens of rows]
         share = (lse_seen - joint).exp().T[:, :, None]  # [tokens of rows, heads, 1], of the prompt in a row's softmax
+        # [tokens, heads, size]
         out = torch.cat([own[:at], torch.lerp(own[at:].to(share.dtype), seen.to(share.dtype), share).to(own.dtype)])
         lse = torch.cat([lse[:, :at], joint], 1)  # [heads, tokens]
         ctx.save_for_backward(query, key, value, out, lse)
@@ -97,9 +99,10 @@ class _Attention(torch.autograd.Function):
         places, scale = ctx.places, ctx.scale
         at = places.split
         grad = grad.contiguous()  # [tokens, heads, size]
-        of_query, of_key, of_value = _backward(
+        of_query, of_key, of_value = _backward(  # each [tokens, heads, size]
             grad, query, key, value, out, lse, places.own, places.own, places.longest, places.longest, True, scale
         )
+        # [tokens of rows, heads, size], then twice [tokens of prompts, heads, size]
         more_query, more_key, more_value = _backward(
             grad[at:], query[at:], key[:at], value[:at], out[at:], lse[:, at:].contiguous(), places.groups,
             places.prompts, places.longest_group, places.longest_prompt, False, scale,
@@ -120,7 +123,7 @@ def _forward(
         query, key, value, starts_q, starts_k, longest_q, longest_k, return_aux=AuxRequest(lse=True), scale=scale,
         window_size=window, enable_gqa=True,
     )  # fmt: skip
-    return out, lse
+    return out, lse  # [tokens, heads, size], [heads, tokens]
 
 
 def _backward(
@@ -128,7 +131,9 @@ def _backward(
     starts_k: Tensor, longest_q: int, longest_k: int, causal: bool, scale: float,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     """Gradients of query, key and value, from the output and the log-sum-exp of all that the queries saw."""
-    unused = torch.zeros(2, dtype=torch.uint64, device=query.device)  # the state of dropout, of which there is none
+    unused = torch.zeros(
+        2, dtype=torch.uint64, device=query.device
+    )  # [2], the state of dropout, of which there is none
     gradients: tuple[Tensor, Tensor, Tensor] = torch.ops.torch_attn._varlen_attn_backward(
         grad, query, key, value, out, lse, starts_q, starts_k, longest_q, longest_k, causal, unused, scale,
         [-1, 0] if causal else [-1, -1],

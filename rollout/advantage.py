@@ -31,7 +31,7 @@ STD_EPS = 1e-4  # TRL's; keeps a group of nearly equal rewards from exploding
 def group_advantages(rewards: Tensor, valid: Tensor, scale: str = "group") -> Tensor:
     """Rewards -> advantages, both [prompts, group]. `valid` [prompts, group] is False for infrastructure errors.
 
-    Invalid rollouts get 0. So does every rollout of a group without signal: one with fewer than two valid rollouts, or
+    Invalid rollouts get 0. So does every rollout of a zero-variance group: one with fewer than two valid rollouts, or
     whose valid rewards are all equal. It is exactly 0: the float32 mean of equal rewards may differ from them in the
     last bit, which the division by a tiny deviation would blow up.
     """

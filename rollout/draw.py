@@ -1,4 +1,4 @@
-"""The one road from a problem to a verdict, for training and evaluation alike.
+"""The one path from a problem to a verdict, for training and evaluation alike.
 
     Question --prompt--> answer --program--> job --sandbox--> verdict
 

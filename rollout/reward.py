@@ -54,12 +54,13 @@ def distrust(reward: RewardFunction) -> str:
     )
 
 
-def assign_rewards(groups: Sequence[Sequence[Rollout]], reward: RewardFunction) -> None:
-    """Fills in each rollout's reward, group by group.
+def rewards_of(groups: Sequence[Sequence[Rollout]], reward: RewardFunction) -> list[float | None]:
+    """Each rollout's reward, group by group.
 
     An infrastructure error is the sandbox's failure and says nothing of a program: it has no reward, whatever the
     function returns. Raises ConfigError where a function of the user's own returns something else than rewards.
     """
+    found = []
     for group in groups:
         rewards = list(reward(group))
         sound = [isinstance(r, int | float) and math.isfinite(r) for r in rewards if r is not None]
@@ -70,7 +71,8 @@ def assign_rewards(groups: Sequence[Sequence[Rollout]], reward: RewardFunction) 
             )
         for rollout, earned in zip(group, rewards, strict=True):
             broken = rollout.verdict.status is Status.INFRASTRUCTURE_ERROR
-            rollout.reward = None if earned is None or broken else float(earned)
+            found.append(None if earned is None or broken else float(earned))
+    return found
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ class Reward:
 
     def of_group(self, verdicts: Sequence[Verdict], tests: int) -> list[float | None]:
         """The rewards of programs for one problem of `tests` tests; None for an infrastructure error, which also counts
-        in no test's pass rate and is nobody's rival."""
+        in no test's pass rate and is compared with nobody's time."""
         rewards = [of(verdict, self.statuses) for verdict in verdicts]
         if self.dense:
             top = self.statuses.get(Status.PASSED, 0.0)

@@ -34,6 +34,7 @@ class Journal:
         self.wandb = _wandb(config, folder) if writes else None
         self.tensorboard = config.tensorboard and writes
         self.events: Any = None
+        self._last: float | None = None  # the step of the last row
 
     def rewind(self, step: int) -> None:
         """Forgets what was written after `step`: a resumed run writes it again."""
@@ -42,16 +43,24 @@ class Journal:
         if self.metrics.exists():
             rows = [line for line in self.metrics.read_text().splitlines() if _step(line) <= step]
             write_text(self.metrics, "".join(line + "\n" for line in rows))
+            self._last = _step(rows[-1]) if rows else None
         for path in (self.folder / "rollouts").glob("*step_*.parquet"):
             if int(path.stem.rpartition("_")[2]) > step:
                 path.unlink()
 
     def log(self, row: dict[str, Any]) -> None:
-        """Appends one object to metrics.jsonl (and to wandb, TensorBoard). `row` has the key `step`."""
+        """Appends one object to metrics.jsonl (and to wandb, TensorBoard). `row` has the key `step`; what is said of
+        the last step again is added to its object."""
         if not self.writes:
             return
-        with open(self.metrics, "a", encoding="utf-8") as out:
-            out.write(json.dumps(finite(row), allow_nan=False) + "\n")
+        line = json.dumps(finite(row), allow_nan=False) + "\n"
+        if row["step"] == self._last:
+            *before, last = self.metrics.read_text().splitlines(keepends=True)
+            write_text(self.metrics, "".join(before) + json.dumps(json.loads(last) | json.loads(line)) + "\n")
+        else:
+            with open(self.metrics, "a", encoding="utf-8") as out:
+                out.write(line)
+        self._last = row["step"]
         if self.wandb is not None:
             self.wandb.log(row)  # without wandb's own step, which refuses steps that a resumed run does again
         if self.tensorboard:

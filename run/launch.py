@@ -36,7 +36,7 @@ def start(train: Train, config: DictConfig) -> None:
         raise ConfigError(f"gpus is {config.gpus}; this machine has {count}")
     with sweep_job.job(config.gpus) as swept, stoppable(config.run_dir):
         started = Ranks.started()  # by torchrun
-        folder = Ranks.join().agree(lambda: str(run_folder.create(config)))
+        folder = Ranks.join().broadcast(lambda: str(run_folder.create(config)))
         if run_folder.finished(Path(folder)):
             print(f"finished already: {folder}")
             return

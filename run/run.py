@@ -50,11 +50,13 @@ class Run:
         self.journal = Journal(folder, config, writes=ranks.first)
         self.journal.rewind(-1 if first is None else first)
         # what the first rank reads, after it has rewound the file
-        self.score: float | None = ranks.agree(lambda: self.journal.last("heldout/pass@1"))
+        self.score: float | None = ranks.broadcast(lambda: self.journal.last("heldout/pass@1"))
         self.spent = (
-            replace(spent) if first is None else ranks.agree(lambda: Cost.of_row((self.journal.rows() or [{}])[-1]))
+            replace(spent) if first is None else ranks.broadcast(lambda: Cost.of_row((self.journal.rows() or [{}])[-1]))
         )
-        self.evaluated = ranks.agree(lambda: bool(self.journal.last("heldout/seconds")))
+        self.evaluated = ranks.broadcast(
+            lambda: "heldout/seconds" in (self.journal.rows() or [{}])[-1]
+        )  # the first step
         self._progress = RunProgress(steps, first or 0, self.score, shows=ranks.first)
         self._watchdog = Watchdog(float(config.stall_s), pending)
         self._interruption = Interruption(patient=ranks.world > 1)
@@ -67,7 +69,6 @@ class Run:
             self._stack = stack.pop_all()
         resumed = f"resuming after step {self.first}" if self.first is not None else "training"
         self.say(f"{resumed} in {self.folder}")
-        self._began = time.perf_counter()
         return self
 
     def __exit__(self, *error: Any) -> None:
@@ -82,6 +83,8 @@ class Run:
         """Times a part of the step; a part that takes longer than `stall_s` is reported."""
         self._watchdog.phase(name)
         started = time.perf_counter()
+        if name == "sampling":  # where a step begins: evaluations and checkpoints are no part of it
+            self._began = started
         yield
         self.seconds[name] += time.perf_counter() - started
 
@@ -110,8 +113,7 @@ class Run:
 
         `asleep`: of throughput.peak_memory_gib.
         """
-        now = time.perf_counter()
-        seconds, self._began = now - self._began, now
+        seconds = time.perf_counter() - self._began
         self.spent.add(stats.programs, stats.tokens, stats.passed, figures["trained_tokens"])
         row = {
             "step": step,
@@ -137,7 +139,6 @@ class Run:
         self.journal.log(row)
         if row["step"] > (self.first or 0):
             self._progress.step(row)
-        self._began = time.perf_counter()  # an evaluation is no part of the next step
 
     def draw_curve(self) -> None:
         if self.ranks.first:

@@ -7,6 +7,7 @@ import os
 import platform
 import shutil
 import subprocess
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -16,7 +17,7 @@ from typing import Any
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
-from base import checks
+from base import checks, script
 from base.checks import flat
 from base.errors import ConfigError, DataError, RunError
 from base.files import write_text
@@ -195,18 +196,46 @@ def find_checkpoint(key: str, name: str, model: str | None = None) -> Path:
 
 def config_of(checkpoint: Path) -> dict[str, Any] | None:
     """The config of a checkpoint's run, flat, with today's names of keys; None where it lies in no run folder."""
-    try:
-        return _today(flat(yaml.safe_load((checkpoint.parents[1] / CONFIG).read_text(encoding="utf-8"))))
-    except (OSError, IndexError, ValueError, AttributeError, TypeError, yaml.YAMLError):
-        return None
+    written = _written(checkpoint)
+    return None if written is None else _today(flat(written))
 
 
 def model_of(checkpoint: Path) -> str | None:
     """The name of the model of a checkpoint's run; None where it lies in no run folder."""
+    written = _written(checkpoint)
+    return None if written is None else str(written["model"]["name"])
+
+
+def _written(checkpoint: Path) -> dict[str, Any] | None:
+    """The config of a checkpoint's run as it was written; None where it lies in no run folder."""
     try:
-        return str(yaml.safe_load((checkpoint.parents[1] / CONFIG).read_text(encoding="utf-8"))["model"]["name"])
+        found = yaml.safe_load((checkpoint.parents[1] / CONFIG).read_text(encoding="utf-8"))
+        return dict(found) if found["model"]["name"] else None
     except (OSError, IndexError, ValueError, KeyError, TypeError, yaml.YAMLError):
         return None
+
+
+def with_groups_of_run(config: DictConfig, groups: Sequence[str]) -> DictConfig:
+    """`config` with those of these groups that the command line does not choose as the run of `config.checkpoint` had
+    them; a single key of a group that it sets keeps its value.
+
+    Raises RunError, and ConfigError where the run had several languages.
+    """
+    written = _written(find_checkpoint("checkpoint", config.checkpoint)) if config.checkpoint else None
+    set_keys = script.overrides()
+    if written is None or set_keys is None:
+        return config
+    config = config.copy()
+    for group in [group for group in groups if group in written and group not in set_keys]:
+        if group == "language" and (mix := written.get("language_mix")):
+            raise ConfigError(f"checkpoint={config.checkpoint} learned {', '.join(mix)}: add language={mix[0]}, say")
+        own = OmegaConf.create(written[group])
+        if "build" in own:
+            own.build = MOVED.get(own.build, own.build)
+        for key in [key for key in set_keys if key.startswith(f"{group}.")]:
+            OmegaConf.update(own, key.partition(".")[2], OmegaConf.select(config, key))
+        config[group] = own
+    return config
 
 
 def checkpoints(folder: Path) -> list[Path]:

@@ -226,7 +226,7 @@ class Arguments(Command):
     usage: ClassVar[str] = "python -m study.hacking run=runs/NAME programs=100 workers=4"
 
     run: str
-    programs: Count = 100  # run again, per step
+    programs: Count = 100  # run again, of all steps together
     workers: Count | None = None  # None: one per core
 
 

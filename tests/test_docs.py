@@ -19,7 +19,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from policy.samplers.sampler import Completion
 from problems.problem import Problem
-from rollout.reward import assign_rewards
+from rollout.reward import rewards_of
 from rollout.rollout import Rollout
 from sandbox.job import Status, Test, TestResult, Verdict
 from study import advise
@@ -184,8 +184,7 @@ def test_an_example_of_a_reward_is_one(page: str) -> None:
     ]
     completion = Completion(0, [5], [-1.0], "text", True)
     group = [Rollout(problem, "prompt", [1], completion, "program", verdict) for verdict in verdicts]
-    assign_rewards([group], example(page, "reward"))
-    passed, wrong, broken, unknown = (rollout.reward for rollout in group)
+    passed, wrong, broken, unknown = rewards_of([group], example(page, "reward"))
     assert passed == 1.0 and 0 < (wrong or 0) < 1 and broken == 0.0 and unknown is None
 
 

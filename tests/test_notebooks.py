@@ -20,6 +20,7 @@ NOTEBOOKS = {
     "bugs": (1, ["| Syntax and typos |", "failed programs", "no model has labelled"]),
     "rollouts": (0, ["<b>program</b>", "passed, ", "<b>test 1</b>"]),
     "profile": (4, ["| lua_seed0 |"]),
+    "claims": (7, ["| another language does not suffer |", "| hard/grpo |"]),
 }
 
 

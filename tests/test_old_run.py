@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file
 
 from run import run_folder
@@ -58,3 +59,13 @@ def test_it_is_evaluated(stored: Path) -> None:
         "samples=1", "rollout.max_new_tokens=16", "run_dir=scores", script="evaluate.py",
     )  # fmt: skip
     assert json.loads((stored / "scores/scores.json").read_text())["samples"] == 2
+
+
+def test_it_is_evaluated_as_it_was_trained(stored: Path) -> None:
+    """protocol=heldout: the run's own model, language and data, with no word of them on the command line."""
+    ran(stored, "checkpoint=run", "protocol=heldout", "run_dir=scores", "model.temperature=0.9", script="evaluate.py")
+    scores = json.loads((stored / "scores/scores.json").read_text())
+    assert (scores["language"], scores["dataset"], scores["protocol"]["samples"]) == ("coin", "jsonl", 1)
+    config = yaml.safe_load((stored / "scores/config.yaml").read_text())
+    assert config["dataset"]["heldout"] == "data/held.jsonl" and config["model"]["path"] == "toy"
+    assert config["model"]["temperature"] == 0.9, "a single key that is set stays"

@@ -15,6 +15,9 @@ from tests.conftest import SMALL, command
 from tests.test_train import refused
 
 MINE = '''
+import os
+import random
+
 import torch
 from training.loss import policy_loss
 
@@ -40,6 +43,25 @@ def fails_late(group):
     global calls
     calls += 1
     return [float(number % 2) for number, _ in enumerate(group)][calls > 4 :]
+
+
+def any_rank(group):
+    """Says who asks: several ranks may not each have their own answer."""
+    with open("ranks.txt", "a") as out:
+        print(os.environ.get("RANK"), file=out)
+    return [random.random() for _ in group]
+
+
+updates = 0
+
+
+def breaks_midway(logp, old, sampled, advantages, mask, batch, config, reference=None):
+    """Breaks in the second epoch of the third batch: each is one micro-batch."""
+    global updates
+    updates += 1
+    if updates == 6:
+        raise RuntimeError("no loss today")
+    return policy_loss(logp, old, sampled, advantages, mask, batch, config, reference)
 
 
 def quadratic(logp, old, sampled, advantages, mask, batch, config, reference=None):
@@ -79,7 +101,8 @@ def test_a_reward_and_a_loss_of_ones_own(mine: Path, few: str) -> None:
         ("reward.function=nothing:here", "reward.function: cannot import 'nothing'"),
         (
             "loss.function=mine:none",
-            "loss.function: 'mine' has no function 'none'; it has fails_late, policy_loss, quadratic, short",
+            "loss.function: 'mine' has no function 'none'; it has any_rank, breaks_midway, fails_late, policy_loss, "
+            "quadratic, short",
         ),
         ("reward.function=mine:too_few", "reward.function must return a finite number or None for each of 8 rollouts"),
     ],
@@ -95,6 +118,24 @@ def test_an_error_costs_no_step(mine: Path, few: str) -> None:
     assert [path.name for path in (mine / "run/checkpoints").iterdir()] == ["step_000002"]
     done = in_folder(mine, *changes, "resume=auto")
     assert done.returncode == 0 and "resuming after step 2" in done.stdout, done.stderr
+
+
+def test_an_error_between_the_epochs_of_a_batch_saves_no_weights_of_half_a_step(mine: Path, few: str) -> None:
+    words = "loss.function=mine:breaks_midway", "epochs_per_batch=2", "steps=4", few, "reward=partial"
+    done = in_folder(mine, *words, "checkpoint.every=1", "run_dir=run", "rollout.temperature=1.5")
+    assert done.returncode != 0 and "no loss today" in done.stderr
+    assert max(path.name for path in (mine / "run/checkpoints").iterdir()) == "step_000002"
+    row = json.loads((mine / "run/metrics.jsonl").read_text().splitlines()[-1])
+    assert row["step"] == 2
+    # With no checkpoint due there is none: the weights are those of no step.
+    done = in_folder(mine, *words, "checkpoint.every=0", "run_dir=other", "rollout.temperature=1.5")
+    assert done.returncode != 0 and not list((mine / "other/checkpoints").iterdir())
+
+
+def test_several_ranks_share_one_answer_of_a_reward(mine: Path, few: str) -> None:
+    done = in_folder(mine, "reward.function=mine:any_rank", "gpus=2", few, "run_dir=run")
+    assert done.returncode == 0, done.stderr
+    assert set((mine / "ranks.txt").read_text().split()) == {"0"}
 
 
 def test_a_run_that_never_began_leaves_no_folder(mine: Path, few: str) -> None:

@@ -19,9 +19,10 @@ import yaml
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import train
-from base.errors import ConfigError, DataError, UserError
+from base.errors import ConfigError, DataError, RunError, UserError
 from policy.ranks import Ranks
 from problems import load
+from rollout import heldout
 from run import run_folder
 from tests.conftest import HELDOUT, SMALL, command, composed, run, stopped
 from training.settings import TrainSettings
@@ -94,6 +95,38 @@ def test_a_stopped_run_goes_on_exactly(number: signal.Signals, calm: Path, tmp_p
     assert done.returncode == 0, done.stderr
     assert "resuming after step" in done.stdout
     same_end(calm, folder)
+
+
+def test_a_failed_evaluation_costs_no_step_and_is_made_up_for(
+    calm: Path, tmp_path: Path, few: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last one, after which there is no step left to do."""
+    config = composed(*SMALL, few, "steps=4", f"run_dir={tmp_path / 'run'}", "resume=auto")
+    folder, real = run_folder.create(config), heldout.evaluate
+    calls = []
+
+    def fails_at_last(*arguments: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 3:
+            raise RunError("the machine went away")
+        return real(*arguments)
+
+    monkeypatch.setattr(heldout, "evaluate", fails_at_last)
+    with pytest.raises(RunError, match="went away"):
+        train.train(config, folder, Ranks())
+    assert rows(folder)[-1]["step"] == 4 and "heldout/pass@1" not in rows(folder)[-1]
+    assert run_folder.last_checkpoint(folder) == folder / "checkpoints/step_000004"
+    assert not run_folder.finished(folder)
+    train.train(config, folder, Ranks())
+    same_end(calm, folder)
+    there, here = (json.loads((path / "finished.json").read_text()) for path in (calm, folder))
+    assert here == there
+
+
+def test_the_time_of_a_step_is_that_of_its_phases(calm: Path) -> None:
+    phases = ("seconds/sample", "seconds/wait", "seconds/update", "seconds/sync")
+    for row in rows(calm)[1:]:
+        assert sum(row[key] for key in phases) <= row["seconds/step"]
 
 
 @pytest.mark.parametrize("sign", ["checkpoints", "config.yaml"])

@@ -21,7 +21,7 @@ import numpy as np
 TRIES = 4  # how many groups may come first, for the best of these cuts
 PASSES = 8  # over all pairs of parts, at most
 FAIR = 1.005  # times the mean: more balance is not worth looking for
-OVER = 1e9  # what a token beyond the budget counts as, in cost: no balance makes up for it
+OVER = 1e9  # cost of a token beyond the budget: outweighs any gain in balance
 
 
 @dataclass(frozen=True)
@@ -198,16 +198,18 @@ def _evened(high: Part, low: Part, costs: Any, prompts: Any, budget: int) -> boo
         """Cost or tokens of the dearer part [give, 1 + take] after a swap; the first column takes nothing."""
 
         def own(rows: Any) -> Any:
-            return np.array([costs[group][row][which] for group, row in rows])
+            return np.array([costs[group][row][which] for group, row in rows])  # [rows]
 
         def prompt(rows: Any, part: Part, stays: int) -> Any:
             """Of each row's prompt, what it costs a part that has at most `stays` rows of it."""
+            # [rows]
             return np.array([prompts[group][which] * (len(part.rows.get(group, ())) <= stays) for group, _ in rows])
 
+        # Of the rows that are given [give, 1], of those that are taken [1 + take].
         given, taken = own(give)[:, None], np.concatenate([[0], own(take)])
         leaves, comes = prompt(give, high, 1)[:, None], np.concatenate([[0], prompt(take, high, 0)])
         arrives, goes = prompt(give, low, 0)[:, None], np.concatenate([[0], prompt(take, low, 1)])
-        difference = taken - given
+        difference = taken - given  # [give, 1 + take]
         return np.maximum(
             of_high + difference + np.where(same, 0, comes - leaves),
             of_low - difference + np.where(same, 0, arrives - goes),
@@ -216,7 +218,7 @@ def _evened(high: Part, low: Part, costs: Any, prompts: Any, budget: int) -> boo
     def value(cost: Any, tokens: Any) -> Any:
         return cost + OVER * np.maximum(tokens - budget, 0)
 
-    found = value(dearer(0, high.cost, low.cost), dearer(1, high.tokens, low.tokens))
+    found = value(dearer(0, high.cost, low.cost), dearer(1, high.tokens, low.tokens))  # [give, 1 + take]
     if high.count == 1:
         found[:, 0] = np.inf  # a part keeps a row
     best = np.unravel_index(int(np.argmin(found)), found.shape)

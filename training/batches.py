@@ -1,7 +1,8 @@
 """Sources of batches: what differs between ways of training hides behind one interface.
 
 OnPolicy         the policy's own rollouts, sampled with the weights that they will train (curriculum, resampling)
-OneStepAhead     the same, sampled while the batch before it is trained on, with weights that are one update old
+OneStepAhead     the same, sampled while the batch before it is trained on, with weights that are one update old: the
+                 asynchronous, one-step off-policy way
 VerifiedAnswers  answers collected before the first step (training/supervised.py), with a loss of their own
 """
 
@@ -18,7 +19,7 @@ from policy.samplers.sampler import Sampling
 from rollout.advantage import assign_advantages, flat_groups, groups_of, is_flat
 from rollout.curriculum import Curriculum
 from rollout.heldout import by_language, pass_at_1, verdict_shares
-from rollout.reward import RewardFunction, assign_rewards
+from rollout.reward import RewardFunction, rewards_of
 from rollout.rollout import Rollout, RolloutStats, RolloutWorker
 from run.cost import Cost
 from sandbox.job import Status
@@ -39,7 +40,7 @@ class Batch:
 
 @dataclass
 class SourceState:
-    """What a source needs to go on with a step: it is saved in checkpoints."""
+    """The state that a source resumes a step from; checkpoints hold it."""
 
     curriculum: dict[str, Any] = field(default_factory=dict)
     ahead: Batch | None = None  # the step's batch, where it cannot be drawn again
@@ -71,7 +72,7 @@ class Batches(Protocol):
 
 @dataclass
 class OnPolicy:
-    """Batches that the policy samples when they are taken; groups without signal are replaced in `resample` rounds."""
+    """Batches that the policy samples when they are taken; zero-variance groups are replaced in `resample` rounds."""
 
     worker: RolloutWorker
     curriculum: Curriculum
@@ -104,8 +105,11 @@ class OnPolicy:
     def sample(self, step: int) -> Batch:
         """Draws the batch of `step`, with rewards and advantages."""
         asked = self.curriculum.batch(step, self.settings.prompts, self.settings.seed)
-        batch = Batch([])
+        batch, flat = Batch([]), 0
         for attempt in range(1 + self.settings.resample):
+            if attempt:
+                seed = derive_seed(self.settings.seed, "resample", step, attempt - 1)
+                asked = self.curriculum.batch(step, flat, seed)
             drawn, stats = self.worker.roll_out(
                 asked,
                 turns(self.languages, step, len(asked)),
@@ -114,18 +118,25 @@ class OnPolicy:
                 derive_seed(self.settings.seed, "train", step, *([attempt] if attempt else [])),
                 all_tests=getattr(self.reward, "all_tests", False),
             )
-            assign_rewards(groups_of(drawn, self.settings.group), self.reward)
+            self._reward(drawn)
             batch.stats += stats
             batch.drawn += drawn
             batch.rollouts = keep_informative([*batch.rollouts, *drawn], self.settings.prompts, self.settings.group)
             flat = flat_groups(batch.rollouts, self.settings.group)
             if not flat:
                 break
-            asked = self.curriculum.batch(step, flat, derive_seed(self.settings.seed, "resample", step, attempt))
         assign_advantages(batch.rollouts, self.settings.group, self.settings.advantage)
         for rollout in batch.rollouts:
             rollout.masked = self.settings.overlong == "mask" and not rollout.completion.finished
         return batch
+
+    def _reward(self, drawn: Sequence[Rollout]) -> None:
+        """By the first rank alone: a function of the user's own may not answer two ranks alike, and batches would
+        part."""
+        groups = groups_of(drawn, self.settings.group)
+        rewards = self.worker.ranks.broadcast(lambda: rewards_of(groups, self.reward))
+        for rollout, reward in zip(drawn, rewards, strict=True):
+            rollout.reward = reward
 
     def prefetch(self, step: int) -> None:
         """Nothing: these batches want the newest weights."""
@@ -175,7 +186,8 @@ class OneStepAhead:
         self.inner = inner
         self.steps, self.objective = inner.steps, inner.objective
         self.cost, self.about = inner.cost, inner.about
-        self._ahead = inner.taken = (first, ahead) if ahead else None
+        self._ahead = (first, ahead) if ahead else None
+        inner.taken = self._ahead  # drawn already, and not observed yet
 
     def take(self, step: int) -> Batch:
         if self._ahead is None or self._ahead[0] != step:

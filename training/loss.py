@@ -76,7 +76,8 @@ def sampler_correction(old: Tensor, sampled: Tensor, mask: Tensor, mode: str, ca
     if mode.startswith("sequence"):
         gap = gap.sum(1, keepdim=True)  # [rows, 1]
     ratio = gap.exp()  # [rows, tokens] or [rows, 1]
-    return ratio.clamp(max=cap) if mode.endswith("truncate") else ratio.masked_fill(ratio > cap, 0.0)
+    kept = ratio.clamp(max=cap) if mode.endswith("truncate") else ratio.masked_fill(ratio > cap, 0.0)
+    return kept  # [rows, tokens] or [rows, 1]
 
 
 def policy_loss(
@@ -106,6 +107,7 @@ def policy_loss(
     else:
         clipped = ratio.clamp(1 - config.clip_low, 1 + config.clip_high)  # [rows, tokens] or [rows, 1]
         loss = -torch.minimum(ratio * advantage, clipped * advantage)  # [rows, tokens] or [rows, 1]
+    # [rows, tokens], [rows, 1] or []
     correction = sampler_correction(old, sampled, weights, config.correction, config.correction_cap)
     loss = loss * correction  # [rows, tokens] or [rows, 1]
     kl = logp.new_zeros(())  # []
@@ -129,26 +131,26 @@ def policy_loss(
         if config.variant == "cispo":
             low, high = torch.zeros_like(low), spread > config.clip_high  # [rows, tokens]
         sums = {
-            "clip_low": (low * weights).sum(),
-            "clip_high": (high * weights).sum(),
-            "ratio": (spread * weights).sum(),
-            "kl": kl,
+            "clip_low": (low * weights).sum(),  # []
+            "clip_high": (high * weights).sum(),  # []
+            "ratio": (spread * weights).sum(),  # []
+            "kl": kl,  # []
         }
-    return (loss * share).sum(), sums
+    return (loss * share).sum(), sums  # []
 
 
 def nll_loss(
     logp: Tensor,  # [rows, tokens]
-    old: Tensor,
-    sampled: Tensor,
-    advantages: Tensor,
+    old: Tensor,  # [rows, tokens]
+    sampled: Tensor,  # [rows, tokens]
+    advantages: Tensor,  # [rows]
     mask: Tensor,  # [rows, tokens] True for loss tokens
     batch: BatchSize,
     config: LossConfig,
-    reference: Tensor | None = None,
+    reference: Tensor | None = None,  # [rows, tokens]
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """The mean negative log-likelihood over the batch's tokens []; arguments as for `policy_loss`."""
-    return -(logp * mask.to(logp.dtype)).sum() / batch.tokens, {}
+    return -(logp * mask.to(logp.dtype)).sum() / batch.tokens, {}  # []
 
 
 Loss = Callable[

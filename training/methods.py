@@ -68,12 +68,12 @@ def open_batches(
         return together(parts)
     steps = settings.steps or load.steps_per_epoch(problems, settings.prompts)
     objective = Objective(
-        open_loss(settings.loss),
-        settings.loss,
-        settings.rollout.temperature,
-        settings.rollout.max_new_tokens,
-        settings.epochs_per_batch,
-        settings.rollout.max_sampler_gap,
+        loss=open_loss(settings.loss),
+        config=settings.loss,
+        temperature=settings.rollout.temperature,
+        max_new_tokens=settings.rollout.max_new_tokens,
+        epochs=settings.epochs_per_batch,
+        max_sampler_gap=settings.rollout.max_sampler_gap,
     )
     curriculum = Curriculum(settings.curriculum, problems, steps, state.source.curriculum)
     on_policy = OnPolicy(worker, curriculum, taught, reward, objective, sampling, steps, settings)

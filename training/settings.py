@@ -29,7 +29,7 @@ class CheckpointSettings(Settings):
 
 
 class TrainSettings(Settings):
-    """Groups whose keys differ by option (language, dataset, reward, sandbox) are read by their own rooms."""
+    """Groups whose keys differ by option (language, dataset, reward, sandbox) are validated where they are used."""
 
     method: Literal["grpo", "distillation", "rejection_sampling"]
     model: ModelSettings

@@ -111,7 +111,7 @@ def collect(
         signal.signal(signal.SIGTERM, before)
     if source is not None and source.trouble:
         print(f"{len(task.problems) * n - len(samples.rows)} answers of the teacher are missing: {source.trouble}")
-    rows = ranks.gather(in_order(samples, task.problems))
+    rows = ranks.all_gather(in_order(samples, task.problems))
     if ranks.world > 1 and ranks.first:
         gathered = Samples(whole)
         for row in rows:

@@ -37,11 +37,13 @@ class MicroBatch:
     mask: Tensor  # [rows, tokens] True for sampled tokens
     sampled: Tensor  # [rows, tokens] the sampler's log-probs
     advantages: Tensor  # [rows]
+    shared: bool  # whether the rows of a prompt go through the model with one copy of it
 
     @property
     def forward_tokens(self) -> int:
-        """That go through the model, a shared prompt once."""
-        return sum(len(prompt) for prompt, _ in groupby(self.prompts)) + int(self.mask.sum())
+        """That go through the model."""
+        prompts = [prompt for prompt, _ in groupby(self.prompts)] if self.shared else self.prompts
+        return sum(map(len, prompts)) + int(self.mask.sum())
 
 
 def trains(rollout: Rollout, kl: bool = False) -> bool:
@@ -101,6 +103,7 @@ def collate(rollouts: Sequence[Rollout], indices: list[int], policy: Policy) -> 
         mask.to(device),
         sampled.to(device),
         advantages.to(device),
+        policy.shares_prompt(max(len(rollout.prompt_tokens) + len(rollout.completion.tokens) for rollout in chosen)),
     )
 
 
@@ -142,6 +145,7 @@ class Learner:
         self.policy, self.optimizer, self.settings, self.ranks = policy, optimizer, settings, ranks
         self.token_budget = settings.token_budget  # halved once, where memory runs out
         self.skipped = 0  # updates without a finite gradient, one after the other
+        self.midway = False  # whether a batch has had some of its epochs: the weights are those of no step
 
     def update(self, rollouts: Sequence[Rollout], objective: Objective) -> dict[str, float]:
         """`objective.epochs` optimizer steps on the batch; the metrics of `docs/reference/metrics.md` that it knows.
@@ -160,7 +164,7 @@ class Learner:
         trained = [rollout for rollout in rollouts if trains(rollout, bool(objective.config.kl))]
         size = batch_size(rollouts, objective.max_new_tokens)
         old: dict[int, Tensor] = {}  # micro-batch number -> [rows, tokens]
-        gaps: dict[str, float] = {}  # rollout number -> nats per token
+        gaps: dict[int, float] = {}  # rollout number -> nats per token
         totals: dict[str, float] = defaultdict(float)
         accumulate = partial(self._accumulate, trained, size, objective, old, gaps)
         for epoch in range(objective.epochs):
@@ -185,7 +189,7 @@ class Learner:
                 totals[name] += value
             if epoch == 0:
                 for number, mean in ranks.sum(gaps).items():  # each was scored by one rank
-                    trained[int(number)].sampler_gap = mean
+                    trained[number].sampler_gap = mean
             tokens = totals["tokens"]
             if (gap := totals["sampler_gap"] / max(tokens, 1)) > objective.max_sampler_gap:
                 raise SamplerGapError(
@@ -202,6 +206,7 @@ class Learner:
                 totals["skipped_updates"] += 1
             elif tokens:
                 optimizer.step()
+            self.midway = epoch + 1 < objective.epochs
         optimizer.zero_grad(set_to_none=True)
         per_batch = ("loss", "grad_norm", "skipped_updates", "tokens", "forward_tokens", "imbalance", *ABOVE)
         return {
@@ -230,8 +235,8 @@ class Learner:
         self.skipped = self.skipped + 1 if figures["skipped_updates"] else 0
         if self.skipped == self.settings.max_skipped:
             raise UpdateError(
-                f"{self.skipped} updates one after the other had a gradient that is not finite; the weights before "
-                "them are saved; try a lower optimizer.learning_rate or model.compute_dtype=float32"
+                f"{self.skipped} updates one after the other had a gradient that is not finite, and were skipped; try "
+                "a lower optimizer.learning_rate or model.compute_dtype=float32"
             )
 
     def _accumulate(
@@ -240,7 +245,7 @@ class Learner:
         size: BatchSize,
         objective: Objective,
         old: dict[int, Tensor],
-        gaps: dict[str, float],
+        gaps: dict[int, float],
     ) -> dict[str, float]:
         """One epoch's gradient, this rank's part of it, and sums over its loss tokens."""
         policy, ranks, config = self.policy, self.ranks, objective.config
@@ -267,7 +272,7 @@ class Learner:
                 sums["forward_tokens"] += micro.forward_tokens
                 sums["sampler_gap"] += float(gap.abs().sum())
                 means = gap.abs().sum(1) / micro.mask.sum(1).clamp(min=1)  # [rows]
-                gaps |= zip(map(str, indices), means.tolist(), strict=True)
+                gaps |= zip(indices, means.tolist(), strict=True)
                 sums["sampler_ratio"] += float((gap.exp() * micro.mask).sum())
                 for name, count in _above(gap.abs()[micro.mask]).items():
                     sums[name] += count

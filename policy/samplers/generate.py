@@ -36,7 +36,7 @@ class TransformersSampler:
         pass
 
     def sync(self) -> None:
-        self.ranks.hand_over(self.policy.trainable())
+        self.ranks.broadcast_weights(self.policy.trainable())
 
     @torch.no_grad()
     def sample(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -10,9 +11,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM
 
-from policy.ranks import Ranks
+from policy.ranks import Ranks, exact_sum
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = """
@@ -61,7 +64,7 @@ def train(folder, out, ranks, sharded, rank_lora, checkpointing, starved=False):
     if ranks.first:
         torch.save({k: v.clone() for k, v in weights.items()}, out / "weights.pt")
         (out / "figures.json").write_text(json.dumps(figures))
-    ranks.gather([])  # written
+    ranks.all_gather([])  # written
     other = torch.optim.AdamW(policy.trainable(), lr=0.01)
     assert checkpoint.restore(saved, policy, other).step == 2
     for p in policy.trainable():
@@ -125,6 +128,15 @@ def test_two_ranks_equal_one(trained: Path, how: str, what: str) -> None:
         for name, value in ours.items():
             assert theirs[name] == pytest.approx(value, rel=1e-3, abs=2e-4), name
     AutoModelForCausalLM.from_pretrained(both / "step_000002")
+
+
+@given(st.lists(st.floats(), min_size=1, max_size=5))
+def test_a_sum_over_ranks_is_exact_and_of_any_numbers(values: list[float]) -> None:
+    found = exact_sum(values)
+    assert found == pytest.approx(sum(values), nan_ok=True) or all(map(math.isfinite, values))
+    assert math.isfinite(found) <= all(map(math.isfinite, values))
+    if all(map(math.isfinite, values)):
+        assert found == exact_sum(values[::-1])
 
 
 def test_shares_cover_everything_once() -> None:
