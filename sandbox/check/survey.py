@@ -64,8 +64,8 @@ prompt asks for: the class or module with a main is run.
   driver, filter and cgroup (`sandbox/check/plain.py`); what differs is named, the verdict outside behind the jail's.
   The memory hog is left out, as it would fill the machine. "not run": in a row of before this column.
 - **measured**: the day, and how many processes were ready to run (the load of one minute). One is the survey's own;
-  above the number of cores, times are longer than on a quiet machine. Where "times" has a day of its own, the three columns
-  of seconds and ms are of that day, and were not measured again beside such a load.
+  above the number of cores, times are longer than on a quiet machine. Where "times" has a day of its own, the
+  columns of seconds and ms are of that day, and were not measured again beside such a load.
 
 {machine}
 
