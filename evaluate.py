@@ -35,6 +35,7 @@ from chat.settings import AnyModel, EndpointSettings
 from languages import Language
 from policy.settings import RolloutSettings
 from problems import load
+from problems.sources.multipl_e import MultiplESettings
 from problems.task import PromptSettings, Task, prompts_hash
 from rollout import heldout, pass_at_k
 from rollout.draw import AnswerSource, EndpointModel, LocalModel
@@ -72,7 +73,7 @@ class Evaluation(ScriptSettings):
 
     model: AnyModel
     language: dict[str, Any]
-    dataset: dict[str, Any]  # its keys differ by option: problems/load.py reads them
+    dataset: load.Dataset
     rollout: RolloutSettings
     sandbox: SandboxSettings
     checkpoint: str | None
@@ -89,15 +90,14 @@ class Evaluation(ScriptSettings):
 
     def task(self) -> Task:
         """The benchmark in the language. Raises DataError, LanguageError."""
-        language, dataset = languages.from_config(self.language), OmegaConf.create(self.dataset)
-        words = self.prompt.words()
-        return load.task(dataset, language, self.split, self.limit, self.extract, self.prefix, self.compare, words)
+        language, words = languages.from_config(self.language), self.prompt.words()
+        return load.task(self.dataset, language, self.split, self.limit, self.extract, self.prefix, self.compare, words)
 
     def dataset_name(self) -> str:
         """The benchmark as a name: with its part, and what of it was taken."""
-        parts = [str(self.dataset["name"])]
-        if self.dataset["name"] == "multipl_e":
-            parts += [self.dataset["root"], *(["chat"] if self.dataset["style"] == "chat" else [])]
+        parts = [self.dataset.name]
+        if isinstance(self.dataset, MultiplESettings):
+            parts += [self.dataset.root, *(["chat"] if self.dataset.style == "chat" else [])]
         elif self.split != "heldout":
             parts.append(self.split)
         return "-".join([*parts, *([f"first{self.limit}"] if self.limit else [])])
@@ -196,7 +196,7 @@ def results_folder(evaluation: Evaluation, checkpoint: Path | None, task: Task) 
 
     Scores belong to weights and not to the path where they lie: new weights in an old folder are a new evaluation.
     """
-    settings = evaluation.model_dump(exclude={*NOT_IN_HASH, "prompt"})
+    settings = evaluation.model_dump(exclude={*NOT_IN_HASH, "prompt"}, exclude_unset=True)  # as the config has it
     for group in ("model", "rollout"):
         settings[group] = {key: value for key, value in settings[group].items() if key not in NOT_IN_GROUPS}
     settings["checkpoint"] = str(checkpoint.resolve()) if checkpoint else None

@@ -16,7 +16,7 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
@@ -32,6 +32,7 @@ from chat import open_chat
 from chat.reply import Chat, UnansweredError
 from chat.settings import AnyModel, EndpointSettings
 from policy.settings import RolloutSettings
+from problems.load import Dataset
 from problems.problem import write_jsonl
 from problems.reformulation import Refused, derived, prompt, proposal, report, source
 from problems.reformulation.report import Row, RowFile
@@ -47,7 +48,7 @@ class Reformulation(ScriptSettings):
     """conf/reformulate.yaml has the defaults and says what each key means."""
 
     model: AnyModel
-    dataset: dict[str, Any]  # its keys differ by option: problems/reformulation/source.py reads them
+    dataset: Dataset
     rollout: RolloutSettings
     sandbox: SandboxSettings
     limit: Count | None
@@ -127,7 +128,7 @@ async def reformulate_all(
 
                 async def work(left: Iterator[Task]) -> None:
                     for task in left:
-                        name = f"{settings.dataset['name']}/{task.id}"
+                        name = f"{settings.dataset.name}/{task.id}"
                         try:
                             rows.add(await reformulate(task, name, chat, pool, settings))
                         except Open as error:
@@ -152,7 +153,7 @@ async def reformulate_all(
 
 def write(folder: Path, rows: Sequence[Row], undecided: dict[str, str], settings: Reformulation) -> None:
     """problems.jsonl, report.json and report.md, in the order of the tasks."""
-    about = {"dataset": settings.dataset["name"], "model": settings.model.name, "attempts": settings.attempts}
+    about = {"dataset": settings.dataset.name, "model": settings.model.name, "attempts": settings.attempts}
     summary = report.summary(rows, undecided, about)
     write_jsonl(folder / "problems.jsonl", report.problems(rows))
     write_text(folder / "report.json", json.dumps(summary, indent=2))
@@ -163,7 +164,7 @@ def write(folder: Path, rows: Sequence[Row], undecided: dict[str, str], settings
 def open_folder(config: DictConfig, settings: Reformulation) -> Path:
     """The run's folder. Raises RunError where it holds a run with other settings."""
     name = settings.model.name.replace("/", "-")
-    config.run_dir = config.run_dir or f"runs/reformulate-{settings.dataset['name']}-{name}"
+    config.run_dir = config.run_dir or f"runs/reformulate-{settings.dataset.name}-{name}"
     return run_folder.find(config)
 
 
@@ -187,7 +188,7 @@ async def interruptible(work: asyncio.Task[dict[str, str]]) -> dict[str, str] | 
 
 def run(config: DictConfig) -> None:
     settings = Reformulation.read(config)
-    tasks = source.load(OmegaConf.create(settings.dataset))[: settings.limit]
+    tasks = source.load(settings.dataset)[: settings.limit]
     folder = open_folder(config, settings)
 
     async def main() -> dict[str, str] | None:

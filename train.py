@@ -28,13 +28,14 @@ import languages
 from base import script
 from base.errors import CheckpointError
 from languages import Language
-from policy.model import Policy, outlined
-from policy.model import folder as folder_of
+from policy import pretrained
+from policy.model import Policy
 from policy.ranks import Ranks
 from policy.samplers import choose, open_sampler
 from problems import load
 from problems.problem import Problem
 from problems.prompt import Template
+from problems.settings import DatasetSettings, SourceSettings
 from problems.task import Stdio, prompts_hash
 from rollout import heldout
 from rollout.draw import LocalModel, fitting
@@ -56,11 +57,11 @@ from training.update import Learner
 def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
     """One run in `folder`, from its last checkpoint if it has one. Returns the last held-out pass@1."""
     settings = TrainSettings.read(config)
-    taught = languages.of_run(config)
+    taught = languages.of_run(settings.language, settings.language_mix)
     reward = open_reward(settings.reward)
     if ranks.first and (why := distrust(reward)):
         print(f"warning: {why}", file=sys.stderr)
-    problems, held = ranks.first_then_others(lambda: read_problems(config.dataset, folder, ranks.first))
+    problems, held = ranks.first_then_others(lambda: read_problems(settings.dataset, folder, ranks.first))
 
     resumed = run_folder.last_checkpoint(folder)
     policy = open_policy(settings, resumed, ranks)
@@ -162,22 +163,21 @@ def grpo(
                 save(done)
                 saved = done
     except Exception as error:
-        # The weights are valid, so save them: what went wrong costs no step. Of several ranks some may be gone, and
-        # saving would wait for them forever.
+        # The weights are valid: what went wrong costs no step. Of several ranks some may be gone: saving would hang.
         if ranks.world == 1 and done > saved and not learner.midway and not isinstance(error, CheckpointError):
             save(done)
         raise
     run.finish(settings.method)
 
 
-def read_problems(dataset: DictConfig, folder: Path, first: bool) -> tuple[list[Problem], list[Problem]]:
+def read_problems(dataset: DatasetSettings, folder: Path, first: bool) -> tuple[list[Problem], list[Problem]]:
     """Training and held-out problems, those that the run began with. What a hub gave is kept in the run's folder, where
     the other ranks and a run that goes on read it. Raises DataError."""
 
     def read(split: str) -> list[Problem]:
-        if dataset.get("loader") is None:
-            return load.load(dataset, split, quiet=not first)
-        return load.kept(folder / "data" / f"{split}.jsonl", lambda: load.load(dataset, split))
+        if isinstance(dataset, SourceSettings):
+            return load.kept(folder / "data" / f"{split}.jsonl", lambda: load.load(dataset, split))
+        return load.load(dataset, split, quiet=not first)
 
     problems, held = read("train"), read("heldout")
     if first:
@@ -231,7 +231,7 @@ def main(config: DictConfig) -> None:
     if said := choose(config):
         print(said)
     settings, machine = TrainSettings.read(config), Machine.here()
-    model = outlined(folder_of(settings.model))
+    model = pretrained.outlined(pretrained.folder(settings.model))
     if settings.rollout.gpu_memory_utilization is None:
         config.rollout.gpu_memory_utilization = memory.share(Shape.of(model), Plan.of(settings), machine)
         print(f"rollout.gpu_memory_utilization: {config.rollout.gpu_memory_utilization}")

@@ -9,7 +9,7 @@ from base.errors import ConfigError
 
 
 def one_of(key: str, value: object, choices: Iterable[object]) -> None:
-    """Raises ConfigError when `value` is none of `choices`."""
+    """Raises ConfigError when `value` is not one of `choices`."""
     choices = list(choices)
     if value not in choices:
         raise ConfigError(f"{key} is {value!r}; the choices are {', '.join(map(str, choices))}")

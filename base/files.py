@@ -29,10 +29,37 @@ def write_text(path: Path, text: str) -> None:
         part.write_text(text, encoding="utf-8")
 
 
+@contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """Yields an empty folder beside `path`, which takes the place of `path` when the block ends.
+
+    Where the block raises, `path` stays as it was; a kill at any moment leaves it whole or not there. What a killed
+    writer left is removed first; of two writers at once, each would remove the other's.
+    """
+    part, old = (path.with_name(f".{path.name}.{kind}") for kind in ("part", "old.part"))
+    try:
+        _remove(part)
+        part.mkdir(parents=True)
+        yield part
+        _remove(old)
+        if path.exists():
+            path.rename(old)
+        part.rename(path)
+        _remove(old)
+    finally:
+        _remove(part)
+
+
+def _remove(folder: Path) -> None:
+    """Fails loudly where something is still mounted inside."""
+    if folder.exists():
+        shutil.rmtree(folder)
+
+
 def make_once(folder: Path, fill: Callable[[Path], None]) -> Path:
     """`folder`, made at its first use: `fill` is given an empty folder beside it, which then takes its name.
 
-    Safe to call from several processes: one makes it, the others wait. What a killed one left is removed.
+    Safe to call from several processes: one makes it, the others wait.
     """
     from filelock import FileLock  # a sandbox worker imports this module without site-packages
 
@@ -41,11 +68,8 @@ def make_once(folder: Path, fill: Callable[[Path], None]) -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):
         if not folder.is_dir():
-            part = folder.with_name(f".{folder.name}.part")
-            shutil.rmtree(part, ignore_errors=True)
-            part.mkdir()
-            fill(part)
-            part.rename(folder)
+            with replacing_folder(folder) as part:
+                fill(part)
     return folder
 
 

@@ -1,4 +1,4 @@
-"""JSONL as people bring it: one JSON value a line, in UTF-8.
+"""JSONL as people bring it: one JSON value per line, in UTF-8.
 
 A line ends at a line feed and at nothing else (U+2028 and its like are characters of a string); blank lines are
 skipped; a byte-order mark at the beginning of a line, where files were joined, is no data. A line that cannot be read

@@ -42,6 +42,7 @@ KINDS = {
     "model_type": "a mapping",
     "finite_number": "a finite number",
 }
+MISSING = "???"  # OmegaConf's mark of a value that is not given
 RENAMED = {  # keys of before -> their names now; whoever uses an old one is told
     "rows": "limit",
     "results": "run_dir",

@@ -30,6 +30,7 @@ import languages
 import reformulate
 from base.errors import UserError
 from benchmarks.scripted_endpoint import Raw, completion, serve
+from problems import load
 from problems.reformulation import Refused, prompt, source
 from problems.reformulation.source import UNKNOWN, Calls, Task
 from run import run_folder
@@ -228,7 +229,7 @@ def main(path: str, folder: str, *more: str) -> None:
         config = compose("reformulate", [*words, "model.base_url=http://localhost:1/v1"])
     OmegaConf.resolve(config)
     (Path(folder) / run_folder.CONFIG).unlink(missing_ok=True)  # the server's port is another one each time
-    tasks = source.load(config.dataset)[: config.limit]
+    tasks = source.load(load.dataset(config.dataset))[: config.limit]
     model = Mechanical(tasks)
     with serve(model, ("mechanical",)) as server:
         config.model.base_url = server.url

@@ -7,10 +7,8 @@ from urllib.parse import urlsplit
 
 from pydantic import Discriminator, Tag, field_validator, model_validator
 
-from base.settings import Count, NotNegative, Positive, Settings, Whole
+from base.settings import MISSING, Count, NotNegative, Positive, Settings, Whole
 from policy.settings import ModelSettings
-
-MISSING = "???"  # OmegaConf's mark of a value that is not given
 
 
 class EndpointSettings(Settings):

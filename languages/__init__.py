@@ -34,7 +34,6 @@ from typing import Any
 
 import yaml
 from hydra.core.config_store import ConfigStore
-from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from base.errors import UserError
 from base.limits import Limits, parse_limits
@@ -179,15 +178,14 @@ def load(name: str) -> Language:
     return parse(name, row, str(path))
 
 
-def of_run(config: DictConfig) -> list[Language]:
-    """The languages that a run's config is about: those of its `language_mix`, else its `language`.
+def of_run(language: Mapping[str, Any], mix: Any = None) -> list[Language]:
+    """The languages of a run, by its config's keys `language` and `language_mix`: the mix, if there is one.
 
     Raises LanguageError.
     """
-    mix = config.get("language_mix")
     if mix is None:
-        return [from_config(config.language)]
-    if not isinstance(mix, ListConfig) or not mix or len(set(mix)) < len(mix):
+        return [from_config(language)]
+    if not isinstance(mix, list) or not mix or len(set(mix)) < len(mix):
         raise LanguageError(f"language_mix is a list of different languages, e.g. [lua,python], not {mix!r}")
     return [load(str(name)) for name in mix]
 
@@ -254,11 +252,9 @@ def _each_text(value: Any, change: Callable[[str], str]) -> Any:
     return [_each_text(item, change) for item in value] if isinstance(value, list) else value
 
 
-def from_config(config: DictConfig | Mapping[str, Any]) -> Language:
-    """The language of a config that `register` made, overrides included. Raises LanguageError."""
-    row = OmegaConf.to_container(config, resolve=True) if isinstance(config, DictConfig) else dict(config)
-    row = _plain(row)
-    assert isinstance(row, dict)
+def from_config(config: Mapping[str, Any]) -> Language:
+    """The language of the config group `language`, overrides included. Raises LanguageError."""
+    row = _plain(dict(config))
     if "broken" in row:
         raise LanguageError(str(row["broken"]))
     name = str(row.pop("name"))

@@ -26,7 +26,6 @@ from collections import Counter
 from html import escape
 
 from IPython.display import HTML, Markdown, display
-from omegaconf import OmegaConf
 
 from problems import load
 from study import report
@@ -44,7 +43,7 @@ else:
     files = run.rollout_files(KIND)
     step = int(STEP) if STEP else max(files)
     rows = read_rows(files[step])
-    tests = {problem.id: problem.tests for problem in load.load(OmegaConf.create(run.config["dataset"]), KIND)}
+    tests = {problem.id: problem.tests for problem in load.load(run.dataset, KIND)}
     print(f"{run.name}, {KIND}, after step {step}; there are the steps {', '.join(map(str, files))}")
 
 # %% [markdown]

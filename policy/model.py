@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -19,21 +17,14 @@ from peft import PeftModel
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
-from transformers import (
-    AutoConfig,
-    AutoModelForCausalLM,
-    AutoTokenizer,
-    BitsAndBytesConfig,
-    GenerationConfig,
-    PreTrainedModel,
-)
+from transformers import AutoTokenizer, PreTrainedModel
 from transformers.core_model_loading import revert_weight_conversion
 from transformers.utils.logging import disable_progress_bar
 
 from base import checks, hub
 from base.errors import ModelError
 from languages import Language
-from policy import lora
+from policy import lora, pretrained
 from policy.attention import body
 from policy.logprob import Gap, gap
 from policy.lora import LoraSettings
@@ -45,31 +36,6 @@ from problems.prompt import messages
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}  # model.compute_dtype
 TRAINED_DTYPES = ("float32", "bfloat16")  # float16 would need its loss scaled: small gradients are zero in it
-
-
-def folder(config: ModelSettings) -> str:
-    """Where the weights are: `model.path` (a folder or a hub id), or the folder that `model.build` makes.
-
-    `model.build` names a module of ours whose `ensure()` builds the model if needed (one of policy/builtin).
-    """
-    if config.path:
-        return str(config.path)
-    return str(importlib.import_module(str(config.build)).ensure())
-
-
-def outlined(source: str) -> PreTrainedModel:
-    """The model's configuration and nothing that takes memory. Raises ModelError where it is not to be had."""
-    try:
-        if not Path(source).is_dir():
-            hub.settle()
-        config = AutoConfig.from_pretrained(source)
-    except (OSError, ValueError, KeyError) as error:
-        raise ModelError(_reason(source, error)) from error
-    with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config)
-    with contextlib.suppress(OSError):  # a model without a generation config has its ends in the tokenizer
-        model.generation_config = GenerationConfig.from_pretrained(source)
-    return model
 
 
 @dataclass
@@ -105,7 +71,7 @@ class Policy:
         dtypes = tuple(DTYPES) if adapters is None else TRAINED_DTYPES
         checks.one_of("model.compute_dtype", config.compute_dtype, dtypes)
         trained = lora.saved_in(checkpoint)
-        source = str(checkpoint) if checkpoint and not trained else folder(config)
+        source = str(checkpoint) if checkpoint and not trained else pretrained.folder(config)
         frozen = trained or (adapters is not None and adapters.rank > 0)
         if checkpoint is not None and frozen and not trained:
             raise ModelError(
@@ -120,11 +86,12 @@ class Policy:
             tokenizer = AutoTokenizer.from_pretrained(source)
             dtype = getattr(torch, config.compute_dtype) if frozen else torch.float32
             quantized = adapters.quantize is not None if adapters else False
-            model: Any = _pretrained(source, dtype, quantized) if weights or trained else outlined(source)
+            outline = not weights and not trained
+            model: Any = pretrained.outlined(source) if outline else pretrained.load(source, dtype, quantized)
             if checkpoint is not None and trained:
                 model = lora.load(model, checkpoint)
         except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
-            raise ModelError(_reason(source, error)) from error
+            raise pretrained.unloadable(source, error) from error
         if adapters is not None and frozen and not trained:
             model = lora.attach(model, adapters)
         if config.gradient_checkpointing:
@@ -133,8 +100,9 @@ class Policy:
             except ValueError as error:
                 kind = type(lora.base(model)).__name__
                 raise ModelError(f"model.gradient_checkpointing: {kind} has none; set it to false") from error
-        outline = not weights and not trained
-        policy = cls(model if outline or quantized else model.to(_device()), tokenizer, config, source, outline)
+        if not outline and not quantized:
+            model = model.to(pretrained.device())
+        policy = cls(model, tokenizer, config, source, outline)
         if not policy.eos:
             raise ModelError(
                 f"model.path: {source!r} has no end token, in its generation config or its tokenizer, so that no "
@@ -152,8 +120,8 @@ class Policy:
     def keep_reference(self) -> None:
         """Keeps the weights without any training, for the KL term; with LoRA they are there anyway."""
         if not isinstance(self.model, PeftModel):
-            model: Any = _pretrained(folder(self.config), getattr(torch, self.config.compute_dtype))
-            self.reference = Scorer(model.to(_device()).requires_grad_(False).eval(), self.scorer.road)
+            model: Any = pretrained.load(pretrained.folder(self.config), getattr(torch, self.config.compute_dtype))
+            self.reference = Scorer(model.to(pretrained.device()).requires_grad_(False).eval(), self.scorer.road)
 
     def shard(self, group: Any = None) -> None:
         """Spreads weights, and so gradients and moments, over the ranks of torch's `group` (None: all) by FSDP2: each
@@ -225,7 +193,7 @@ class Policy:
 
     @property
     def device(self) -> torch.device:
-        return _device() if self.outline else self.model.device
+        return pretrained.device() if self.outline else self.model.device
 
     @property
     def eos(self) -> list[int]:
@@ -390,33 +358,6 @@ def layers(model: PreTrainedModel) -> Any:
     return max(lists, key=len)
 
 
-def _pretrained(source: str, dtype: torch.dtype, quantized: bool = False) -> Any:
-    """Tensor by tensor from the file to the device: no rank holds the whole model in host memory."""
-    config = AutoConfig.from_pretrained(source)
-    options: dict[str, Any] = {"device_map": {"": _device()}} if _device().type == "cuda" or quantized else {}
-    if quantized:
-        options["quantization_config"] = BitsAndBytesConfig(
-            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
-        )
-    # torch's attention leaves a soft cap of attention scores out, and says nothing
-    capped = getattr(config.get_text_config(), "attn_logit_softcapping", None)
-    attention = "eager" if capped else None
-    return AutoModelForCausalLM.from_pretrained(source, dtype=dtype, attn_implementation=attention, **options)
-
-
 def _say(config: ModelSettings, note: str) -> None:
     if os.environ.get("RANK", "0") == "0":  # the other ranks would say the same
         print(f"model={config.name}: {note}", file=sys.stderr)
-
-
-def _reason(source: str, error: Exception) -> str:
-    if not Path(source).is_dir() and hub.trouble():
-        return (
-            f"model.path: {source!r} is no folder and not in the hub's cache, and no hub answers at {hub.endpoint()}; "
-            "give model.path a folder, or choose a model that needs no hub: tiny, smollm2_135m, qwen_coder_1.5b"
-        )
-    return f"model.path: cannot load {source!r} ({' '.join(str(error).split())[:300]})"
-
-
-def _device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")

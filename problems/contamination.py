@@ -190,7 +190,7 @@ def problems_of(name: str, split: str) -> list[Problem]:
             config = compose("prepare", [f"dataset={dataset}"]).dataset
     except HydraException as error:
         raise DataError(f"conf/dataset/{dataset}.yaml: {error}") from error
-    return load.load(config, split)
+    return load.load(load.dataset(config), split)
 
 
 def table(pairs: Sequence[Pair]) -> Table:

@@ -6,19 +6,23 @@ import hashlib
 import random
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated, Any, NamedTuple
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
+from pydantic import BeforeValidator, SerializeAsAny
 
 import languages
-from base.errors import DataError
+from base.errors import ConfigError, DataError
 from languages import Language
 from problems.problem import Problem, read_jsonl, write_jsonl
 from problems.prompt import Template
+from problems.reformulation.source import TaskSettings
+from problems.settings import DatasetSettings, FileSettings, RowsSettings, SourceSettings
 from problems.sources import codeforces_x, hub, livecodebench_x, mbpp_x
-from problems.sources.multipl_e import MultiplE
+from problems.sources.multipl_e import MultiplE, MultiplESettings
 from problems.sources.rows import Tally, named
 from problems.task import Stdio, Task
 from sandbox.job import Compare
@@ -26,12 +30,38 @@ from sandbox.job import Compare
 ROOT = Path(__file__).parent.parent
 
 
+class Loader(NamedTuple):
+    settings: type[SourceSettings]
+    problems: Callable[[Any, str, Tally], Iterator[Problem]]  # of these settings and a split
+
+
 LOADERS = {
-    "mbpp_x": mbpp_x.problems,
-    "codeforces_x": codeforces_x.problems,
-    "livecodebench_x": livecodebench_x.problems,
-    "hub": hub.problems,
+    "mbpp_x": Loader(RowsSettings, mbpp_x.problems),
+    "codeforces_x": Loader(codeforces_x.CodeforcesSettings, codeforces_x.problems),
+    "livecodebench_x": Loader(RowsSettings, livecodebench_x.problems),
+    "hub": Loader(hub.HubSettings, hub.problems),
 }
+
+
+def dataset(config: Any) -> DatasetSettings:
+    """The config group `dataset`, of a command or of a stored run, as the settings of its kind. Raises ConfigError."""
+    if isinstance(config, DatasetSettings):
+        return config
+    if not isinstance(config, Mapping):
+        raise ConfigError(f"dataset is {config!r}; it must be a mapping")
+    kind: type[DatasetSettings] = FileSettings
+    if (loader := config.get("loader")) is not None:
+        if loader not in tuple(LOADERS):
+            raise ConfigError(f"dataset.loader is {loader!r}; the loaders are {', '.join(LOADERS)}")
+        kind = LOADERS[loader].settings
+    elif config.get("name") == "multipl_e":
+        kind = MultiplESettings
+    elif "columns" in config:
+        kind = TaskSettings
+    return kind.read(config, "dataset")
+
+
+Dataset = Annotated[SerializeAsAny[DatasetSettings], BeforeValidator(dataset)]  # as a part of a script's settings
 
 
 def suits(model: str) -> str:
@@ -42,43 +72,42 @@ def suits(model: str) -> str:
 OmegaConf.register_new_resolver("suits", suits, replace=True)  # conf/dataset/auto.yaml
 
 
-def load(config: DictConfig, split: str, quiet: bool = False) -> list[Problem]:
-    """The problems of a split (`train` or `heldout`) of the config group `dataset`.
+def load(dataset: DatasetSettings, split: str, quiet: bool = False) -> list[Problem]:
+    """The problems of a split, `train` or `heldout`.
 
     Rows that made no problem are reported on standard error, unless `quiet`. Raises DataError.
     """
     tally = Tally()
-    problems = list(read(config, split, tally))
+    problems = list(read(dataset, split, tally))
     for sentence in tally.sentences() if not quiet else ():
-        print(f"dataset.{split}={config[split]}: {sentence}", file=sys.stderr)
+        print(f"dataset.{split}={dataset.part(split)}: {sentence}", file=sys.stderr)
     if not problems:
-        of = f" of the tiers {list(config.tiers)}" if config.get("tiers") else ""
-        raise DataError(f"dataset.{split}={config[split]} holds no problem{of}")
+        tiers = dataset.tiers if isinstance(dataset, FileSettings) else None
+        raise DataError(
+            f"dataset.{split}={dataset.part(split)} holds no problem" + (f" of the tiers {tiers}" if tiers else "")
+        )
     return problems
 
 
-def read(config: DictConfig, split: str, tally: Tally) -> Iterator[Problem]:
+def read(dataset: DatasetSettings, split: str, tally: Tally) -> Iterator[Problem]:
     """The problems of a split, one at a time; `tally` counts them, and the rows that make none. Raises DataError.
 
-    `config[split]` is a JSONL file in the project's format, or, where `config.loader` is set and the value does not
-    end in .jsonl, the name of a split that this loader knows. A relative path is looked for in the working directory,
-    then in this repository.
+    A split is a JSONL file in the project's format, or, where there is a loader and the value does not end in .jsonl,
+    the name of a split that this loader knows. A relative path is looked for in the working directory, then in this
+    repository.
     """
-    value = config.get(split)
+    value = dataset.part(split)
     if value is None:
-        raise DataError(f"dataset={config.name} has nothing for {split}: set dataset.{split}=FILE.jsonl")
-    loader = config.get("loader")
-    if loader is not None and not str(value).endswith(".jsonl"):
-        if loader not in LOADERS:
-            raise DataError(f"dataset.loader is {loader!r}; the loaders are {', '.join(LOADERS)}")
-        yield from LOADERS[loader](config, str(value), tally)
+        raise DataError(f"dataset={dataset.name} has nothing for {split}: set dataset.{split}=FILE.jsonl")
+    if isinstance(dataset, SourceSettings) and not value.endswith(".jsonl"):
+        yield from LOADERS[dataset.loader].problems(dataset, value, tally)
         return
-    path = Path(today(str(value))).expanduser()
+    path = Path(today(value)).expanduser()
     if not path.is_absolute() and not path.exists():
         path = ROOT / path
     if not path.is_file():
         raise DataError(f"dataset.{split}: there is no file {path}")
-    tiers = config.get("tiers")
+    tiers = dataset.tiers if isinstance(dataset, FileSettings) else None
     for problem in read_jsonl(path):
         if tiers is None or problem.tier in tiers:
             tally.keep(problem)
@@ -165,7 +194,7 @@ def batch(problems: Sequence[Problem], step: int, prompts: int, seed: int) -> li
 
 
 def task(
-    dataset: DictConfig,
+    dataset: DatasetSettings,
     language: Language,
     split: str,
     limit: int | None,
@@ -174,13 +203,13 @@ def task(
     compare: str | None = None,
     template: Template | None = None,
 ) -> Task:
-    """The first `limit` problems (None: all) of the benchmark of the config group `dataset`, in a language.
+    """The first `limit` problems (None: all) of a benchmark, in a language.
 
     For programs that read and print: `extract`, how a program is found in an answer; `prefix`, whether the prompt holds
     what the language file says; `compare`, a rule of sandbox/compare.py in place of the problems' own (but where a
     checker judges); `template` words the prompts. Raises DataError.
     """
-    if dataset.name == "multipl_e":
+    if isinstance(dataset, MultiplESettings):
         if compare or template:
             key = "compare" if compare else "prompt.template"
             raise DataError(f"{key} is not for dataset=multipl_e, which is asked and judged as its own harness does")

@@ -4,7 +4,7 @@
     python -m problems.prepare dataset=mbpp_x dataset.path=my/clone run_dir=data/mbpp
 
 The folder holds train.jsonl and heldout.jsonl, as far as the data set has them, and README.md: source, licence, counts,
-comparison, dropped rows and why. With a language, also the prompts that a model is asked with, {id, prompt} a line.
+comparison, dropped rows and why. With a language, also the prompts that a model is asked with, {id, prompt} per line.
 Train on it with `dataset=jsonl dataset.train=FOLDER/train.jsonl dataset.heldout=FOLDER/heldout.jsonl`.
 """
 
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import yaml
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from rich.console import Console
 
 import languages
@@ -33,6 +33,8 @@ from problems import load
 from problems.checkers import sound
 from problems.problem import Problem, write_jsonl
 from problems.prompt import render
+from problems.settings import DatasetSettings, SourceSettings
+from problems.sources.codeforces_x import CodeforcesSettings
 from problems.sources.rows import SHOWN, Tally, named
 
 SPLITS = ("train", "heldout")
@@ -53,7 +55,7 @@ class Split:
 class PrepareSettings(ScriptSettings):
     """conf/prepare.yaml has the defaults and says what each key means."""
 
-    dataset: dict[str, Any]  # its keys differ by option: problems/load.py reads them
+    dataset: load.Dataset
     language: dict[str, Any] | None = None
     run_dir: str | None
 
@@ -62,16 +64,16 @@ def run(config: DictConfig) -> Path:
     """Writes the folder and returns it. Raises DataError, LanguageError, SandboxError, RootfsError, RunError."""
     settings = PrepareSettings.read(config)
     language = languages.from_config(settings.language) if settings.language else None
-    folder = Path(settings.run_dir or f"data/{settings.dataset['name']}").expanduser()
+    folder = Path(settings.run_dir or f"data/{settings.dataset.name}").expanduser()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return prepare(OmegaConf.create(settings.dataset), language, folder)
+        return prepare(settings.dataset, language, folder)
     except OSError as error:
         raise RunError(f"cannot write the data set into run_dir {folder} ({error})") from error
 
 
-def prepare(dataset: DictConfig, language: Language | None, folder: Path) -> Path:
-    names = [name for name in SPLITS if dataset.get(name) is not None]
+def prepare(dataset: DatasetSettings, language: Language | None, folder: Path) -> Path:
+    names = [name for name in SPLITS if dataset.part(name) is not None]
     if not names:
         raise DataError(f"dataset={dataset.name} names no split: set dataset.train or dataset.heldout")
     console = Console(stderr=True)
@@ -88,7 +90,7 @@ def prepare(dataset: DictConfig, language: Language | None, folder: Path) -> Pat
     return folder
 
 
-def write(folder: Path, dataset: DictConfig, name: str, language: Language | None) -> Split:
+def write(folder: Path, dataset: DatasetSettings, name: str, language: Language | None) -> Split:
     """Writes one split and its prompts; both files appear whole or not at all."""
     split = Split(name)
     with ExitStack() as stack:
@@ -99,7 +101,8 @@ def write(folder: Path, dataset: DictConfig, name: str, language: Language | Non
 
         def seen() -> Iterator[Problem]:
             problems = load.read(dataset, name, split.tally)
-            for problem in sound(problems, split.tally) if dataset.get("checkers") else problems:
+            checked = isinstance(dataset, CodeforcesSettings) and dataset.checkers
+            for problem in sound(problems, split.tally) if checked else problems:
                 split.rules[problem.compare.rule] += 1
                 split.styles[problem.style] += 1
                 split.texts.append(replace(problem, tests=()))
@@ -110,25 +113,25 @@ def write(folder: Path, dataset: DictConfig, name: str, language: Language | Non
                 yield problem
             if not split.tally.kept:
                 why = "; ".join(split.tally.sentences())
-                raise DataError(f"dataset.{name}={dataset[name]} holds no problem" + (f": {why}" if why else ""))
+                raise DataError(f"dataset.{name}={dataset.part(name)} holds no problem" + (f": {why}" if why else ""))
 
         write_jsonl(folder / f"{name}.jsonl", seen())
     return split
 
 
-def card(dataset: DictConfig, splits: list[Split], language: Language | None) -> str:
+def card(dataset: DatasetSettings, splits: list[Split], language: Language | None) -> str:
     """The folder's README.md, with the front matter by which a hub and `datasets` find the splits."""
-    source = dataset.get("source") or dataset.get("path")
+    source = dataset.source if isinstance(dataset, SourceSettings) else None
     files = [{"split": split.name, "path": f"{split.name}.jsonl"} for split in splits]
     front = {
-        "license": dataset.get("license") or "unknown",
+        "license": dataset.license or "unknown",
         "task_categories": ["text-generation"],
         "tags": ["code", "agnostics"],
         "configs": [{"config_name": "default", "data_files": files}],
     }
-    if dataset.get("source"):
-        front["source_datasets"] = [dataset.source]
-    own = [str(dataset[split.name]) for split in splits]
+    if source:
+        front["source_datasets"] = [source]
+    own = [str(dataset.part(split.name)) for split in splits]
     lines = [
         "---",
         yaml.safe_dump(front, sort_keys=False, allow_unicode=True).rstrip(),
@@ -136,11 +139,11 @@ def card(dataset: DictConfig, splits: list[Split], language: Language | None) ->
         f"# {dataset.name}",
         "",
         "Problems that say what a program must read and print, in no programming language in particular. One JSON",
-        "object a line: `id`, `statement`, `input_format`, `output_format`, `notes`, `tests` (`input`, `output`),",
+        "object per line: `id`, `statement`, `input_format`, `output_format`, `notes`, `tests` (`input`, `output`),",
         "`examples` (how many tests the prompt shows, from the first), `compare` and `style`; defaults are left out.",
         "",
-        f"- Source: {source or ', '.join(own)}",
-        f"- Licence: {dataset.get('license') or 'not known; see the source'}",
+        f"- Source: {source or getattr(dataset, 'path', None) or ', '.join(own)}",
+        f"- Licence: {dataset.license or 'not known; see the source'}",
         f"- Written by `python -m problems.prepare dataset={dataset.name}"
         + (f" language={language.name}`" if language else "`"),
         "",
@@ -167,7 +170,7 @@ def card(dataset: DictConfig, splits: list[Split], language: Language | None) ->
         lines += [
             f"| {split.name} | {len(ids)} | {_cell(what)} | {_cell(named(ids))} |" for split, what, ids in remarks
         ]
-    if dataset.get("loader") == "codeforces_x":
+    if isinstance(dataset, CodeforcesSettings):
         lines += ["", "Rows are counted as the source has them, before it is split."]
     if language:
         lines += ["", f"## The first prompt, in {language.title}", "", *_indented(splits[0].sample)]

@@ -67,7 +67,7 @@ class Stdio:
 
     problems: Sequence[Problem]
     language: Language
-    rule: str = "default"  # of sandbox/answer.py
+    rule: str = "default"  # of sandbox/answer
     prefix: bool = True  # whether the prompt holds what the language file says of the language, or its bare name
     stop: tuple[str, ...] = ()
     template: Template | None = None  # the user's own wording of a prompt

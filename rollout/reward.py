@@ -142,7 +142,7 @@ def of(verdict: Verdict, statuses: Mapping[str, float]) -> float | None:
 
 
 def passes(verdict: Verdict, tests: int) -> list[bool]:
-    """Which of the problem's tests a program passed; one that was not run, for instance for want of time, it failed."""
+    """Which of the problem's tests a program passed; one that was not run, for lack of time say, counts as failed."""
     done = [test.status is Status.PASSED for test in verdict.tests]
     return done + [False] * (tests - len(done))
 

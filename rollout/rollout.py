@@ -62,7 +62,7 @@ class RolloutWorker:
 
     model: LocalModel
     pool: Executor
-    rule: str = "default"  # of sandbox/answer.py: how a program is found in a completion
+    rule: str = "default"  # of sandbox/answer: how a program is found in a completion
     ranks: Ranks = ALONE
     template: Template | None = None  # the user's own wording of prompts
 

@@ -52,7 +52,7 @@ def check_driver() -> None:
 
 
 def hint(used: int, engine: str) -> str:
-    """What to add so that GPUs that lie idle work too, beside the `used` ones; "" where none does."""
+    """What to add to the command so that idle GPUs work too, beside the `used` ones; "" where none is idle."""
     idle = sum(visible().values()) - used
     if idle <= 0:
         return ""

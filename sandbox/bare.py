@@ -21,21 +21,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from base.limits import PATIENCE, Limits
-from sandbox.jail import (
-    CPU,
-    EXEC_FAILED,
-    EXITED,
-    OUTPUT_LIMIT,
-    PRIVATE_ENVIRONMENT,
-    PROGRAM,
-    SIGNALED,
-    TIMEOUT,
-    WALL,
-    Run,
-    Toolchain,
-    command,
-    ran_out_of_memory,
-)
+from sandbox.driver.messages import CPU, EXEC_FAILED, EXITED, OUTPUT_LIMIT, PROGRAM, SIGNALED, TIMEOUT, WALL
+from sandbox.jail import PRIVATE_ENVIRONMENT, Run, Toolchain, command, ran_out_of_memory
 
 STDERR_KEPT = 16384
 

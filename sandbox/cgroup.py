@@ -81,7 +81,7 @@ class Cgroup:
         self._mb = mb
 
     def oom_kills(self) -> int:
-        """How many processes the kernel has killed here for want of memory."""
+        """How many processes the kernel has killed here because memory ran out."""
         for line in os.pread(self._events, 4096, 0).splitlines():
             if line.startswith(b"oom_kill "):
                 return int(line.split()[1])
@@ -134,7 +134,7 @@ def remove(path: Path) -> None:
 
 def remove_stale() -> None:
     """Removes the empty cgroups of pools that were killed with all their workers: their names begin with the pool's
-    process id. One that still has processes is let be: it may belong to a pool whose ids we cannot see."""
+    process id. One that still has processes is left alone: it may belong to a pool whose ids we cannot see."""
     for base, _ in [*_bases(), *_bases("cpuacct")]:
         for path in base.glob(f"{PREFIX}*"):
             pid = path.name.removeprefix(PREFIX).split("-")[0]

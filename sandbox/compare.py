@@ -25,7 +25,7 @@ NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eEdD][+-]?\d+)?", re.ASCII)
 
 
 def matches(compare: Compare, output: str, expected: str) -> bool:
-    """Whether `output` is right. Raises ValueError for a rule that is none, and for `checker`."""
+    """Whether `output` is right. Raises ValueError for an unknown rule, and for `checker`."""
     output, expected = plain(output), plain(expected)
     match compare.rule:
         case "exact":

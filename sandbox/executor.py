@@ -82,7 +82,7 @@ class Executor:
             yield index, future.result()
 
     def _submit_all(self, jobs: Iterable[Job]) -> list[Future[Verdict]]:
-        """One future a job; equal jobs of the batch run once, even if the first is done before the second comes."""
+        """One future per job; equal jobs of the batch run once, even if the first is done before the second comes."""
         jobs = list(jobs)
         for job in jobs:
             self.check(job)  # all or none

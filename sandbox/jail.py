@@ -1,17 +1,14 @@
 """One jail: an nsjail process whose driver (sandbox/driver/driver.c) makes a fresh set of namespaces for every program.
 
-A worker process owns it. This module starts nsjail, speaks the driver's messages, and keeps a watchdog above the
-driver's own deadlines. Only the standard library is imported, so that a worker stays small.
+A worker process owns it. This module starts nsjail, talks to the driver (sandbox/driver/messages.py), and keeps a
+watchdog above the driver's own deadlines. Only the standard library is imported, so that a worker stays small.
 """
 
 from __future__ import annotations
 
-import math
 import os
 import re
-import select
 import shlex
-import struct
 import subprocess
 import tempfile
 import time
@@ -21,19 +18,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
-from base.limits import PATIENCE, Limits
+from base.limits import Limits
 from sandbox.cgroup import Cgroup
+from sandbox.driver import messages
 from sandbox.driver.binaries import Binaries, Level
 from sandbox.driver.confinement import Confinement
+from sandbox.driver.messages import EXITED, OUTPUT_LIMIT, SIGNALED, TIMEOUT, JailBroken, Link, Result
 from sandbox.job import SandboxError, Status
-
-MAGIC = 0x4A414752
-JOB, TEST, LAST_TEST, STOP, RUNTIME = 1, 2, 3, 4, 5
-EXITED, SIGNALED, TIMEOUT, OUTPUT_LIMIT, EXEC_FAILED = range(5)
-HEAD = struct.Struct("<II")
-LIMITS = struct.Struct("<12I")
-CPU, WALL, PROGRAM = 1, 2, 3  # the code of a TIMEOUT: which deadline was met
-RESULT = struct.Struct("<IIiIIIQQ")
 
 ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -65,10 +56,6 @@ COMPILER_NO_MEMORY = re.compile(  # only of itself, at a line's begin: a compile
 LAST_WORDS = 2000  # bytes of standard output that are looked at: some runtimes speak there
 
 
-class JailBroken(Exception):
-    """nsjail, the driver or the init inside died or fell silent: start a new jail and try again."""
-
-
 @dataclass(frozen=True)
 class Toolchain:
     """What a jail needs to know of a language: all that a worker process is told."""
@@ -84,16 +71,9 @@ class Toolchain:
 
 
 @dataclass(frozen=True)
-class Run:
-    """One command's outcome as the driver saw it."""
+class Run(Result):
+    """One command's outcome, and what it says of the program."""
 
-    outcome: int  # EXITED, SIGNALED, ...
-    code: int  # exit code, signal, errno, or which deadline
-    stdout: bytes
-    stderr: bytes  # the first 16 KiB
-    wall_s: float
-    cpu_s: float
-    memory_mb: float
     out_of_memory: bool
 
     @property
@@ -105,7 +85,7 @@ class Run:
             return Status.MEMORY_LIMIT
         if self.outcome == TIMEOUT:
             return Status.TIMEOUT
-        return None if self.outcome == EXITED and self.code == 0 else Status.RUNTIME_ERROR
+        return None if self.returned_0 else Status.RUNTIME_ERROR
 
 
 def ran_out_of_memory(stdout: bytes, stderr: bytes, compiling: bool = False) -> bool:
@@ -135,9 +115,9 @@ class Jail:
         env = ENVIRONMENT | dict(toolchain.environment) | PRIVATE_ENVIRONMENT
         if self._confinement:
             env |= self._confinement.environment
-        self._environment = _strings([f"{key}={value}" for key, value in env.items()])
-        self._compile = _strings(command(toolchain.compile) if toolchain.compile else [])
-        self._execute = _strings(command(toolchain.execute))
+        self._environment = [f"{key}={value}" for key, value in env.items()]
+        self._compile = command(toolchain.compile) if toolchain.compile else []
+        self._execute = command(toolchain.execute)
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(
             self._command(number, binaries),
@@ -150,30 +130,24 @@ class Jail:
             pass_fds=[cgroup.cpu] if cgroup and cgroup.cpu is not None else [],
         )
         assert self._process.stdin and self._process.stdout
-        self._to_driver = self._process.stdin.fileno()
-        self._from_driver = self._process.stdout.fileno()
-        os.set_blocking(self._to_driver, False)
-        self._reading = select.poll()
-        self._reading.register(self._from_driver, select.POLLIN)
-        self._writing = select.poll()
-        self._writing.register(self._to_driver, select.POLLOUT)
-        self._unread = bytearray()  # of the driver's results
+        self.link = Link(self._process.stdin, self._process.stdout)
         try:
             self._receive(time.monotonic() + START_S)
             if self._warm:
-                runtime = b"".join(
-                    len(blob).to_bytes(4, "little") + blob for blob in (self._execute, self._environment)
-                )
-                self._send(HEAD.pack(RUNTIME, len(runtime)) + runtime, time.monotonic() + START_S)
+                self.link.send(messages.runtime(self._execute, self._environment), time.monotonic() + START_S)
         except JailBroken as error:
             self.close()
             who = "the driver" if self._confinement else "nsjail"
             raise SandboxError(f"{who} cannot start the jail of {toolchain.language}: {error}") from error
 
+    @property
+    def pid(self) -> int:
+        """Of the process that all inside descend from: nsjail, or the driver where there are no namespaces."""
+        return self._process.pid
+
     def watch(self, fd: int) -> None:
         """From now on a hang-up of `fd` interrupts a run with JailBroken: the pool has gone."""
-        self._reading.register(fd, 0)
-        self._writing.register(fd, 0)
+        self.link.watch(fd)
 
     def _command(self, number: int, binaries: Binaries) -> list[str]:
         root = os.geteuid() == 0
@@ -222,29 +196,18 @@ class Jail:
         compiling = compiles = self.toolchain.compile is not None
         # For each answer: the caller may take its time between two.
         patience = replace(limits, program_s=None).longest_s(1) + GRACE_S
-        blobs = [
-            self.toolchain.filename.encode(),
-            program.encode(errors="replace"),
-            self._compile,
-            self._execute,
-            self._environment,
-        ]
         given = (text.encode(errors="replace") for text in inputs)  # one by one: there may be hundreds, of megabytes
         ahead = ahead and sum(map(len, inputs)) <= AHEAD_CHARACTERS
-        blobs.append(b"".join(len(stdin).to_bytes(4, "little") + stdin for stdin in given) if ahead else b"")
-        for name, content in (files or {}).items():
-            blobs += [name.encode(), content]
-        payload = [self._limits(limits)]
-        for blob in blobs:
-            payload += [len(blob).to_bytes(4, "little"), blob]
-        job = b"".join(payload)
-        message = HEAD.pack(JOB, len(job)) + job
+        message = messages.job(
+            self.toolchain.filename, program, self._compile, self._execute, self._environment, limits,
+            in_total=self.cgroup is not None, ahead=given if ahead else (), files=files,
+        )  # fmt: skip
         left = len(inputs) + compiles
-        if self._unread:
+        if self.link.unread:
             raise JailBroken("the driver said more than it was asked")
         try:
             if ahead:
-                self._send(message, time.monotonic() + patience)
+                self.link.send(message, time.monotonic() + patience)
                 while left:
                     run = self._judge(self._receive(time.monotonic() + patience), compiling, ahead)
                     left = left - 1 if run.status is None else 0
@@ -253,15 +216,15 @@ class Jail:
                 return
             if compiles:
                 deadline = time.monotonic() + patience
-                self._send(message, deadline)
+                self.link.send(message, deadline)
                 message = b""
                 result = self._receive(deadline)
                 left -= 1
                 yield self._judge(result, compiling)
             for stdin in given:
                 deadline = time.monotonic() + patience
-                head = HEAD.pack(LAST_TEST if left == 1 else TEST, len(stdin))
-                self._send(message + head + stdin, deadline)
+                message += messages.message(messages.LAST_TEST if left == 1 else messages.TEST, stdin)
+                self.link.send(message, deadline)
                 message = b""
                 result = self._receive(deadline)
                 left -= 1
@@ -276,76 +239,27 @@ class Jail:
         """Ends the program. No result of it is left in the pipe for the next one: where that fails, nsjail goes too."""
         deadline = time.monotonic() + GRACE_S
         try:
-            self._send(HEAD.pack(STOP, 0), deadline)
+            self.link.send(messages.message(messages.STOP), deadline)
             while unread:
-                (_, outcome, code, *_), _, _ = self._receive(deadline)
-                unread = unread - 1 if (outcome, code) == (EXITED, 0) else 0
+                unread = unread - 1 if self._receive(deadline).returned_0 else 0
         except (OSError, JailBroken):
             self._process.kill()
 
-    def _limits(self, limits: Limits) -> bytes:
-        disk_mb = limits.disk_mb
-        if self.cgroup:  # files on a tmpfs are memory that killing no process gives back: leave room for the program
-            disk_mb = limits.room_mb
-        return LIMITS.pack(
-            _ms(limits.compile_s),
-            _ms(limits.compile_wall_s),
-            _ms(limits.test_s),
-            _ms(limits.test_wall_s),
-            PATIENCE,
-            _ms(limits.program_s or math.inf),
-            0 if self.cgroup else limits.memory_mb,
-            limits.processes,
-            limits.file_mb,
-            disk_mb,
-            limits.inodes,
-            min(round(limits.output_mb * 1024 * 1024), 0xFFFFFFFF),  # beyond 4 GiB nobody waits for the difference
-        )
+    def _receive(self, deadline: float) -> Result:
+        try:
+            return self.link.receive(deadline)
+        except EOFError as error:
+            raise JailBroken(self._why(str(error))) from error
 
-    def _judge(self, result: tuple[tuple[int, ...], bytes, bytes], compiling: bool = False, ahead: bool = False) -> Run:
-        (_, outcome, code, _, _, memory_kb, wall_us, cpu_us), stdout, stderr = result
-        failed = outcome in (EXITED, SIGNALED, TIMEOUT) and (outcome, code) != (EXITED, 0)
+    def _judge(self, result: Result, compiling: bool = False, ahead: bool = False) -> Run:
+        failed = result.outcome in (EXITED, SIGNALED, TIMEOUT) and not result.returned_0
         oom_kills = self.cgroup.oom_kills() if self.cgroup and (failed or not ahead) else self._oom_kills
-        said = outcome != TIMEOUT and not (compiling and self.cgroup) and ran_out_of_memory(stdout, stderr, compiling)
+        said = False
+        if result.outcome != TIMEOUT and not (compiling and self.cgroup):
+            said = ran_out_of_memory(result.stdout, result.stderr, compiling)
         starved = failed and (oom_kills > self._oom_kills or said)
         self._oom_kills = oom_kills  # a kill that an earlier test survived is not this one's
-        return Run(outcome, code, stdout, stderr, wall_us / 1e6, cpu_us / 1e6, memory_kb / 1024, starved)
-
-    def _send(self, message: bytes, deadline: float) -> None:
-        view = memoryview(message)
-        while view:
-            try:
-                view = view[os.write(self._to_driver, view) :]
-            except BlockingIOError:
-                self._wait(self._writing, self._to_driver, deadline)
-
-    def _receive(self, deadline: float) -> tuple[tuple[int, ...], bytes, bytes]:
-        self._read(RESULT.size, deadline)
-        fields = RESULT.unpack_from(self._unread)
-        if fields[0] != MAGIC:
-            raise JailBroken("the driver's answer is no message")
-        middle = RESULT.size + fields[3]
-        end = middle + fields[4]
-        self._read(end, deadline)
-        stdout, stderr = bytes(self._unread[RESULT.size : middle]), bytes(self._unread[middle:end])
-        del self._unread[:end]
-        return fields, stdout, stderr
-
-    def _read(self, least: int, deadline: float) -> None:
-        """Waits until `least` bytes are in `_unread`; there may be more."""
-        while len(self._unread) < least:
-            self._wait(self._reading, self._from_driver, deadline)
-            piece = os.read(self._from_driver, 1 << 16)
-            if not piece:
-                raise JailBroken(self._why("the driver has gone"))
-            self._unread += piece
-
-    def _wait(self, events: select.poll, fd: int, deadline: float) -> None:
-        ready = events.poll(max(0, deadline - time.monotonic()) * 1000)
-        if not ready:
-            raise JailBroken("the driver has fallen silent")
-        if any(other != fd for other, _ in ready):
-            raise JailBroken("the pool has gone")
+        return Run(**vars(result), out_of_memory=starved)
 
     def _why(self, otherwise: str) -> str:
         """What the driver, or else nsjail, wrote last before it ended."""
@@ -359,21 +273,16 @@ class Jail:
 
     def close(self) -> None:
         """Ends nsjail and all inside it; returns when it is gone."""
-        assert self._process.stdin and self._process.stdout
-        self._process.stdin.close()  # the init sees it, exits, and nsjail follows
+        self.link.hang_up()
         try:
             self._process.wait(2)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self._process.stdout.close()
+        self.link.close()
         self._log.close()
         if self._confinement:
             self._confinement.close()
-
-
-def _ms(seconds: float) -> int:
-    return max(1, round(min(seconds * 1000, 0xFFFFFFFF)))
 
 
 def _held_mb(inputs: list[str]) -> int:
@@ -396,7 +305,3 @@ def _main_program(toolchain: Toolchain) -> str:
             if place.is_file() and place.is_relative_to(root):
                 return "/" + str(place.relative_to(root))
     return "/bin/sh"
-
-
-def _strings(words: list[str]) -> bytes:
-    return b"".join(word.encode() + b"\0" for word in words)

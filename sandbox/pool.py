@@ -104,6 +104,11 @@ class Pool(Executor):
         for worker in self._workers:
             worker.thread.start()
 
+    @property
+    def pids(self) -> list[int]:
+        """The workers' process ids, to watch what they take; a worker that is replaced has another."""
+        return [worker.process.pid for worker in self._workers]
+
     def _enqueue(self, task: Task) -> None:
         self._queue.put(task)
 

@@ -13,7 +13,8 @@ from base.limits import Limits
 from sandbox.cgroup import Cgroup
 from sandbox.driver import binaries
 from sandbox.driver.binaries import Binaries, Level
-from sandbox.jail import Jail, JailBroken, Toolchain
+from sandbox.driver.messages import JailBroken
+from sandbox.jail import Jail, Toolchain
 from sandbox.job import SandboxError
 
 NAMESPACES = "user, pid, mount, network, ipc, uts, cgroup"
@@ -58,7 +59,7 @@ def find(use_cgroups: bool = True, level: Level | None = None) -> Found:
         cgroup = Cgroup.create(f"{os.getpid()}-probe") if use_cgroups else None
         try:
             found = binaries.find(tried)
-            failure = _try_jail(cgroup, found)
+            failure = obstacle(cgroup, found)
         except SandboxError as error:
             failure = str(error)
         finally:
@@ -132,7 +133,7 @@ def protections(found: Found, use_cgroups: bool = True) -> list[Protection]:
     ]
 
 
-def _try_jail(cgroup: Cgroup | None, found: Binaries) -> str | None:
+def obstacle(cgroup: Cgroup | None, found: Binaries) -> str | None:
     """Why no jail can be had, or None."""
     with tempfile.TemporaryDirectory(prefix="agnostics-") as folder:
         os.chmod(folder, 0o755)

@@ -1,4 +1,4 @@
-"""Judges programs from the command line, one JSON object a line in and out:
+"""Judges programs from the command line, one JSON object per line, in and out:
 
     python -m sandbox.verify language=lua < jobs.jsonl > verdicts.jsonl
 

@@ -24,7 +24,8 @@ from sandbox.bare import Bare
 from sandbox.cgroup import Cgroup
 from sandbox.compare import matches
 from sandbox.driver.binaries import Binaries
-from sandbox.jail import CPU, EXEC_FAILED, EXITED, PROGRAM, SIGNALED, Jail, JailBroken, Run, Toolchain
+from sandbox.driver.messages import CPU, EXEC_FAILED, EXITED, PROGRAM, SIGNALED, JailBroken
+from sandbox.jail import Jail, Run, Toolchain
 from sandbox.job import Checker, Job, SandboxError, Status, TestResult, Verdict
 
 LENGTH = struct.Struct("<Q")

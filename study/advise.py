@@ -41,6 +41,7 @@ from problems.problem import Problem
 from problems.prompt import messages
 from rollout.pass_at_k import resampled_means
 from sandbox import answer, open_pool
+from sandbox.answer.markdown import fenced
 from sandbox.executor import Executor
 from sandbox.job import Job, Status, Verdict
 from sandbox.settings import SandboxSettings
@@ -68,7 +69,7 @@ class AdviseSettings(ScriptSettings):
     model: AnyModel
     advisor: AnyModel
     language: dict[str, Any]
-    dataset: dict[str, Any]  # its keys differ by option: problems/load.py reads them
+    dataset: load.Dataset
     rollout: RolloutSettings
     sandbox: SandboxSettings
     problems: Count
@@ -140,7 +141,7 @@ def faulty(found: Sequence[Attempt], most: int) -> list[tuple[str, str]]:
 async def advice(advisor: Chat, pairs: Sequence[tuple[str, str]], language: Language, settings: AdviseSettings) -> str:
     """10 to 20 sentences. Raises RunError where the advisor gives no such thing, EndpointError."""
     shown = "\n\n".join(
-        f"Program {number}:\n{answer.fenced(program)}\nWhat {language.title} said:\n{answer.fenced(error)}"
+        f"Program {number}:\n{fenced(program)}\nWhat {language.title} said:\n{fenced(error)}"
         for number, (program, error) in enumerate(pairs, start=1)
     )
     text = REQUEST.format(count=len(pairs), title=language.title, programs=shown, fewest=FEWEST, most=MOST)
@@ -197,7 +198,7 @@ def write_language(language: Language, advised: Language, folder: Path) -> Path:
 async def advise(settings: AdviseSettings, folder: Path) -> dict[str, Any]:
     """The whole story; returns what report.json holds. Raises RunError, EndpointError."""
     language = languages.from_config(settings.language)
-    chosen = list(load.load(OmegaConf.create(settings.dataset), "train"))
+    chosen = list(load.load(settings.dataset, "train"))
     random.Random(settings.seed).shuffle(chosen)
     chosen = chosen[: settings.problems]
     half = len(chosen) // 2

@@ -152,13 +152,13 @@ def _supervised(config: dict[str, Any], step: int) -> list[tuple[str, str]]:
     teacher = config["teacher"]
     return [
         ("steps", f"{step}, {teacher['batch']} answers each, {teacher['epochs']} epochs"),
-        ("answers", f"{teacher['n']} a problem, learned from if {teacher['accept']}"),
+        ("answers", f"{teacher['n']} per problem, learned from if {teacher['accept']}"),
         ("loss", "negative log-likelihood of the answers' tokens"),
     ]
 
 
 def _scores(run: Run, step: int, evaluations: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What is known of the checkpoint, a row a benchmark."""
+    """What is known of the checkpoint, one row per benchmark."""
     rows = []
     heldout = run.heldout(step)
     if heldout and "pass@1" in heldout:

@@ -27,7 +27,6 @@ from pathlib import Path
 from random import Random
 from typing import Any, ClassVar
 
-from omegaconf import OmegaConf
 from rich.console import Console
 from rich.table import Table
 
@@ -40,7 +39,7 @@ from languages import Language
 from problems import load
 from problems.problem import Problem
 from sandbox import open_pool
-from sandbox.answer import blocks
+from sandbox.answer.markdown import blocks
 from sandbox.executor import Executor
 from sandbox.job import Job, Status, Test, Verdict
 from study.run_data import Run, read_rows
@@ -198,7 +197,7 @@ def report(folder: Path, sample: int, workers: int | None) -> dict[str, Any]:
     """The signs of the run in `folder`, also written to its hacking.json."""
     run = Run.read(folder)
     rows = read(run)
-    problems = {problem.id: problem for problem in load.load(OmegaConf.create(run.config["dataset"]), "train")}
+    problems = {problem.id: problem for problem in load.load(run.dataset, "train")}
     if lost := sorted({row["problem"] for row in rows} - set(problems)):
         raise RunError(f"run={folder}: dataset.train no longer has the problem {lost[0]!r} that the run trained on")
     languages = {language.name: language for language in run.languages}

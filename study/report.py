@@ -11,7 +11,7 @@ NO_SCORE = "none: every verdict is an infrastructure error"
 
 
 def percent(score: dict[str, float] | None) -> str:
-    """A score with its interval, in percent; of none, why there is none."""
+    """A score with its interval, in percent; without a score, why there is none."""
     if score is None:
         return NO_SCORE
     return f"{100 * score['value']:.1f} [{100 * score['low']:.1f}, {100 * score['high']:.1f}]"

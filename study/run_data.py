@@ -10,11 +10,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
-from omegaconf import OmegaConf
 
 import languages
 from base.errors import DataError
 from languages import Language
+from problems import load
+from problems.settings import DatasetSettings
 from rollout.pass_at_k import Row, scores
 
 
@@ -55,7 +56,12 @@ class Run:
     @property
     def languages(self) -> list[Language]:
         """The languages of its programs. Raises languages.LanguageError."""
-        return languages.of_run(OmegaConf.create(self.config))
+        return languages.of_run(self.config.get("language", {}), self.config.get("language_mix"))
+
+    @property
+    def dataset(self) -> DatasetSettings:
+        """Raises ConfigError."""
+        return load.dataset(self.config["dataset"])
 
     @property
     def language(self) -> str:

@@ -45,7 +45,7 @@ def test_every_option_composes(option: str) -> None:
         "experiment=distillation": {"teacher.model.name", "teacher.model.base_url"},
     }.get(option, set())
     assert set(OmegaConf.missing_keys(config)) == missing
-    languages.from_config(config.language)
+    languages.from_config(OmegaConf.to_container(config.language))  # type: ignore[arg-type]
     open_reward(config.reward)
     if not missing and option not in INCOMPLETE:
         OmegaConf.resolve(config)

@@ -105,7 +105,7 @@ def test_the_papers_harness_and_its_training() -> None:
     config = composed("protocol=ag_lcb_x", "dataset=livecodebench_x", "language=fortran")
     assert (config.extract, config.compare, config.samples, config.prefix) == ("paper", "exact", 20, False)
     assert (config.rollout.temperature, config.rollout.max_new_tokens) == (0.2, 1024)
-    language = languages.from_config(config.language)
+    language = languages.from_config(Evaluation.read(config).language)
     assert (language.name, language.limits.program_s, language.limits.test_s) == ("fortran", 15.0, 15.0)
     config = composed("protocol=paper_training")
     assert (config.extract, config.compare, config.samples, config.prefix) == ("paper", "exact", 1, True)
@@ -140,14 +140,14 @@ def test_heldout_asks_as_the_checkpoints_run_did(tmp_path: Path) -> None:
     (tmp_path / "run/config.yaml").write_text(yaml.safe_dump(there))
     words = (f"checkpoint={checkpoint}", "protocol=heldout", "dataset=ladder")
     found = Evaluation.read(evaluate.as_in_training(composed(*words)))
-    assert (found.samples, found.extract, found.seed, found.dataset["tiers"]) == (3, "paper", 7, [1, 2])
+    assert (found.samples, found.extract, found.seed, found.dataset.model_dump()["tiers"]) == (3, "paper", 7, [1, 2])
     assert found.prompt.template == "words.jinja"
     rollout = found.rollout
     assert (rollout.temperature, rollout.max_new_tokens, rollout.max_prompt_tokens) == (0.5, 77, 99)
     found = Evaluation.read(evaluate.as_in_training(composed(*words, "samples=10", "dataset.tiers=[1]")))
-    assert (found.samples, found.extract, found.dataset["tiers"]) == (10, "paper", [1])
+    assert (found.samples, found.extract, found.dataset.model_dump()["tiers"]) == (10, "paper", [1])
     found = Evaluation.read(evaluate.as_in_training(composed(*words[:2], "dataset=starter")))
-    assert "tiers" not in found.dataset and found.samples == 3
+    assert "tiers" not in found.dataset.model_fields_set and found.samples == 3
 
 
 def test_prompts_in_ones_own_words_are_in_the_results_with_their_hashes(few: str, tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from omegaconf import OmegaConf
 
 import languages
 from tests.conftest import run, stopped
@@ -26,9 +25,9 @@ def test_languages_take_turns_through_the_steps() -> None:
 @pytest.mark.parametrize("value", ["lua", [], ["lua", "lua"]])
 def test_a_mix_that_is_none_is_refused(value: object) -> None:
     with pytest.raises(languages.LanguageError, match="language_mix is a list of different languages"):
-        languages.of_run(OmegaConf.create({"language_mix": value}))
+        languages.of_run({}, value)
     with pytest.raises(languages.LanguageError, match="unknown language 'klingon'"):
-        languages.of_run(OmegaConf.create({"language_mix": ["lua", "klingon"]}))
+        languages.of_run({}, ["lua", "klingon"])
 
 
 def files(folder: Path) -> dict[str, object]:

@@ -94,7 +94,7 @@ def test_no_room_imports_a_script() -> None:
 
 
 def test_nothing_but_tests_imports_tests() -> None:
-    for path in [*modules().values(), *(ROOT / "benchmarks").glob("*.py"), *(ROOT / name for name in SCRIPTS)]:
+    for path in [*modules().values(), *(ROOT / "benchmarks").rglob("*.py"), *(ROOT / name for name in SCRIPTS)]:
         for node in ast.walk(ast.parse(path.read_text())):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []

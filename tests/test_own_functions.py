@@ -52,6 +52,10 @@ def any_rank(group):
     return [random.random() for _ in group]
 
 
+def odd(group):
+    return [float(number % 2) for number, _ in enumerate(group)]
+
+
 updates = 0
 
 
@@ -101,8 +105,8 @@ def test_a_reward_and_a_loss_of_ones_own(mine: Path, few: str) -> None:
         ("reward.function=nothing:here", "reward.function: cannot import 'nothing'"),
         (
             "loss.function=mine:none",
-            "loss.function: 'mine' has no function 'none'; it has any_rank, breaks_midway, fails_late, policy_loss, "
-            "quadratic, short",
+            "loss.function: 'mine' has no function 'none'; it has any_rank, breaks_midway, fails_late, odd, "
+            "policy_loss, quadratic, short",
         ),
         ("reward.function=mine:too_few", "reward.function must return a finite number or None for each of 8 rollouts"),
     ],
@@ -121,14 +125,14 @@ def test_an_error_costs_no_step(mine: Path, few: str) -> None:
 
 
 def test_an_error_between_the_epochs_of_a_batch_saves_no_weights_of_half_a_step(mine: Path, few: str) -> None:
-    words = "loss.function=mine:breaks_midway", "epochs_per_batch=2", "steps=4", few, "reward=partial"
-    done = in_folder(mine, *words, "checkpoint.every=1", "run_dir=run", "rollout.temperature=1.5")
+    words = "loss.function=mine:breaks_midway", "epochs_per_batch=2", "steps=4", few, "reward.function=mine:odd"
+    done = in_folder(mine, *words, "checkpoint.every=1", "run_dir=run")
     assert done.returncode != 0 and "no loss today" in done.stderr
     assert max(path.name for path in (mine / "run/checkpoints").iterdir()) == "step_000002"
     row = json.loads((mine / "run/metrics.jsonl").read_text().splitlines()[-1])
     assert row["step"] == 2
     # With no checkpoint due there is none: the weights are those of no step.
-    done = in_folder(mine, *words, "checkpoint.every=0", "run_dir=other", "rollout.temperature=1.5")
+    done = in_folder(mine, *words, "checkpoint.every=0", "run_dir=other")
     assert done.returncode != 0 and not list((mine / "other/checkpoints").iterdir())
 
 

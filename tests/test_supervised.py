@@ -50,7 +50,7 @@ def learned_from(
     config: DictConfig, rows: Sequence[Row], policy: Policy, problems: Sequence[Problem]
 ) -> VerifiedAnswers:
     settings, model = TrainSettings.read(config), LocalModel(policy, TransformersSampler(policy, 8))
-    language, sampling = languages.of_run(config)[0], settings.rollout.sampling()
+    language, sampling = languages.of_run(settings.language)[0], settings.rollout.sampling()
     return verified_answers(rows, model, problems, language, sampling, settings.teacher, settings.seed)
 
 
@@ -110,7 +110,7 @@ def test_the_loss_is_the_mean_over_answer_tokens(data: Path) -> None:
     """Against transformers' own loss, one answer at a time, on logits that are whole."""
     config = composed("experiment=distillation", f"teacher.answers={data}/answers.jsonl", *FAST, *files(data))
     policy = Policy.load(ModelSettings.read(config.model))
-    problems = load.load(config.dataset, "train")[:5]
+    problems = load.load(load.dataset(config.dataset), "train")[:5]
     verified = [
         {"problem": p.id, "completion": answer(kind(p.id)), "program": "x", "verdict": "passed", "finished": True}
         | {"completion_tokens": 1}
@@ -184,7 +184,11 @@ def test_a_teacher_behind_an_endpoint(data: Path, tmp_path: Path) -> None:
         closed = ("teacher.model.base_url=http://127.0.0.1:9/v1", "teacher.model.name=scripted")  # never asked
         again = composed("experiment=distillation", f"teacher.accept={accept}", *closed, *FAST, *files(data))
         policy = Policy.load(ModelSettings.read(again.model))
-        chosen = [problem for problem in load.load(again.dataset, "train") if problem.id in {p["id"] for p in problems}]
+        chosen = [
+            problem
+            for problem in load.load(load.dataset(again.dataset), "train")
+            if problem.id in {p["id"] for p in problems}
+        ]
         found = learned_from(again, teacher.kept(folder, chosen), policy, chosen)
         assert len(found.answers) == learned
         assert not any("think" in taught.completion.text for taught in found.answers)

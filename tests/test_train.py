@@ -321,7 +321,7 @@ def test_prompts_in_ones_own_words(tmp_path: Path, few: str) -> None:
     arguments = (*few_steps, few, f"prompt.template={tmp_path}/words.jinja", f"run_dir={folder}", "resume=auto")
     done = run(*arguments)
     assert done.returncode == 0, done.stderr
-    held = {problem.id: problem for problem in load.load(composed(few).dataset, "heldout", quiet=True)}
+    held = {problem.id: problem for problem in load.load(load.dataset(composed(few).dataset), "heldout", quiet=True)}
     table = pq.read_table(folder / "rollouts/heldout_step_000001.parquet").to_pylist()
     for row in table:
         words = f"{held[row['problem']].statement} In Lua!"

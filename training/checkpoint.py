@@ -27,6 +27,7 @@ from torch import Tensor
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from base.errors import CheckpointError
+from base.files import replacing_folder
 from policy.model import Policy
 from policy.ranks import on_host
 from problems.problem import Problem
@@ -108,24 +109,20 @@ def _write(
     ahead: Batch | None,
     keep: int,
 ) -> None:
-    part = final.with_name(f".{final.name}.part")
     try:
-        shutil.rmtree(part, ignore_errors=True)
-        trainer = part / TRAINER
-        trainer.mkdir(parents=True)
-        policy.save(part, weights)
-        save_file(moments, trainer / MOMENTS)
-        if ahead is not None:
-            stored.write(trainer / BATCH, ahead.drawn, ahead.rollouts)
-        (trainer / STATE).write_text(row)
-        for path in part.rglob("*"):  # on the disk before the rename makes them the truth
-            if path.is_file():
-                with open(path, "rb") as file:
-                    os.fsync(file.fileno())
-        shutil.rmtree(final, ignore_errors=True)
-        part.rename(final)
+        with replacing_folder(final) as part:
+            trainer = part / TRAINER
+            trainer.mkdir()
+            policy.save(part, weights)
+            save_file(moments, trainer / MOMENTS)
+            if ahead is not None:
+                stored.write(trainer / BATCH, ahead.drawn, ahead.rollouts)
+            (trainer / STATE).write_text(row)
+            for path in part.rglob("*"):  # on the disk before the rename makes them the truth
+                if path.is_file():
+                    with open(path, "rb") as file:
+                        os.fsync(file.fileno())
     except (OSError, SafetensorError) as error:
-        shutil.rmtree(part, ignore_errors=True)
         reason = " ".join(str(error).split())[:200]
         raise CheckpointError(
             f"cannot write checkpoint {final} ({reason}); earlier checkpoints are intact, free some disk and "

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from base.settings import Count, NotNegative, Positive, Settings, Whole
 from policy.lora import LoraSettings
 from policy.settings import ModelSettings, RolloutSettings
+from problems.load import Dataset
 from problems.task import PromptSettings
 from rollout.advantage import Scale
 from rollout.curriculum import CurriculumSettings
@@ -29,13 +30,13 @@ class CheckpointSettings(Settings):
 
 
 class TrainSettings(Settings):
-    """Groups whose keys differ by option (language, dataset, reward, sandbox) are validated where they are used."""
+    """Groups whose keys differ by option (language, reward, sandbox) are validated where they are used."""
 
     method: Literal["grpo", "distillation", "rejection_sampling"]
     model: ModelSettings
     language: dict[str, Any]
     language_mix: list[str] | None
-    dataset: dict[str, Any]
+    dataset: Dataset
     reward: dict[str, Any]
     sandbox: dict[str, Any]
     optimizer: OptimizerSettings

@@ -23,7 +23,7 @@ from rollout.draw import LocalModel
 from rollout.pass_at_k import UNVERIFIED, Row
 from rollout.rollout import Rollout
 from run.cost import Cost
-from sandbox.answer import THINKING_END
+from sandbox.answer.markdown import THINKING_END
 from sandbox.job import Status, Verdict
 from training.batches import Batch, SourceState
 from training.loss import LossConfig, nll_loss

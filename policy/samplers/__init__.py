@@ -17,7 +17,7 @@ from policy.settings import RolloutSettings
 
 
 def choose(config: DictConfig) -> str:
-    """Puts the engine that suits this machine in the place of rollout.engine=auto. A line on what it is, or ""."""
+    """Replaces rollout.engine=auto by the engine that suits this machine. Returns a line that says which, or ""."""
     if config.rollout.engine != "auto":
         return ""
     has_gpu, has_vllm = torch.cuda.is_available(), find_spec("vllm") is not None

@@ -9,14 +9,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from pydantic import field_validator
 
 from base import hub, jsonl
 from base.errors import DataError
 from problems.reformulation import Refused
+from problems.settings import DatasetSettings, Name
 
 FIELDS = ("id", "description", "assertions", "solution", "setup")
 MOST_ASSERTIONS = 100_000  # characters, of one task: they go into a prompt
+
+
+class TaskSettings(DatasetSettings):
+    """conf/dataset/mbpp.yaml"""
+
+    path: Name | None = None  # a JSONL file; None: the hub
+    hub: str
+    subset: Name | None = None
+    split: str
+    columns: dict[str, str | list[str] | None]  # FIELDS -> the data set's; of several the first that a row has
+
+    @field_validator("columns")
+    @classmethod
+    def _known(cls, columns: dict[str, str | list[str] | None]) -> dict[str, str | list[str] | None]:
+        if not set(columns) <= set(FIELDS):
+            raise ValueError(f"{{key}}: the fields are {', '.join(FIELDS)}, not {', '.join(map(str, columns))}")
+        return columns
 
 
 @dataclass(frozen=True)
@@ -41,26 +59,19 @@ class Calls:
 UNKNOWN = object()
 
 
-def load(config: DictConfig) -> list[Task]:
-    """The tasks of the config group `dataset`: `path` (JSONL), or `hub` with `subset` and `split`, by `columns`.
-
-    `columns` maps our fields (FIELDS) to the data set's columns; of a list of names the first that a row has counts.
-    Raises DataError.
-    """
-    if "columns" not in config:
-        raise DataError(f"dataset={config.name} is no set of tasks with unit tests; the one that is: mbpp")
-    columns: Any = OmegaConf.to_container(config.columns)
-    if not isinstance(columns, dict) or not set(columns) <= set(FIELDS):
-        raise DataError(f"dataset.columns: the fields are {', '.join(FIELDS)}, not {', '.join(map(str, columns))}")
+def load(dataset: DatasetSettings) -> list[Task]:
+    """The tasks of a data set that has some. Raises DataError."""
+    if not isinstance(dataset, TaskSettings):
+        raise DataError(f"dataset={dataset.name} is no set of tasks with unit tests; the one that is: mbpp")
     tasks: dict[str, Task] = {}
-    rows = _jsonl(Path(config.path).expanduser()) if config.path else _hub(config)
+    rows = _jsonl(Path(dataset.path).expanduser()) if dataset.path else _hub(dataset)
     for where, row in rows:
-        task = from_row(row, columns, where)
+        task = from_row(row, dataset.columns, where)
         if task.id in tasks:
             raise DataError(f"{where}: id {task.id!r} appears twice")
         tasks[task.id] = task
     if not tasks:
-        raise DataError(f"dataset.path: {config.path or config.hub} holds no task")
+        raise DataError(f"dataset.path: {dataset.path or dataset.hub} holds no task")
     return list(tasks.values())
 
 
@@ -70,19 +81,19 @@ def _jsonl(path: Path) -> Iterator[tuple[str, Any]]:
     yield from jsonl.read(path)
 
 
-def _hub(config: DictConfig) -> Iterator[tuple[str, Any]]:
+def _hub(dataset: TaskSettings) -> Iterator[tuple[str, Any]]:
     offline = hub.settle()
     import datasets  # slow to import, and a file needs none of it
 
     try:
-        found = datasets.load_dataset(config.hub, config.subset, split=config.split)
+        found = datasets.load_dataset(dataset.hub, dataset.subset, split=dataset.split)
     except Exception as error:  # the library raises what its many back ends raise
         reason = offline or " ".join(str(error).split())[:300]
         raise DataError(
-            f"dataset.hub: cannot load {config.hub!r} ({reason}); dataset.path=FILE.jsonl reads a file"
+            f"dataset.hub: cannot load {dataset.hub!r} ({reason}); dataset.path=FILE.jsonl reads a file"
         ) from error
     for number, row in enumerate(found):
-        yield f"{config.hub}, row {number}", row
+        yield f"{dataset.hub}, row {number}", row
 
 
 def from_row(row: Any, columns: Mapping[str, Any], where: str) -> Task:

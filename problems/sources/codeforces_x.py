@@ -11,16 +11,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from random import Random
 
-from omegaconf import DictConfig, OmegaConf
-
 from base.errors import DataError
+from base.settings import Whole
 from problems.problem import Problem
+from problems.settings import Name, SourceSettings
 from problems.sources import rows
 from problems.sources.rows import BadRow, Row, Tally
-from sandbox.answer import after_thinking, blocks
+from sandbox.answer.markdown import after_thinking, blocks
 from sandbox.job import Checker, Compare
 
 SPLITS = ("train", "test", "validation", "train-2000")
@@ -29,25 +29,45 @@ EASY = (0, 1, 2, 4, 6)  # positions in the source of the five problems that the 
 SEED = 42  # the authors' for the prompts, ours for a draw of our own
 
 
-def problems(config: DictConfig, split: str, tally: Tally) -> Iterator[Problem]:
+class CodeforcesSettings(SourceSettings):
+    """conf/dataset/codeforces_x.yaml, codeforces.yaml"""
+
+    path: Name | None = None
+    streaming: bool = False
+    published: str | None  # on the hub; None: a test split of our own is drawn
+    published_path: Name | None = None  # a local copy of it
+    heldout_random: Whole  # problems drawn beside the five easy ones
+    checkers: bool = False  # keep problems with several right outputs too
+    train: Name | None = None
+    heldout: Name | None = None
+
+
+@dataclass(frozen=True)
+class Published:
+    """The data set that the paper's authors published."""
+
+    name: str
+    source: str | None
+    path: Name | None
+    streaming: bool = False
+
+
+def problems(dataset: CodeforcesSettings, split: str, tally: Tally) -> Iterator[Problem]:
     """The problems of a split; rows that make none are counted in `tally`. Raises DataError.
 
     `train-2000` is the published split that the authors' instructions train on, smaller than the paper's.
     """
     if split not in SPLITS:
-        raise DataError(f"{config.name} has no split {split!r}; the splits are {', '.join(SPLITS)}")
-    if config.published and split != "train":
-        return rows.problems(_published(config, split.partition("-")[0]), published_problem, tally)
+        raise DataError(f"{dataset.name} has no split {split!r}; the splits are {', '.join(SPLITS)}")
+    if dataset.published and split != "train":
+        return rows.problems(_published(dataset, split.partition("-")[0]), published_problem, tally)
     if split not in ("train", "test"):
-        raise DataError(f"{config.name} without dataset.published has the splits train and test, not {split!r}")
-    return _built(config, split, tally)
+        raise DataError(f"{dataset.name} without dataset.published has the splits train and test, not {split!r}")
+    return _built(dataset, split, tally)
 
 
-def _published(config: DictConfig, split: str) -> Iterator[tuple[str, Row | BadRow]]:
-    source = OmegaConf.create(
-        {"name": config.name, "source": config.published, "path": config.published_path, "streaming": False}
-    )
-    return rows.read(source, None, split)
+def _published(dataset: CodeforcesSettings, split: str) -> Iterator[tuple[str, Row | BadRow]]:
+    return rows.read(Published(dataset.name, dataset.published, dataset.published_path), None, split)
 
 
 def published_problem(row: Row, where: str) -> Problem:
@@ -77,19 +97,19 @@ def _problem(row: Row, name: str, statement: str, notes: str, where: str) -> Pro
     )
 
 
-def _built(config: DictConfig, split: str, tally: Tally) -> Iterator[Problem]:
-    judges = _judges(config)
+def _built(dataset: CodeforcesSettings, split: str, tally: Tally) -> Iterator[Problem]:
+    judges = _judges(dataset)
     positions: dict[str, int] = {}  # in the source, by our id
 
     def make(row: Row, where: str) -> Problem:
         problem = source_problem(row, where)
         positions[problem.id] = row["position"]
-        return replace(problem, compare=compare_of(judges.get(row["id"]), config.checkers))
+        return replace(problem, compare=compare_of(judges.get(row["id"]), dataset.checkers))
 
     everything = Tally()
-    found = list(rows.problems(_numbered(rows.read(config, SOLUTIONS, "train")), make, everything))
+    found = list(rows.problems(_numbered(rows.read(dataset, SOLUTIONS, "train")), make, everything))
     tally.dropped.update(everything.dropped)
-    held = _held_published(config) if config.published else drawn(found, positions, config.heldout_random)
+    held = _held_published(dataset) if dataset.published else drawn(found, positions, dataset.heldout_random)
     chosen = [problem for problem in found if (problem.id in held) == (split == "test")]
     for problem in chosen if split == "test" else styled(chosen):
         tally.keep(problem)
@@ -101,12 +121,12 @@ def _numbered(source: Iterator[tuple[str, Row | BadRow]]) -> Iterator[tuple[str,
         yield where, row if isinstance(row, BadRow) else {**row, "position": position}
 
 
-def _held_published(config: DictConfig) -> set[str]:
+def _held_published(dataset: CodeforcesSettings) -> set[str]:
     """The ids of the published test and validation splits."""
     return {
         f"codeforces-{row.get('source_id')}"
         for split in ("test", "validation")
-        for _, row in _published(config, split)
+        for _, row in _published(dataset, split)
         if not isinstance(row, BadRow)
     }
 
@@ -121,10 +141,10 @@ def drawn(found: list[Problem], positions: dict[str, int], count: int) -> set[st
     return easy | set(Random(SEED).sample(rest, count))
 
 
-def _judges(config: DictConfig) -> dict[str, str]:
+def _judges(dataset: CodeforcesSettings) -> dict[str, str]:
     """Id -> how its outputs are judged, a model's answer. A problem was asked several times: the last answer counts."""
     found: dict[str, str] = {}
-    for _, row in rows.read(config, JUDGES, "train"):
+    for _, row in rows.read(dataset, JUDGES, "train"):
         if not isinstance(row, BadRow) and isinstance(row.get("id"), str):
             found[row["id"]] = str(row.get("generation"))
     return found

@@ -5,32 +5,41 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from pydantic import field_validator
 
-from base.errors import DataError
 from problems.problem import Problem
+from problems.settings import Name, RowsSettings
 from problems.sources import rows
 from problems.sources.rows import BadRow, Row, Tally
 
 COLUMNS = ("id", "statement", "tests", "input_format", "output_format", "notes")
 
 
-def problems(config: DictConfig, split: str, tally: Tally) -> Iterator[Problem]:
+class HubSettings(RowsSettings):
+    """conf/dataset/hub.yaml"""
+
+    columns: dict[str, Name | None]  # COLUMNS -> the data set's
+    compare: dict[str, Any]  # sandbox/compare.py
+    examples: int  # tests that the prompt shows
+
+    @field_validator("columns")
+    @classmethod
+    def _known(cls, columns: dict[str, str | None]) -> dict[str, str | None]:
+        if unknown := sorted(set(columns) - set(COLUMNS)):
+            raise ValueError(f"{{key}} has no key {unknown[0]!r}; the keys are {', '.join(COLUMNS)}")
+        return columns
+
+
+def problems(dataset: HubSettings, split: str, tally: Tally) -> Iterator[Problem]:
     """The problems of a split; rows that make none are counted in `tally`. Raises DataError."""
-    columns: dict[str, str | None] = dict(config.columns)
-    if unknown := sorted(set(columns) - set(COLUMNS)):
-        raise DataError(f"dataset.columns has no key {unknown[0]!r}; the keys are {', '.join(COLUMNS)}")
-    fixed: dict[str, Any] = {
-        "compare": OmegaConf.to_container(config.compare),
-        "examples": config.examples,
-    }
+    fixed: dict[str, Any] = {"compare": dataset.compare, "examples": dataset.examples}
     number = -1
 
     def make(row: Row, where: str) -> Problem:
         nonlocal number
         number += 1
         found: dict[str, Any] = dict(fixed)
-        for key, column in columns.items():
+        for key, column in dataset.columns.items():
             if column is None:
                 continue
             if column not in row:
@@ -46,4 +55,4 @@ def problems(config: DictConfig, split: str, tally: Tally) -> Iterator[Problem]:
         found.setdefault("id", f"{split}-{number}")
         return Problem.from_row(found, where)
 
-    return rows.problems(rows.read(config, config.subset, split), make, tally)
+    return rows.problems(rows.read(dataset, dataset.subset, split), make, tally)

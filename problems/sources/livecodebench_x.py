@@ -8,22 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from omegaconf import DictConfig
-
 from base.errors import DataError
 from base.text import plain
 from problems.problem import Problem
+from problems.settings import RowsSettings
 from problems.sources import rows
 from problems.sources.packed_tests import PackedError, PackedTests
 from problems.sources.rows import BadRow, Row, Tally
 from sandbox.job import Compare
 
 
-def problems(config: DictConfig, split: str, tally: Tally) -> Iterator[Problem]:
+def problems(dataset: RowsSettings, split: str, tally: Tally) -> Iterator[Problem]:
     """The problems of the only split, `test`; rows that make none are counted in `tally`. Raises DataError."""
     if split != "test":
         raise DataError(f"livecodebench_x has no split {split!r}, only test: it is a benchmark, never train on it")
-    return rows.problems(rows.read(config, config.subset, split), problem, tally)
+    return rows.problems(rows.read(dataset, dataset.subset, split), problem, tally)
 
 
 def problem(row: Row, where: str) -> Problem:

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from omegaconf import DictConfig
-
 from base.errors import DataError
 from problems.problem import Problem
+from problems.settings import RowsSettings
 from problems.sources import rows
 from problems.sources.rows import BadRow, Row, Tally
 
@@ -22,7 +21,7 @@ SPLITS = {
 }
 
 
-def problems(config: DictConfig, split: str, tally: Tally) -> Iterator[Problem]:
+def problems(dataset: RowsSettings, split: str, tally: Tally) -> Iterator[Problem]:
     """The problems of a split; rows that make none are counted in `tally`. Raises DataError."""
     if split not in SPLITS:
         raise DataError(f"mbpp_x has no split {split!r}; the splits are {', '.join(SPLITS)}")
@@ -34,7 +33,7 @@ def problems(config: DictConfig, split: str, tally: Tally) -> Iterator[Problem]:
             raise BadRow("original_task_id is no number from 1 to 974")
         return problem(row, number, where) if number in wanted else None
 
-    return rows.problems(rows.read(config, config.subset, "train"), make, tally)
+    return rows.problems(rows.read(dataset, dataset.subset, "train"), make, tally)
 
 
 def problem(row: Row, number: int, where: str) -> Problem:

@@ -22,12 +22,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from omegaconf import DictConfig
+from pydantic import field_validator
 
 from base import hub, jsonl
 from base.errors import DataError
 from languages import Language
 from problems.problem import Problem
+from problems.settings import DatasetSettings, Name
 from problems.task import Prompt
 from sandbox import answer
 from sandbox.job import Compare, Test
@@ -38,6 +39,23 @@ KEYS = ("name", "prompt", "tests", "stop_tokens")
 HARNESS: dict[str, dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "multipl_e.yaml").read_text("utf-8"))
 TEST_S = 15.0  # seconds, the harness's default
 STYLES = ("completion", "chat")
+
+
+class MultiplESettings(DatasetSettings):
+    """conf/dataset/multipl_e.yaml"""
+
+    root: str  # humaneval | mbpp
+    path: Name | None = None  # a folder of files such as humaneval-lua.jsonl; None: the hub
+    style: str = STYLES[0]
+    train: Name | None = None
+    heldout: Name | None = None
+
+    @field_validator("style")
+    @classmethod
+    def _known(cls, style: str) -> str:
+        if style not in STYLES:
+            raise ValueError(f"{{key}} is {style!r}; the choices are {', '.join(STYLES)}")
+        return style
 
 
 @dataclass(frozen=True)
@@ -80,23 +98,21 @@ class MultiplE:
     style: str
 
     @classmethod
-    def load(cls, config: DictConfig, language: Language) -> MultiplE:
-        """The task of the config group `dataset`. Raises DataError."""
-        if config.style not in STYLES:
-            raise DataError(f"dataset.style is {config.style!r}; the choices are {', '.join(STYLES)}")
+    def load(cls, dataset: MultiplESettings, language: Language) -> MultiplE:
+        """Raises DataError."""
         if language.name not in HARNESS:
             raise DataError(
                 f"dataset=multipl_e: how its harness runs {language.title} is not known here, or it has no "
                 f"{language.title}; the languages are {', '.join(HARNESS)}"
             )
-        name = f"{config.root}-{HARNESS[language.name]['name']}"
-        rows = _from_folder(Path(config.path).expanduser(), name) if config.path else _from_hub(name)
+        name = f"{dataset.root}-{HARNESS[language.name]['name']}"
+        rows = _from_folder(Path(dataset.path).expanduser(), name) if dataset.path else _from_hub(name)
         problems = [Continuation.from_row(row, where) for row, where in rows]
         if not problems:
-            raise DataError(f"dataset.root={config.root}: no problem in {language.title}")
+            raise DataError(f"dataset.root={dataset.root}: no problem in {language.title}")
         if len({problem.stop_tokens for problem in problems}) > 1:
             raise DataError(f"{name}: all rows must have the same stop_tokens")
-        return cls(problems, toolchain(language), config.style)
+        return cls(problems, toolchain(language), dataset.style)
 
     @property
     def stop(self) -> tuple[str, ...]:

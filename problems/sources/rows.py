@@ -10,9 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-from omegaconf import DictConfig
+from typing import Any, Protocol
 
 from base import hub, jsonl
 from base.errors import DataError
@@ -27,6 +25,19 @@ Row = dict[str, Any]
 FORMATS = {".jsonl": "jsonl", ".json": "json", ".parquet": "parquet", ".csv": "csv"}
 LARGE_TEST = 10 << 20  # characters of a test's input that are worth a word in the report
 SHOWN = 5  # rows that a sentence names
+
+
+class Place(Protocol):
+    """Where the rows of a data set lie."""
+
+    @property
+    def name(self) -> str: ...  # the option of the config group `dataset`
+    @property
+    def source(self) -> str | None: ...  # on the hub
+    @property
+    def path(self) -> str | None: ...  # a local copy, a file or a folder, in place of the source
+    @property
+    def streaming(self) -> bool: ...
 
 
 class BadRow(Exception):
@@ -67,7 +78,7 @@ class Tally:
         self.drop(reason, problem.id)
 
     def sentences(self) -> list[str]:
-        """One line a reason, and one on large tests; empty when there is nothing to say."""
+        """One line per reason, and one on large tests; empty when there is nothing to say."""
         found = []
         for reason, rows in self.dropped.items():
             found.append(f"{len(rows)} dropped: {reason} ({named(rows)})")
@@ -147,17 +158,17 @@ def problems(
             yield problem
 
 
-def read(config: DictConfig, subset: str | None, split: str) -> Iterator[tuple[str, Row | BadRow]]:
-    """The rows of `config.source` on the hub, or of the local copy `config.path`, each with a name for messages.
+def read(place: Place, subset: str | None, split: str) -> Iterator[tuple[str, Row | BadRow]]:
+    """The rows that lie there, each with a name for messages.
 
     A local copy is a file; or a clone of a hub repository, whose README.md says which files make which split; or a
     folder of plain files `<split>*.jsonl` (or .parquet, .json, .csv), in its folder `<subset>`, in `data` or in itself.
     """
-    if config.get("path"):
-        return _local(Path(str(config.path)).expanduser(), subset, split, config.streaming)
-    if not config.source:
-        raise DataError(f"dataset={config.name} needs dataset.source=NAME on the hub, or dataset.path=FILE_OR_FOLDER")
-    return _datasets(str(config.source), {"path": config.source, "name": subset, "split": split}, config.streaming)
+    if place.path:
+        return _local(Path(place.path).expanduser(), subset, split, place.streaming)
+    if not place.source:
+        raise DataError(f"dataset={place.name} needs dataset.source=NAME on the hub, or dataset.path=FILE_OR_FOLDER")
+    return _datasets(place.source, {"path": place.source, "name": subset, "split": split}, place.streaming)
 
 
 def _local(path: Path, subset: str | None, split: str, streaming: bool) -> Iterator[tuple[str, Row | BadRow]]:

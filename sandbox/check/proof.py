@@ -54,8 +54,8 @@ TESTS: dict[str, Callable[[], list[Test]]] = {
     "sum": _sum,  # of the two integers on the only line
     "echo": _echo,  # every line as it is, until the end of input
     "mean": _mean,  # of n numbers, n on the first line, the numbers on the second; four decimals
-    "sort": _sort,  # 10^5 integers, one a line after their count; sorted, one a line
-    "until_eof": _until_eof,  # the sum of the integers, one a line until the end of input
+    "sort": _sort,  # 10^5 integers, one per line after their count; sorted, one per line
+    "until_eof": _until_eof,  # the sum of the integers, one per line until the end of input
     "wrong": _sum,  # a minus b
     "broken": _sum,  # does not compile, or does not parse
     "crash": _sum,  # an error that nothing catches

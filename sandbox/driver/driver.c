@@ -8,7 +8,7 @@
  * program left. An init that ends in any other way ends the server, which the host sees as end of file: no verdict can
  * be confused with another program's.
  *
- * Expected outputs are never sent here. Messages are little-endian; see sandbox/jail.py for the other end.
+ * Expected outputs are never sent here. Messages are little-endian; see messages.py for the other end.
  *
  *   host -> server  runtime, once, where the language wants one: u32 kind=RUNTIME, u32 length, blobs: run argv,
  *                       environment
@@ -959,7 +959,7 @@ static void forget_the_caller(void) {
     umask(022);
 }
 
-/* driver launch CGROUP_PROCS ROOT nsjail ...: runs outside, before nsjail. Joins the worker's cgroups (one a line).
+/* driver launch CGROUP_PROCS ROOT nsjail ...: runs outside, before nsjail. Joins the worker's cgroups (one per line).
    As root, nsjail's child is a user that cannot walk to a root below, say, /root: so ROOT ("" for none) is bound to
    /sys/root, and this file to /sys/driver, on a tmpfs in a mount namespace that goes with nsjail.
    Over /sys, which nsjail does not read: a checkout or a cache may lie below any other folder, /tmp too. */

@@ -38,6 +38,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import languages
+from base.files import replacing_folder
 from base.progress import Progress
 from sandbox.rootfs import debian, disk, engine, pack, store, tarball
 from sandbox.rootfs.recipe import Recipe, RootfsError, cache, is_path, recipes_of
@@ -156,11 +157,7 @@ def _build(recipe: Recipe, report: Report) -> Rootfs:
     with _lock(folder, report):
         if _complete(folder):
             return _read(folder)
-        part = folder.parent / f".{folder.name}.part"
-        _remove(part)  # of a build that was killed; nobody else builds while we hold the lock
-        _remove(folder)
-        part.mkdir()
-        try:
+        with replacing_folder(folder) as part:
             begun = time.time()
             env = dict(DEFAULT_ENV)
             with _as_tar(recipe, report, part) as (stream, image_env):
@@ -183,10 +180,6 @@ def _build(recipe: Recipe, report: Report) -> Rootfs:
             for leftover in part.iterdir():  # a builder's temporary files
                 if leftover.name not in ("root", "rootfs.json"):
                     _remove(leftover)
-            part.rename(folder)
-        except BaseException:
-            _remove(part)
-            raise
     report(f"ready, {about['size_mb']:.0f} MB, {new_mb:.0f} MB of them new on this disk")
     return _read(folder)
 

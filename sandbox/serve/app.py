@@ -120,7 +120,7 @@ def _jobs(body: bytes, arguments: verify.Arguments, checked: Callable[[Job], Job
 def _lines(
     body: bytes, arguments: verify.Arguments, checked: Callable[[Job], Job]
 ) -> tuple[list[int], list[Job], list[dict[str, Any]]]:
-    """(numbers of the lines with a job, those jobs, an answer for each line that is none)."""
+    """(numbers of the lines with a job, those jobs, an answer for each line that holds no job)."""
     numbers, jobs, errors = [], [], []
     for number, line in enumerate(body.split(b"\n"), start=1):
         if jsonl.without_mark(line).strip():

@@ -25,8 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import ConfigAttributeError
+from omegaconf import DictConfig
 
 import languages
 from base import checks, script
@@ -84,23 +83,23 @@ class Source:
             key = (row["problem"], row["language"])
             rows.append({**row, "sample": counts[key]})
             counts[key] += 1
-        problems = list(load.load(OmegaConf.create(run.config["dataset"]), split))
+        problems = list(load.load(run.dataset, split))
         return cls(rows, problems, run.languages, folder / "bugs" / f"{'train_' * (split == 'train')}step_{step:06d}")
 
 
 def _task(folder: Path) -> Task:
     """The benchmark of an evaluation, from its config."""
     try:
-        config = OmegaConf.load(folder / run_folder.CONFIG)
+        config = yaml.safe_load((folder / run_folder.CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise DataError(
             f"{folder}/{run_folder.CONFIG} cannot be read ({' '.join(str(error).split())[:200]})"
         ) from error
     try:
-        language = languages.from_config(config.language)
-        return load.task(config.dataset, language, config.split, config.limit, config.extract, config.prefix)
-    except ConfigAttributeError as error:
-        raise DataError(f"{folder}/{run_folder.CONFIG} is not that of an evaluation ({error})") from error
+        how = [config[key] for key in ("split", "limit", "extract", "prefix")]
+        return load.task(load.dataset(config["dataset"]), languages.from_config(config["language"]), *how)
+    except (KeyError, TypeError) as error:
+        raise DataError(f"{folder}/{run_folder.CONFIG} is not that of an evaluation (no key {error})") from error
 
 
 def _prompt(row: Row) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from chat import open_chat
 from chat.reply import Chat, UnansweredError
-from sandbox.answer import fenced
+from sandbox.answer.markdown import fenced
 from study.bugs.settings import BugsSettings
 from study.bugs.themes import Failure, Theme
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from base.files import make_once, replacing
+from base.files import make_once, replacing, replacing_folder
 
 
 def test_a_folder_is_made_once_and_whole(tmp_path: Path) -> None:
@@ -40,3 +40,19 @@ def test_a_file_that_is_not_finished_takes_no_place(tmp_path: Path) -> None:
         part.write_text("half")
         raise OSError("no space")
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a", "old")]
+
+
+def test_a_folder_that_is_not_finished_takes_no_place(tmp_path: Path) -> None:
+    place = tmp_path / "x"
+    for names in (["old"], ["new", "newer"]):
+        (tmp_path / ".x.part").mkdir()
+        (tmp_path / ".x.part/left").touch()  # by a writer that was killed
+        with replacing_folder(place) as part:
+            for name in names:
+                (part / name).touch()
+        assert sorted(path.name for path in place.iterdir()) == names
+    with pytest.raises(OSError, match="no space"), replacing_folder(place) as part:
+        (part / "half").touch()
+        raise OSError("no space")
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+    assert sorted(path.name for path in place.iterdir()) == ["new", "newer"]

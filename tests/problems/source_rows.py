@@ -11,30 +11,28 @@ import pyarrow
 import pyarrow.parquet
 from omegaconf import DictConfig, OmegaConf
 
-from problems.load import read
+from problems import load
 from problems.problem import Problem
+from problems.settings import DatasetSettings
 from problems.sources.rows import Tally
 from tests.conftest import ROOT
 
 Row = dict[str, Any]
 
 
-def config(dataset: str, **keys: Any) -> DictConfig:
-    """The config of conf/dataset/`dataset`.yaml with `keys` changed."""
+def config(dataset: str, **keys: Any) -> DatasetSettings:
+    """The settings of conf/dataset/`dataset`.yaml with `keys` changed."""
     merged = OmegaConf.load(ROOT / f"conf/dataset/{dataset}.yaml")
     assert isinstance(merged, DictConfig)
     for parent in merged.pop("defaults", [])[:-1]:
         merged = DictConfig(OmegaConf.merge(OmegaConf.load(ROOT / f"conf/dataset/{parent}.yaml"), merged))
-    found = OmegaConf.merge(
-        merged, {key: str(value) if isinstance(value, Path) else value for key, value in keys.items()}
-    )
-    assert isinstance(found, DictConfig)
-    return found
+    changes = {key: str(value) if isinstance(value, Path) else value for key, value in keys.items()}
+    return load.dataset(OmegaConf.merge(merged, changes))
 
 
-def loaded(source: DictConfig, split: str) -> tuple[list[Problem], Tally]:
+def loaded(source: DatasetSettings, split: str) -> tuple[list[Problem], Tally]:
     tally = Tally()
-    return list(read(source, split, tally)), tally
+    return list(load.read(source, split, tally)), tally
 
 
 def write_lines(path: Path, rows: Iterable[Row | bytes]) -> Path:

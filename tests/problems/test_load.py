@@ -8,10 +8,9 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from omegaconf import OmegaConf
 
 from base.errors import DataError
-from problems.load import ROOT, batch, load, steps_per_epoch
+from problems.load import ROOT, batch, dataset, load, steps_per_epoch
 from problems.problem import Problem
 from sandbox.job import Test
 
@@ -41,25 +40,25 @@ def test_order_depends_on_seed_and_epoch_alone() -> None:
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"dataset.heldout: there is no file .*none.jsonl"):
-        load(OmegaConf.create({"heldout": str(tmp_path / "none.jsonl")}), "heldout")
+        load(dataset({"name": "own", "heldout": str(tmp_path / "none.jsonl")}), "heldout")
 
 
 def test_an_empty_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "empty.jsonl").write_text("\n")
     with pytest.raises(DataError, match="holds no problem"):
-        load(OmegaConf.create({"train": str(tmp_path / "empty.jsonl")}), "train")
+        load(dataset({"name": "own", "train": str(tmp_path / "empty.jsonl")}), "train")
 
 
 def test_a_relative_path_is_found_in_the_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert load(OmegaConf.create({"train": "problems/starter/data/train.jsonl"}), "train")
+    assert load(dataset({"name": "own", "train": "problems/starter/data/train.jsonl"}), "train")
 
 
 def test_tiers_choose_problems_of_both_splits() -> None:
-    config = OmegaConf.create(dict(yaml.safe_load((ROOT / "conf/dataset/ladder.yaml").read_text())))
-    easy = OmegaConf.create({**config, "tiers": [1, 2]})
+    config = dataset(yaml.safe_load((ROOT / "conf/dataset/ladder.yaml").read_text()))
+    easy = config.model_copy(update={"tiers": [1, 2]})
     for split in ("train", "heldout"):
         assert {problem.tier for problem in load(easy, split)} == {1, 2}
         assert [p for p in load(config, split) if p.tier < 3] == load(easy, split)
     with pytest.raises(DataError, match=r"holds no problem of the tiers \[9\]"):
-        load(OmegaConf.create({**config, "tiers": [9]}), "train")
+        load(config.model_copy(update={"tiers": [9]}), "train")

@@ -13,11 +13,10 @@ from typing import Any
 
 import pytest
 import yaml
-from omegaconf import OmegaConf
 
 import languages
 from problems.checkers import REFUSED
-from problems.load import load
+from problems.load import dataset, load
 from problems.problem import read_jsonl
 from problems.prompt import render
 from tests.conftest import ROOT
@@ -57,7 +56,7 @@ def test_a_data_set_is_written_with_splits_prompts_and_card(tmp_path: Path) -> N
     prompts = [json.loads(line) for line in (made / "train.lua.jsonl").read_text().splitlines()]
     lua = languages.load("lua")
     assert prompts == [{"id": problem.id, "prompt": render(problem, lua)} for problem in problems]
-    again = OmegaConf.create({"name": "jsonl", "train": str(made / "train.jsonl")})
+    again = dataset({"name": "jsonl", "train": str(made / "train.jsonl")})
     assert load(again, "train") == problems
 
     front, body = front_and_body(made / "README.md")

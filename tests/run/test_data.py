@@ -19,10 +19,10 @@ DATA = (
 )
 READ = """
 import sys
-from problems.load import load
+from problems.load import dataset, load
 from tests.conftest import composed
 for split in ("train", "heldout"):
-    load(composed(*sys.argv[1:]).dataset, split)
+    load(dataset(composed(*sys.argv[1:]).dataset), split)
 """
 
 

@@ -82,7 +82,7 @@ def test_programs_good_and_hostile(pool: Pool) -> None:
 
 
 def servers(pool: Pool) -> list[str]:
-    worker = pool._workers[0].process.pid
+    worker = pool.pids[0]
     return Path(f"/proc/{worker}/task/{worker}/children").read_text().split()
 
 
@@ -94,12 +94,12 @@ def test_the_level_is_named_with_what_it_lacks() -> None:
 
 def test_apparmors_refusal_leads_to_the_next_level(monkeypatch: pytest.MonkeyPatch) -> None:
     refusal = "Couldn't initialize user namespace: Permission denied"  # where Ubuntu restricts user namespaces
-    works = protection._try_jail
+    works = protection.obstacle
 
-    def try_jail(cgroup: object, found: binaries.Binaries) -> str | None:
+    def obstacle(cgroup: object, found: binaries.Binaries) -> str | None:
         return refusal if found.level is Level.NAMESPACES else works(None, found)
 
-    monkeypatch.setattr("sandbox.protection._try_jail", try_jail)
+    monkeypatch.setattr("sandbox.protection.obstacle", obstacle)
     found = protection.find(use_cgroups=False)
     assert f"no namespaces: {refusal}" in found.why
     assert found.binaries is None or found.binaries.level is not Level.NAMESPACES

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import struct
-import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,7 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sandbox.driver import binaries
-from sandbox.jail import HEAD, JOB, LAST_TEST, MAGIC, RESULT, STOP, TEST, Jail, JailBroken, Toolchain
+from sandbox.driver.messages import HEAD, JOB, LAST_TEST, LIMITS, MAGIC, RESULT, STOP, TEST, JailBroken, Link, message
+from sandbox.jail import Jail, Toolchain
 
 FEW = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -36,25 +36,25 @@ def started(toolchain: Toolchain) -> Iterator[Jail]:
         jail.close()
 
 
-def answer(jail: Jail, message: bytes) -> bytes:
-    """All that the driver says before it hangs up, after `message` and the end of its input."""
-    os.set_blocking(jail._to_driver, True)
+def answer(jail: Jail, sent: bytes) -> bytes:
+    """All that the driver says before it hangs up, after `sent` and the end of its input."""
+    end = time.monotonic() + 10
     with suppress(BrokenPipeError):
-        os.write(jail._to_driver, message)
-    jail._process.stdin.close()  # type: ignore[union-attr]
-    said, end = b"", time.monotonic() + 10
-    while select.select([jail._from_driver], [], [], max(0, end - time.monotonic()))[0]:
-        if not (piece := os.read(jail._from_driver, 1 << 16)):
+        jail.link.send(sent, end)
+    jail.link.hang_up()
+    said, pipe = b"", jail.link.from_driver
+    while select.select([pipe], [], [], max(0, end - time.monotonic()))[0]:
+        if not (piece := pipe.read(1 << 16)):
             return said
         said += piece
     raise AssertionError("the driver neither answers nor hangs up")
 
 
 @FEW
-@given(message=st.binary(min_size=1, max_size=200))
-def test_noise_ends_the_driver_without_an_answer(toolchain: Toolchain, message: bytes) -> None:
+@given(noise=st.binary(min_size=1, max_size=200))
+def test_noise_ends_the_driver_without_an_answer(toolchain: Toolchain, noise: bytes) -> None:
     with started(toolchain) as jail:
-        assert answer(jail, message) == b""
+        assert answer(jail, noise) == b""
 
 
 @FEW
@@ -74,9 +74,8 @@ def test_half_a_job_ends_the_driver_without_an_answer(
 @given(lengths=st.lists(st.integers(0, (1 << 32) - 1), min_size=1, max_size=6))
 def test_lengths_that_lie_are_not_followed(toolchain: Toolchain, lengths: list[int]) -> None:
     with started(toolchain) as jail:
-        body = jail._limits(toolchain.limits) + b"".join(struct.pack("<I", n) + b"x" * min(n, 9) for n in lengths)
-        said = answer(jail, HEAD.pack(JOB, len(body)) + body)
-        assert said == b""
+        body = LIMITS.pack(*[1000] * 12) + b"".join(struct.pack("<I", n) + b"x" * min(n, 9) for n in lengths)
+        assert answer(jail, message(JOB, body)) == b""
 
 
 def test_file_names_stay_in_the_programs_folder(toolchain: Toolchain) -> None:
@@ -86,53 +85,39 @@ def test_file_names_stay_in_the_programs_folder(toolchain: Toolchain) -> None:
 
 def test_a_message_cut_short_is_a_broken_jail(toolchain: Toolchain) -> None:
     with started(toolchain) as jail:
-        jail._process.kill()
-        jail._process.wait()
+        os.kill(jail.pid, signal.SIGKILL)
+        os.waitid(os.P_PID, jail.pid, os.WEXITED | os.WNOWAIT)
         with pytest.raises(JailBroken):
             list(jail.run("true", [""], toolchain.limits))
 
 
-class Fed(Jail):
-    """The host's end, reading from a pipe of ours."""
-
-    def __init__(self, said: bytes):
-        self._from_driver, to = os.pipe()
-        os.write(to, said)
-        os.close(to)
-        self._unread = bytearray()
-        self._reading = select.poll()
-        self._reading.register(self._from_driver, select.POLLIN)
-        self._process = subprocess.Popen(["true"])
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115
-
-    def close(self) -> None:
-        os.close(self._from_driver)
-        self._process.wait()
-        self._log.close()
+@contextmanager
+def fed(said: bytes) -> Iterator[Link]:
+    """The host's end of a driver that has said this and hung up."""
+    (unheard, to_driver), (from_driver, ours) = os.pipe(), os.pipe()
+    os.write(ours, said)
+    os.close(ours)
+    with open(to_driver, "wb", 0) as to, open(from_driver, "rb", 0) as back:
+        yield Link(to, back)
+    os.close(unheard)
 
 
 @FEW
 @given(noise=st.binary(max_size=300))
 def test_noise_from_the_driver_is_never_a_result(noise: bytes) -> None:
-    fed = Fed(noise)
-    try:
-        with pytest.raises(JailBroken):
-            fed._receive(time.monotonic() + 5)
-    finally:
-        fed.close()
+    with fed(noise) as link, pytest.raises((EOFError, JailBroken)):
+        link.receive(time.monotonic() + 5)
 
 
 @FEW
 @given(stdout=st.binary(max_size=100), stderr=st.binary(max_size=100), cut=st.integers(-400, 50))
 def test_a_result_is_read_whole_or_not_at_all(stdout: bytes, stderr: bytes, cut: int) -> None:
-    message = RESULT.pack(MAGIC, 0, 3, len(stdout), len(stderr), 1, 2, 3) + stdout + stderr
-    fed = Fed(message[:cut] if cut < 0 else message + b"x" * cut)  # what follows belongs to the next result
-    try:
+    result = RESULT.pack(MAGIC, 0, 3, len(stdout), len(stderr), 1, 2, 3) + stdout + stderr
+    with fed(result[:cut] if cut < 0 else result + b"x" * cut) as link:  # what follows belongs to the next result
         if cut >= 0:
-            assert fed._receive(time.monotonic() + 5)[1:] == (stdout, stderr)
-            assert fed._unread == b"x" * cut
+            found = link.receive(time.monotonic() + 5)
+            assert (found.outcome, found.code, found.stdout, found.stderr) == (0, 3, stdout, stderr)
+            assert link.unread == b"x" * cut
         else:
-            with pytest.raises(JailBroken):
-                fed._receive(time.monotonic() + 5)
-    finally:
-        fed.close()
+            with pytest.raises(EOFError):
+                link.receive(time.monotonic() + 5)

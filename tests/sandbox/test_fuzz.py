@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import base64
-import os
 import random
 import select
-import struct
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -16,8 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from base.limits import Limits
-from sandbox.driver import binaries
-from sandbox.jail import EXITED, HEAD, JOB, LAST_TEST, MAGIC, RESULT, STOP, TEST, Jail, Toolchain
+from sandbox.driver import binaries, messages
+from sandbox.driver.messages import EXITED, HEAD, JOB, LAST_TEST, LIMITS, MAGIC, RESULT, STOP, TEST
+from sandbox.jail import ENVIRONMENT, Jail, Toolchain, command
 from sandbox.job import Compare, Job, Status, Test
 from sandbox.pool import Pool
 
@@ -35,30 +35,29 @@ def echo(shell: Toolchain) -> Iterator[Pool]:
         yield pool
 
 
-def message(jail: Jail, program: bytes, stdin: bytes, ahead: bool = False) -> bytes:
+def message(chain: Toolchain, program: str, stdin: bytes, ahead: bool = False) -> bytes:
     """A whole job with one test, as the host would send it."""
-    inputs = struct.pack("<I", len(stdin)) + stdin if ahead else b""
-    blobs = [b"program.sh", program, jail._compile, jail._execute, jail._environment, inputs]
-    body = jail._limits(jail.toolchain.limits) + b"".join(struct.pack("<I", len(b)) + b for b in blobs)
-    job = HEAD.pack(JOB, len(body)) + body
-    return job if ahead else job + HEAD.pack(LAST_TEST, len(stdin)) + stdin
+    environment = [f"{key}={value}" for key, value in ENVIRONMENT.items()]
+    job = messages.job(
+        chain.filename, program, [], command(chain.execute), environment, chain.limits, ahead=[stdin] if ahead else []
+    )
+    return job if ahead else job + messages.message(LAST_TEST, stdin)
 
 
 def said(jail: Jail, what: bytes, quiet_s: float = 5, count: int = 1 << 30) -> bytes:
     """All that the driver answers to `what` until it has been quiet or has given `count` results, and then to the end
     of its input: closing it at once would tell the driver that the host is gone."""
-    os.set_blocking(jail._to_driver, True)
     with suppress(BrokenPipeError):
-        os.write(jail._to_driver, what)
-    answer = b""
-    while len(results(answer, whole=False)) < count and select.select([jail._from_driver], [], [], quiet_s)[0]:
-        piece = os.read(jail._from_driver, 1 << 16)
+        jail.link.send(what, time.monotonic() + 10)
+    answer, pipe = b"", jail.link.from_driver
+    while len(results(answer, whole=False)) < count and select.select([pipe], [], [], quiet_s)[0]:
+        piece = pipe.read(1 << 16)
         if not piece:
             return answer
         answer += piece
-    jail._process.stdin.close()  # type: ignore[union-attr]
-    while select.select([jail._from_driver], [], [], 10)[0]:
-        piece = os.read(jail._from_driver, 1 << 16)
+    jail.link.hang_up()
+    while select.select([pipe], [], [], 10)[0]:
+        piece = pipe.read(1 << 16)
         if not piece:
             return answer
         answer += piece
@@ -84,7 +83,7 @@ def results(answer: bytes, whole: bool = True) -> list[tuple[int, int, bytes]]:
 def test_an_unchanged_job_is_answered(quick: Toolchain, ahead: bool) -> None:
     jail = Jail(quick, 9, None, binaries.find())
     try:
-        assert results(said(jail, message(jail, b"cat", b"given", ahead), count=1)) == [(EXITED, 0, b"given")]
+        assert results(said(jail, message(quick, "cat", b"given", ahead), count=1)) == [(EXITED, 0, b"given")]
     finally:
         jail.close()
 
@@ -99,8 +98,8 @@ def test_a_mutated_job_gets_whole_results_or_none(
     rng = random.Random(seed)
     jail = Jail(quick, 9, None, binaries.find())
     try:
-        sent = bytearray(message(jail, b"cat; echo told >&2", b"given", ahead) * (1 + twice))
-        header = HEAD.size + 40  # kinds, lengths and limits, where a change matters most
+        sent = bytearray(message(quick, "cat; echo told >&2", b"given", ahead) * (1 + twice))
+        header = HEAD.size + LIMITS.size  # kinds, lengths and limits, where a change matters most
         for _ in range(changes):
             place = rng.randrange(header) if rng.random() < 0.5 else rng.randrange(len(sent))
             sent[place] = rng.choice([0, 1, 255, rng.randrange(256)])
@@ -112,17 +111,15 @@ def test_a_mutated_job_gets_whole_results_or_none(
 
 
 @SOME
-@given(
-    messages=st.lists(st.tuples(st.sampled_from([TEST, LAST_TEST, STOP, JOB, 7]), st.binary(max_size=50)), max_size=6)
-)
-def test_messages_out_of_order_are_not_answered_as_tests(quick: Toolchain, messages: list[tuple[int, bytes]]) -> None:
+@given(parts=st.lists(st.tuples(st.sampled_from([TEST, LAST_TEST, STOP, JOB, 7]), st.binary(max_size=50)), max_size=6))
+def test_messages_out_of_order_are_not_answered_as_tests(quick: Toolchain, parts: list[tuple[int, bytes]]) -> None:
     jail = Jail(quick, 9, None, binaries.find())
     try:
-        whole = message(jail, b"cat", b"")
+        whole = message(quick, "cat", b"")
         job = whole[: -HEAD.size]
-        sent = job + b"".join(HEAD.pack(kind, len(body)) + body for kind, body in messages)
+        sent = job + b"".join(messages.message(kind, body) for kind, body in parts)
         tests = []
-        for kind, body in messages:
+        for kind, body in parts:
             if kind not in (TEST, LAST_TEST):
                 break
             tests.append(body)

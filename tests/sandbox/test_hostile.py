@@ -149,7 +149,7 @@ class Traces:
 
 def traces(pool: Pool) -> Traces:
     """The worker, its nsjails and their servers stay; the init of each is another one for every program."""
-    worker = pool._workers[0].process.pid
+    worker = pool.pids[0]
     jails = below(worker)
     servers = jails if confined(pool) else [pid for nsjail in jails for pid in below(nsjail)]
     descriptors = [os.readlink(f"/proc/{worker}/fd/{fd}") for fd in sorted(os.listdir(f"/proc/{worker}/fd"))]
@@ -202,9 +202,10 @@ def unchanged(pool: Pool, before: Traces) -> bool:
 
 def files_in_memory(pool: Pool) -> int:
     """Bytes on all tmpfs and in all shared memory of the worker's programs."""
+    jails = {str(pid) for pid in below(pool.pids[0])}
     for group in cgroups():
-        named = pool._workers[0].cgroup and group.name.endswith(pool._workers[0].cgroup)
-        if named and (group / "memory.stat").exists():  # in version 1, CPU time has a group of its own
+        inside = jails & set((group / "cgroup.procs").read_text().split())
+        if inside and (group / "memory.stat").exists():  # in version 1, CPU time has a group of its own
             stat = (group / "memory.stat").read_text()
             found = re.search(r"^(?:total_)?shmem (\d+)", stat, re.M)
             return int(found[1]) if found else 0

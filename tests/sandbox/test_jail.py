@@ -14,7 +14,8 @@ import pytest
 from base.limits import Limits
 from sandbox.cgroup import Cgroup
 from sandbox.driver import binaries
-from sandbox.jail import AHEAD_CHARACTERS, CPU, PROGRAM, WALL, Jail, Run, Toolchain, command, ran_out_of_memory
+from sandbox.driver.messages import CPU, PROGRAM, WALL
+from sandbox.jail import AHEAD_CHARACTERS, Jail, Run, Toolchain, command, ran_out_of_memory
 from sandbox.job import Status
 
 
@@ -220,7 +221,7 @@ def test_no_descriptor_or_process_is_left_by_a_jail(shell: Toolchain) -> None:
     for _ in range(3):
         jail = Jail(shell, 8, None, binaries.find())
         assert run(jail, "echo 1").stdout == b"1\n"
-        pid = jail._process.pid
+        pid = jail.pid
         jail.close()
         assert not os.path.exists(f"/proc/{pid}")
     assert len(os.listdir("/proc/self/fd")) == before

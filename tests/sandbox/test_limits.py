@@ -20,7 +20,8 @@ from base.limits import Limits
 from sandbox.cgroup import Cgroup
 from sandbox.check import may_exceed_hard_limits
 from sandbox.driver import binaries
-from sandbox.jail import CPU, Jail, Toolchain
+from sandbox.driver.messages import CPU
+from sandbox.jail import Jail, Toolchain
 from sandbox.job import Job, Status, Test
 from sandbox.pool import Pool
 from sandbox.worker import Setup, Worker

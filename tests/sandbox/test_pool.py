@@ -224,7 +224,7 @@ def test_a_killed_process_is_replaced_and_its_job_tried_again(shell: Toolchain, 
         assert pool.verify([sh("echo 0", ("", "0"))])[0].passed
         future = pool.submit(sh("sleep 0.5; echo 1", ("", "1")))
         time.sleep(0.2)
-        worker = pool._workers[0].process.pid
+        worker = pool.pids[0]
         family = [worker, *children(worker)]
         wanted = (
             [p for p in family if p == worker] if victim == "python" else [p for p in family if name_of(p) == victim]
@@ -248,7 +248,7 @@ def test_a_stopped_worker_does_not_hold_up_a_batch(shell: Toolchain, monkeypatch
     monkeypatch.setattr("sandbox.pool.GRACE_S", 0.5)
     monkeypatch.setattr("sandbox.pool.STOP_S", 0.2)
     with Pool([shell], workers=1) as pool:
-        os.kill(pool._workers[0].process.pid, signal.SIGSTOP)
+        os.kill(pool.pids[0], signal.SIGSTOP)
         (verdict,) = pool.verify([sh("echo 1", ("", "1"), limits=Limits(program_s=1))])
         assert verdict.passed
 
@@ -261,7 +261,7 @@ def test_closing_leaves_nothing_and_cancels_what_waits(shell: Toolchain) -> None
     before, groups = mounts(), cgroups()
     pool = Pool([shell], workers=2)
     assert pool.verify([sh("echo 1", ("", "1"))])[0].passed
-    family = [p for w in pool._workers for p in (w.process.pid, *children(w.process.pid))]
+    family = [p for w in pool.pids for p in (w, *children(w))]
     futures = [pool.submit(sh(f"sleep 20 # {n}", limits=Limits(test_s=30))) for n in range(5)]
     start = time.monotonic()
     pool.close()
@@ -298,12 +298,12 @@ def test_closing_wakes_up_who_waits_in_another_thread(shell: Toolchain, how: str
 
 
 def test_two_pools_of_one_process_do_not_touch_each_other(pool: Pool, shell: Toolchain) -> None:
-    worker = pool._workers[0].process.pid
+    worker = pool.pids[0]
     future = pool.submit(sh("sleep 0.5; echo 1", ("", "1")))
     with Pool([shell], workers=1) as other:
         assert other.verify([sh("echo 2", ("", "2"))])[0].passed
     assert future.result(timeout=10).passed
-    assert pool._workers[0].process.pid == worker
+    assert pool.pids[0] == worker
 
 
 def test_a_cgroup_left_by_a_dead_pool_is_removed_by_the_next(shell: Toolchain) -> None:
@@ -328,7 +328,7 @@ import os, sys, time
 sys.path.insert(0, {root!r})
 from tests.sandbox.test_pool import *
 pool = Pool([Toolchain("sh", {jail!r}, (), "program.sh", None, "sh program.sh", Limits(test_s=60))], workers=2)
-print(os.getpid(), *[p for w in pool._workers for p in (w.process.pid,)], flush=True)
+print(os.getpid(), *pool.pids, flush=True)
 with pool:
     pool.verify([sh("sleep 50 # %d" % n) for n in range(4)])
 """
@@ -354,7 +354,7 @@ def test_an_interrupted_or_killed_parent_leaves_no_process(shell: Toolchain, how
 
 
 def test_a_worker_imports_little(pool: Pool) -> None:
-    maps = Path(f"/proc/{pool._workers[0].process.pid}/smaps_rollup").read_text()
+    maps = Path(f"/proc/{pool.pids[0]}/smaps_rollup").read_text()
     kilobytes = next(int(line.split()[1]) for line in maps.splitlines() if line.startswith("Pss:"))
     assert kilobytes < 20_000
 
@@ -362,7 +362,7 @@ def test_a_worker_imports_little(pool: Pool) -> None:
 def test_no_jail_no_pool_unless_told_by_name(
     lua: Toolchain, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("sandbox.protection._try_jail", lambda *_: "clone failed: Operation not permitted")
+    monkeypatch.setattr("sandbox.protection.obstacle", lambda *_: "clone failed: Operation not permitted")
     with pytest.raises(SandboxError, match=r"without protection: no namespaces: .*clone failed.*unprotected=True"):
         Pool([lua])
     python = Toolchain("python", "/", (), "p.py", None, f"{sys.executable} p.py", Limits(test_s=5))

@@ -54,7 +54,7 @@ def test_an_ordinary_user_has_them_too(open_folder: Path) -> None:
 
 
 def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sandbox.protection._try_jail", lambda *_: "driver: seccomp: Invalid argument")
+    monkeypatch.setattr("sandbox.protection.obstacle", lambda *_: "driver: seccomp: Invalid argument")
     level = protection.find()
     assert level.binaries is None
     assert re.match(r"no namespaces: driver: seccomp: Invalid argument.*; no container \w+: driver: seccomp", level.why)

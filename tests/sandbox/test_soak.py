@@ -32,8 +32,7 @@ class Killer:
 
     def kill(self) -> None:
         time.sleep(self.rng.uniform(0, 0.02))  # so that it strikes a worker anywhere in its work
-        worker = self.rng.choice(self.pool._workers).process
-        generations = [[worker.pid]]
+        generations = [[self.rng.choice(self.pool.pids)]]
         while below := [child for pid in generations[-1] for child in children(pid)]:
             generations.append(below)
         self.seen.update(pid for generation in generations for pid in generation)
@@ -64,7 +63,7 @@ def soak(chains: list[Toolchain], count: int, every: int) -> None:
             if len(by_index) % every == 0:
                 killer.kill()
         verdicts = [by_index[index] for index in range(count)]
-        family = {pid for worker in pool._workers for pid in [worker.process.pid]} | killer.seen
+        family = {*pool.pids, *killer.seen}
     assert [v.id for v in verdicts] == [job.id for job in jobs]
     wrong = [(v, right) for v, (_, right) in zip(verdicts, expected, strict=True) if v.status is not right]
     print(f"{count} programs, killed {dict(killer.killed)}, {Counter(v.status.value for v in verdicts)}")

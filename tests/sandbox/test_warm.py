@@ -69,7 +69,7 @@ def printed(jail: Jail, program: str, tests: int = 3) -> list[str]:
 
 def runtimes(jail: Jail) -> list[int]:
     """The server's children that are no inits."""
-    children = [pid for server in below(jail._process.pid) for pid in below(server)]
+    children = [pid for server in below(jail.pid) for pid in below(server)]
     return [pid for pid in children if not name_of(pid).startswith("driver")]
 
 

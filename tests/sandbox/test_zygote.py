@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sandbox.driver import binaries
-from sandbox.jail import CPU, EXITED, OUTPUT_LIMIT, SIGNALED, TIMEOUT, WALL, Jail, Toolchain
+from sandbox.driver.messages import CPU, EXITED, OUTPUT_LIMIT, SIGNALED, TIMEOUT, WALL
+from sandbox.jail import Jail, Toolchain
 from sandbox.job import Status
 
 LOADED = (  # what made this process, or the one that it is a copy of, leave a zygote is in its memory

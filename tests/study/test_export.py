@@ -78,7 +78,7 @@ def test_every_export_of_a_lora_run_scores_as_its_checkpoint(tmp_path: Path) -> 
     assert done.returncode == 0, done.stderr
     checkpoint = lora_run / "checkpoints/step_000003"
     policy = Policy.load(export.model_config(checkpoint), checkpoint)
-    held = load.load(composed().dataset, "heldout", quiet=True)
+    held = load.load(load.dataset(composed().dataset), "heldout", quiet=True)
     lua = languages.load("lua")
     with open_pool([lua], workers=2) as pool:
 

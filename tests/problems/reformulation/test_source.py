@@ -7,19 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
-from base.errors import DataError
+from base.errors import ConfigError, DataError
+from problems.load import dataset
 from problems.reformulation import Refused
 from problems.reformulation.source import UNKNOWN, Task, calls, load
+from problems.settings import DatasetSettings
 from tests.conftest import ROOT
 from tests.problems.reformulation import rows
 
 
-def config(**keys: Any) -> DictConfig:
-    merged = OmegaConf.merge(OmegaConf.load(ROOT / "conf/dataset/mbpp.yaml"), dict[Any, Any](keys))
-    assert isinstance(merged, DictConfig)
-    return merged
+def config(**keys: Any) -> DatasetSettings:
+    return dataset(OmegaConf.merge(OmegaConf.load(ROOT / "conf/dataset/mbpp.yaml"), dict[Any, Any](keys)))
 
 
 def task(*assertions: str, solution: str | None = "def f(*a): return a", setup: str = "") -> Task:
@@ -83,10 +83,10 @@ def test_a_bad_config_is_one_sentence(tmp_path: Path) -> None:
         load(config(path=str(tmp_path / "none.jsonl")))
     with pytest.raises(DataError, match="holds no task"):
         load(config(path=str(tmp_path / "empty.jsonl")))
-    with pytest.raises(DataError, match=r"dataset\.columns: the fields are id, description"):
+    with pytest.raises(ConfigError, match=r"dataset\.columns: the fields are id, description"):
         load(config(path="x", columns={"question": "q"}))
     with pytest.raises(DataError, match="dataset=ladder is no set of tasks"):
-        load(OmegaConf.create({"name": "ladder", "train": "x"}))
+        load(dataset({"name": "ladder", "train": "x"}))
 
 
 def test_what_is_called() -> None:

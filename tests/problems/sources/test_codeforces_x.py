@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from omegaconf import DictConfig
 
 import languages
 from base.errors import DataError
 from problems.problem import Problem
 from problems.prompt import render
+from problems.settings import DatasetSettings
 from problems.sources.codeforces_x import checker_program, compare_of, styled
 from problems.sources.rows import BadRow
 from sandbox.job import Checker, Compare, Job, Status, Test
@@ -41,7 +41,7 @@ def source(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def paper(source: Path, tmp_path: Path) -> DictConfig:
+def paper(source: Path, tmp_path: Path) -> DatasetSettings:
     write_lines(tmp_path / "published/test.jsonl", [published("1/0"), published("1/2", 2)])
     write_lines(tmp_path / "published/validation.jsonl", [published("1/5", 5)])
     write_lines(tmp_path / "published/train.jsonl", [published("1/3", 3)])
@@ -52,7 +52,7 @@ def ids(problems: list[Problem]) -> list[str]:
     return [problem.id.removeprefix("codeforces-") for problem in problems]
 
 
-def test_the_rule_leaves_out_what_is_held_out_or_cannot_be_compared(paper: DictConfig) -> None:
+def test_the_rule_leaves_out_what_is_held_out_or_cannot_be_compared(paper: DatasetSettings) -> None:
     problems, tally = loaded(paper, "train")
     assert ids(problems) == ["1/1", "1/3", "1/4", "1/6", "1/7", "1/K"]
     assert {reason: len(rows) for reason, rows in tally.dropped.items()} == {
@@ -65,7 +65,7 @@ def test_the_rule_leaves_out_what_is_held_out_or_cannot_be_compared(paper: DictC
     assert (tally.kept, tally.tests) == (6, 16)
 
 
-def test_a_row_becomes_a_problem(paper: DictConfig) -> None:
+def test_a_row_becomes_a_problem(paper: DatasetSettings) -> None:
     problem = loaded(paper, "heldout")[0][0]
     assert problem == Problem(
         id="codeforces-1/0",
@@ -81,9 +81,8 @@ def test_a_row_becomes_a_problem(paper: DictConfig) -> None:
 @pytest.mark.parametrize(
     ("split", "expected"), [("test", ["1/0", "1/2"]), ("validation", ["1/5"]), ("train-2000", ["1/3"])]
 )
-def test_published_splits_are_read(split: str, expected: list[str], paper: DictConfig) -> None:
-    paper.heldout = split
-    assert ids(loaded(paper, "heldout")[0]) == expected
+def test_published_splits_are_read(split: str, expected: list[str], paper: DatasetSettings) -> None:
+    assert ids(loaded(paper.model_copy(update={"heldout": split}), "heldout")[0]) == expected
 
 
 def test_without_the_published_splits_a_test_split_is_drawn_by_the_same_rule(source: Path) -> None:
@@ -132,9 +131,8 @@ def test_the_last_block_after_the_thinking_counts() -> None:
     assert compare_of(text, checkers=False) == Compare()
 
 
-def test_checkers_are_kept_when_asked_for(paper: DictConfig) -> None:
-    paper.checkers = True
-    problems, tally = loaded(paper, "train")
+def test_checkers_are_kept_when_asked_for(paper: DatasetSettings) -> None:
+    problems, tally = loaded(paper.model_copy(update={"checkers": True}), "train")
     assert ids(problems) == ["1/1", "1/3", "1/4", "1/6", "1/7", "1/K", "1/C"]
     assert problems[-1].compare == Compare("checker", checker=Checker("python", checker_program(CHECKER)))
     assert Problem.from_row(problems[-1].to_row(), "here") == problems[-1]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import languages
-from base.errors import DataError
+from base.errors import DataError, UserError
 from problems.load import load
 from problems.problem import Problem
 from problems.prompt import render
@@ -132,7 +132,7 @@ def test_a_wrong_map_is_named(
     keys: dict[str, Any], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = write_lines(tmp_path / "p.jsonl", [{"statement": "s", "tests": PAIRS}])
-    with pytest.raises(DataError, match=message):
+    with pytest.raises(UserError, match=message):
         load(config("hub", path=path, **keys), "train")
     if "question" in str(keys):
         assert "1 dropped: no column 'question'; the columns are statement, tests" in capsys.readouterr().err

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from omegaconf import DictConfig, OmegaConf
 
 import languages
-from base.errors import DataError
+from base.errors import ConfigError, DataError
 from base.limits import Limits
-from problems.sources.multipl_e import MultiplE, cut, toolchain
+from problems.load import dataset
+from problems.sources.multipl_e import MultiplE, MultiplESettings, cut, toolchain
 from sandbox.job import Job, Status
 from sandbox.pool import Pool
 
@@ -33,9 +33,9 @@ ROW: dict[str, Any] = {
 RIGHT = "\n  local out = {}\n  for i, x in ipairs(xs) do out[i] = x << 1 end\n  return out\nend"  # << is Lua 5.3's
 
 
-def written(folder: Path, *rows: Any, name: str = "humaneval-lua") -> DictConfig:
+def written(folder: Path, *rows: Any, name: str = "humaneval-lua") -> MultiplESettings:
     (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return OmegaConf.create({"name": "multipl_e", "root": "humaneval", "path": str(folder), "style": "completion"})
+    return MultiplESettings(name="multipl_e", root="humaneval", path=str(folder), style="completion")
 
 
 @pytest.fixture
@@ -140,16 +140,14 @@ def test_a_file_that_is_not_there_is_answered_with_those_that_are(tmp_path: Path
         MultiplE.load(config, languages.load("julia"))
 
 
-def test_an_unknown_style_is_answered_with_the_styles(tmp_path: Path) -> None:
-    config = written(tmp_path, ROW)
-    config.style = "poem"
-    with pytest.raises(DataError, match="completion, chat"):
-        MultiplE.load(config, LUA)
+def test_an_unknown_style_is_answered_with_the_styles() -> None:
+    with pytest.raises(ConfigError, match=r"dataset\.style is 'poem'; the choices are completion, chat"):
+        dataset({"name": "multipl_e", "root": "humaneval", "style": "poem"})
 
 
 def test_without_a_hub_a_folder_is_advised(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
-    config = OmegaConf.create({"name": "multipl_e", "root": "humaneval", "path": None, "style": "completion"})
+    config = MultiplESettings(name="multipl_e", root="humaneval", path=None, style="completion")
     with pytest.raises(DataError, match=r"dataset\.path=FOLDER"):
         MultiplE.load(config, LUA)

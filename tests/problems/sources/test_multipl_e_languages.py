@@ -11,11 +11,10 @@ from typing import Any
 
 import pytest
 import yaml
-from omegaconf import OmegaConf
 
 import languages
 from base.errors import DataError
-from problems.sources.multipl_e import HARNESS, MultiplE
+from problems.sources.multipl_e import HARNESS, MultiplE, MultiplESettings
 from sandbox.job import Job, Status, Verdict
 from sandbox.pool import Pool
 
@@ -27,7 +26,7 @@ KEYS = ("prompt", "tests", "stop_tokens")
 def task(folder: Path, language: str) -> MultiplE:
     row = {"name": "Ours_0_count_twins", **{key: ROWS[language][key] for key in KEYS}}
     (folder / f"humaneval-{HARNESS[language]['name']}.jsonl").write_text(json.dumps(row) + "\n")
-    config = OmegaConf.create({"name": "multipl_e", "root": "humaneval", "path": str(folder), "style": "completion"})
+    config = MultiplESettings(name="multipl_e", root="humaneval", path=str(folder), style="completion")
     return MultiplE.load(config, languages.load(language))
 
 
@@ -61,4 +60,4 @@ def test_every_language_of_the_table_is_ours_and_has_a_row() -> None:
 @pytest.mark.parametrize("language", ["cobol", "commonlisp", "fortran"])
 def test_a_language_that_the_harness_does_not_run_is_refused(tmp_path: Path, language: str) -> None:
     with pytest.raises(DataError, match=r"how its harness runs .* is not known here.* ada, bash, "):
-        MultiplE.load(OmegaConf.create({"style": "completion", "root": "humaneval"}), languages.load(language))
+        MultiplE.load(MultiplESettings(name="multipl_e", root="humaneval"), languages.load(language))

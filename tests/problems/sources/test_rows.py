@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from base.errors import DataError
+from base.errors import DataError, UserError
 from problems.load import load
 from tests.conftest import ROOT
 from tests.problems.source_rows import config, loaded, mbpp, write_lines, write_parquet
@@ -146,7 +146,7 @@ FATAL: dict[str, tuple[dict[str, Any], str]] = {
 @pytest.mark.parametrize("case", FATAL)
 def test_a_source_that_cannot_be_read_is_one_sentence(case: str) -> None:
     keys, message = FATAL[case]
-    with pytest.raises(DataError, match=message) as caught:
+    with pytest.raises(UserError, match=message) as caught:
         load(config("mbpp_x", **keys), "train")
     assert "\n" not in str(caught.value)
 

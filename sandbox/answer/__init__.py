@@ -10,42 +10,15 @@ stands in a block of its own is joined to it. An answer cut off inside its progr
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Sequence
 from pathlib import Path
 
 from languages import Language
+from sandbox.answer.markdown import Block, after_thinking, blocks
+from sandbox.answer.part import Part
 
-OPENING = re.compile(r"^(?P<indent>[ \t]*)(?P<fence>`{3,}|~{3,})[ \t]*(?P<tag>[^\s`{]*)[^`]*$")
 OUTPUT_TAGS = {"text", "txt", "plain", "plaintext", "output", "stdout", "console", "input", "stdin", "example", "log"}
 OUTPUT_INTRODUCTION = re.compile(r"\b(output|outputs|input|inputs|prints?|printed|result|results)\b\W*$", re.I)
-THINKING_END = "</think>"
-TAG = re.compile(r"</?think>")
-
-# What blocks of code do is told by words that are the same in most languages; a word that is missing here costs
-# nothing where an answer has one block, or where its last block is the program.
-READS = re.compile(
-    r"""(?<![a-z])f?reads? | read(?=_?(?:ln?|line|int|num)) | stdin | stdio(?!\.h) | standard_?in | php://
-    | \binput\s*\( | \binput_(?:line|char|value|byte) | \binput(?:Line|All|N|1)\b | \bfrom\s+input\b | raw_input
-    | current-input | user_input | (?<![a-z])f?v?scan(?:f|n|ner|ln|\s*[("]|\b) | textscan
-    | (?<![.\w])get(?=\b\s*[^\s;:=,)\]]) | IO\.Get\b | (?<![a-z])f?get(?:s|c|l)\b
-    | get(?:char|_?line|_?contents|-line) | \bcin\b | \baccept\b | \binteract\b
-    | System\s*\.\s*in\b | open\s*\(?\s*0 | fileinput | <\s*\$?(?:STDIN)?\s*>(?=\s*[;)]) | \bARGF\b
-    | \$\*IN | \*in\* | =\s*lines\b(?!\s*\[) | \b(?:for|say|put)\s+lines\b | eachline
-    | in-lines | port-> | io\.lines | slurp | \bprompt\b | mapfile | \bcat\b(?!\s*\() | \brefill\b
-    | \bkey\b | syscall | int\s+0x80""",
-    re.VERBOSE | re.IGNORECASE,
-)
-PRINTS = re.compile(
-    r"""print | \bf?put | writ | echo | \bsay\b | displ | cout | format | \bdisp\b | console\. | \blog\s*\(
-    | \bcat\b | \bshow
-    | emit | \btype\b | \.\s*(?:cr|s|r)\b | princ | message | \btrace\b | \bselect\b | interact
-    | \boutput(?:_|1?\s*\() | syscall | int\s+0x80
-    | \bsort\b""",
-    re.VERBOSE | re.IGNORECASE,
-)
 TESTS = re.compile(
     r"""\bunittest\b | \bpytest\b | \bdoctest\b | \bluaunit\b | \bOUnit | \bHspec\b | \bJUnit\b | \brackunit\b
     | \bminitest\b | \brspec\b | Test::|(?:@|\[|\#\[)(?:Test|Fact|test|cfg\(test\))\b | testing\.T\b | \bTest\s+do\b
@@ -60,183 +33,9 @@ SESSION = re.compile(
     re.VERBOSE,
 )
 SHELL = ("echo", "printf", "cat", "chmod", "cd", "mkdir", "time", "make", "touch")
-LONGEST, LONGEST_LINE = 50_000, 400  # characters of a block that are looked at
-COMMENT = re.compile(r"\s*(?:--|//|#(?![A-Za-z\[])|;+ ?(?=[\w;]|$)|%|\(\*|/\*|\*[ /]|\{-|\\ |!)")
-STRING = re.compile(r'"(?:\\.|[^"\\\n])*"')
-IMPORT = re.compile(r"\s*(?:import|from|use|using|open|require|#\s*include|load|library|module|package)\b")
 HEAD = re.compile(
     r"\s*(?:import|from|use|using|open|require|#\s*include|load|library|package)\b|\s*module\s+\w+.*\bwhere\s*$"
 )
-NAME = re.compile(r"[A-Za-z_]\w*")
-WORD = re.compile(r"(?<![\w.:>-])[A-Za-z_]\w*(?![\w-])")
-# How most languages write that a name is a function or a type: group 1.
-DEFINITIONS = [
-    re.compile(pattern, re.MULTILINE | re.IGNORECASE)
-    for pattern in (
-        r"\b(?:function|func|fun|fn|sub|procedure|proc|subroutine|method|def|class|struct|record|trait|interface|type|data"
-        r"|newtype|enum)\b[ \t]*(?:\[?[\w, ]{1,80}\]?[ \t]{0,8}=[ \t]{0,8})?([A-Za-z_]\w*)",
-        r"\((?:define|defun|defn-?|def|defmacro|define-syntax)[ \t]+\(?([^\s()\[\]]+)",
-        r"\b(?:let|and)(?:[ \t]+rec)?[ \t]+([A-Za-z_]\w*'?)[ \t]+[\w(~?]",
-        r"^[ \t]*[A-Za-z_][\w:<>,*&\[\]. \t]{0,80}?[ \t*&]{1,8}([A-Za-z_]\w*)[ \t]*\([^;(){}]{0,400}\)[^;{}\n=]{0,80}"
-        r"\n?[ \t]*(?:\{|=>)",
-        r"^[ \t]*([A-Za-z_][\w-]*)[ \t]*\([ \t]*\)[ \t]*\n?[ \t]*\{",
-        r"^([a-z_]\w*'?)(?:\([^\n]{0,200}?\)|(?:[ \t]{1,8}[\w\[\](),:_'@]{1,80}){1,20})[ \t]*(?:=(?!=)|:-|->)",
-        r"([A-Za-z_]\w*)[ \t]*(?:<-|:?=)[ \t]*(?:async[ \t]+)?(?:function\b|lambda\b|func\b|fn\b|sub\b|proc\b|->"
-        r"|\([^()\n]*\)[ \t]*(?:=>|->)|\w+[ \t]*(?:=>|->))",
-        r"^[ \t]*:[ \t]+(\S+)",
-        r"^([A-Za-z_]\w*):[ \t]*$",
-        r"\bcreate[ \t]+(?:temp[ \t]+)?(?:table|view)[ \t]+([A-Za-z_]\w*)",
-    )
-]
-VARIABLES = re.compile(
-    r"([A-Za-z_][\w, \t]{0,80}?)[ \t]{0,8}(?::[ \t]{0,8}\w{1,40}[ \t]{0,8})?(?::=|<-|(?<![=!<>+\-*/%~|&^])=(?!=))"
-    r"|\b(?:int|long|double|float|char|string|bool|auto|var|let|const|local|my|integer|real|for|foreach)\b"
-    r"[ \t($@%]{0,8}([A-Za-z_][\w, \t]{0,80})",
-    re.IGNORECASE,
-)
-NO_NAMES = frozenset(
-    ("if", "else", "elif", "while", "for", "switch", "catch", "return", "do", "then", "end", "begin", "try", "finally",
-     "default", "public", "private", "in", "let", "rec", "mut", "not", "and", "or", "of", "to")
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Block:
-    tag: str  # lower case; "" when there is none
-    text: str
-    closed: bool
-    introduction: str  # the last line before the block that is not empty
-    indent: int = 0  # blanks before its fence
-
-
-@dataclass(frozen=True)
-class Part:
-    """What a block does, told by its words; see READS and its neighbours."""
-
-    block: Block
-
-    @cached_property
-    def code(self) -> str:
-        """Without comments on lines of their own and strings of several words; only the beginning, if it is long."""
-        lines = self.block.text[:LONGEST].split("\n")
-        lines = [line[:LONGEST_LINE] for line in lines if line.strip() and not COMMENT.match(line)]
-        return STRING.sub(lambda found: '""' if " " in found[0] else found[0], "\n".join(lines))
-
-    @cached_property
-    def lines(self) -> list[str]:
-        """Its lines without blanks around them, comments and marks of omission."""
-        lines = (line.strip() for line in self.block.text[:LONGEST].split("\n"))
-        return [line for line in lines if line.strip(". ") and not COMMENT.match(line)]
-
-    @cached_property
-    def reads(self) -> bool:
-        return bool(READS.search(self.code))
-
-    @cached_property
-    def prints(self) -> bool:
-        return bool(PRINTS.search(self.code))
-
-    @cached_property
-    def functions(self) -> set[str]:
-        """The functions and types that it defines."""
-        return {found[1] for pattern in DEFINITIONS for found in pattern.finditer(self.code)} - NO_NAMES
-
-    @cached_property
-    def names(self) -> set[str]:
-        """All names that it defines, assigns or imports."""
-        found = {name for match in VARIABLES.finditer(self.code) for name in NAME.findall(match[1] or match[2])}
-        found |= {name for line in self.code.split("\n") if IMPORT.match(line) for name in NAME.findall(line)}
-        return (found | self.functions) - NO_NAMES
-
-    def uses(self, names: Iterable[str]) -> set[str]:
-        """Those of the names that it uses and does not define; `x.name` is another's."""
-        return {name for name in names if name not in self.names and self.count(name)}
-
-    def count(self, name: str) -> int:
-        """How often it stands there, not as a part of `x.name` or `other-name`."""
-        if NAME.fullmatch(name):
-            return self.words[name]
-        return len(re.findall(rf"(?<![\w.:>-]){re.escape(name)}(?![\w-])", self.code))
-
-    @cached_property
-    def words(self) -> Counter[str]:
-        return Counter(WORD.findall(self.code))
-
-
-def blocks(text: str) -> list[Block]:
-    """The fenced code blocks of a Markdown text, in order (CommonMark's rule: a fence is closed by its own kind).
-
-    A fence inside a longer fence, or inside one of the other kind, is text. Line ends are normalised to a newline.
-    """
-    found: list[Block] = []
-    opening: re.Match[str] | None = None
-    inside: list[str] = []
-    introduction = before = ""
-    for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n"):
-        if opening is None:
-            opening = OPENING.match(line)
-            if opening:
-                inside, introduction = [], before
-            elif line.strip():
-                before = line
-            continue
-        fence = opening["fence"]
-        stripped = line.strip()
-        if len(stripped) >= len(fence) and set(stripped) == {fence[0]}:
-            found.append(_block(opening, inside, introduction, closed=True))
-            opening, before = None, ""
-        else:
-            inside.append(line)
-    if opening is not None:
-        found.append(_block(opening, inside, introduction, closed=False))
-    return found
-
-
-def _block(opening: re.Match[str], inside: list[str], introduction: str, closed: bool) -> Block:
-    indent = opening["indent"]
-    lines = [line.removeprefix(indent) for line in inside]
-    return Block(opening["tag"].lower(), "\n".join(lines) + "\n" if lines else "", closed, introduction, len(indent))
-
-
-def after_thinking(completion: str) -> str | None:
-    """The answer below the model's thoughts, or None where it was still thinking when the tokens ran out.
-
-    A thought begins at a line that begins with <think>, and ends at a line that begins or ends with </think>; the words
-    inside a program, a string or a sentence are text. A thought may leave a code block open.
-    """
-    tags = [found for found in TAG.finditer(completion) if _marks(completion, found)]
-    if not tags:
-        return completion
-    # each tag on a line of its own, so that a fence beside it is seen; NUL and a number find it again
-    pieces, at = [], 0
-    for number, tag in enumerate(tags):
-        pieces += [completion[at : tag.start()], f"\n\0{number}\0\n"]
-        at = tag.end()
-    inside = set()
-    found_blocks = blocks("".join([*pieces, completion[at:]]))
-    uneven = bool(found_blocks) and not found_blocks[-1].closed
-    for block in found_blocks:
-        for found in re.finditer("\0(\\d+)\0\n", block.text) if block.closed else ():
-            below = block.text[found.end() :].split("\n")
-            opens = any((fence := OPENING.match(line)) and fence["tag"] for line in below)
-            if not opens and not (uneven and not "".join(below).strip()):  # else the thought's fence was left open
-                inside.add(int(found[1]))
-    real = [tag for number, tag in enumerate(tags) if number not in inside]
-    ends = [tag.end() for tag in real if tag[0] == "</think>"]
-    end = ends[-1] if ends else 0
-    if any(tag.start() >= end for tag in real if tag[0] == "<think>"):
-        return None
-    return completion[end:]
-
-
-def _marks(text: str, tag: re.Match[str]) -> bool:
-    """Whether a tag stands where a model marks its thoughts: at an edge of its line, not in a string."""
-    before = text[text.rfind("\n", 0, tag.start()) + 1 : tag.start()].strip()
-    after = text[tag.end() :].partition("\n")[0].strip()
-    if tag[0] == "<think>":
-        return not before
-    quoted = bool(re.search(r"[\"'`]$", before)) and before.count(before[-1]) % 2 and before.strip("`")
-    return (not before or not after) and not quoted
 
 
 def extract(completion: str, language: Language) -> str | None:
@@ -440,10 +239,3 @@ def extract_paper(completion: str, language: Language) -> str | None:
 
 
 RULES = {"default": extract, "paper": extract_paper}
-
-
-def fenced(text: str) -> str:
-    """`text` in a code block that it cannot close."""
-    ticks = max((len(run) for run in re.findall("`+", text)), default=0)
-    fence = "`" * max(3, ticks + 1)
-    return f"{fence}\n{text}\n{fence}"

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import languages
-from sandbox.answer import blocks, extract, extract_paper
+from sandbox.answer import extract, extract_paper
+from sandbox.answer.markdown import blocks
 
 LUA = languages.load("lua")
 

@@ -18,7 +18,9 @@ from omegaconf import OmegaConf
 from rich.console import Console
 
 from benchmarks.scripted_endpoint import Raw, ScriptedEndpoint, events, serve, streamed
-from study.chat import ChatSettings, Conversation, Growing
+from study.chat.conversation import Conversation
+from study.chat.screen import Growing
+from study.chat.settings import ChatSettings
 from tests.conftest import composed
 
 GOOD = '```lua\nlocal a, b = io.read("*n", "*n")\nprint(a + b)\n```'

@@ -1,43 +1,26 @@
-"""Talk to a model: type a problem, or choose one of the data set; its program runs in the jail, and has a verdict.
-
-    python -m study.chat checkpoint=runs/NAME language=lua
-    python -m study.chat model=endpoint model.base_url=http://localhost:8000/v1 model.name=big
-
-An empty line sends what was typed, and the answer is shown as it is written; /help lists the commands, Ctrl-C stops an
-answer, Ctrl-D ends. All that was asked and answered is kept in `chats/history.jsonl`, and what was typed can be had
-back with the arrow keys.
-"""
+"""A conversation with a model about problems: what is typed, asked, answered, judged and kept."""
 
 from __future__ import annotations
 
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
 from rich.columns import Columns
-from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.panel import Panel
-from rich.segment import Segment
-from rich.spinner import Spinner
-from rich.syntax import Syntax
 from rich.text import Text
 
 import languages
-from base import script
 from base.errors import ConfigError, UserError
 from base.jsonl import RowLog
-from base.settings import ScriptSettings
-from chat.settings import AnyModel, EndpointSettings
-from languages import Language
-from policy.settings import RolloutSettings
+from chat.settings import EndpointSettings
 from problems import load
 from problems.problem import Problem
 from problems.task import Stdio
@@ -45,27 +28,13 @@ from rollout.draw import Answer, AnswerSource, EndpointModel, LocalModel, Questi
 from run import run_folder
 from sandbox import open_pool
 from sandbox.executor import Executor
-from sandbox.job import Job, Status, Test, Verdict
-from sandbox.settings import SandboxSettings
+from sandbox.job import Job, Test, Verdict
+from study.chat import screen
+from study.chat.settings import ChatSettings
 from study.live.text import cut, visible
 
 END = "."  # alone on a line, it ends a text that may hold empty lines
-LONGEST = 2_000  # characters of an output on the terminal
 LISTED = 20  # problems, entries of the history
-
-
-class ChatSettings(ScriptSettings):
-    """conf/chat.yaml has the defaults and says what each key means."""
-
-    model: AnyModel
-    language: dict[str, Any]
-    dataset: dict[str, Any]  # its keys differ by option: problems/load.py reads them
-    rollout: RolloutSettings
-    sandbox: SandboxSettings
-    checkpoint: str | None
-    split: Literal["heldout", "train"]
-    seed: int
-    run_dir: str
 
 
 class Conversation:
@@ -104,7 +73,7 @@ class Conversation:
 
     @cached_property
     def problems(self) -> list[Problem]:
-        return list(load.load(OmegaConf.create(self.settings.dataset), self.settings.split, quiet=True))
+        return list(load.load(self.settings.dataset, self.settings.split, quiet=True))
 
     def pool(self, problem: Problem) -> Executor:
         """The jail for the language that is spoken, and for the problem's checker if it has one."""
@@ -202,10 +171,10 @@ class Conversation:
         elif rest:
             raise ConfigError(f"/tests {rest}: write /tests, /tests add or /tests clear")
         for number, test in enumerate(self.problem.tests, 1):
-            self.say(f"test {number}: reads {_quoted(test.input)}, must print {_quoted(test.output)}")
+            self.say(f"test {number}: reads {screen.quoted(test.input)}, must print {screen.quoted(test.output)}")
         self.say(f"{len(self.problem.tests)} tests")
         if rest == "add" and self.program is not None:
-            self.console.print(self._judged(self.problem, self.language, self.program)[0])
+            self.console.print(screen.judged(self.problem, self._verdict(self.problem, self.program)))
 
     def input(self, rest: str) -> None:
         r"""TEXT: run the newest program on it (\n ends a line); without TEXT, on lines you type"""
@@ -214,7 +183,7 @@ class Conversation:
         text = rest.replace("\\n", "\n") + "\n" if rest else self._lines("what the program reads")
         job = Job("input", self.language.name, self.program, (Test(text, ""),))
         verdict = self.pool(Problem(id="input", statement="", tests=())).verify([job])[0]
-        self.console.print(_ran(verdict))
+        self.console.print(screen.ran(verdict))
 
     def speak(self, rest: str) -> None:
         """NAME: the language of the next answers"""
@@ -251,7 +220,7 @@ class Conversation:
     def ask(self, problem: Problem) -> None:
         """Asks, shows the answer, and judges its program where there are tests."""
         if problem.id != "typed":
-            self.say(visible(cut(problem.statement, LONGEST)), "dim")
+            self.say(visible(cut(problem.statement, screen.LONGEST)), "dim")
         self.problem, self.program = problem, None
         sources = [("", self.model)] if not self.beside else [("trained", self.model), ("before training", self.base)]
         panels: list[RenderableType] = []
@@ -273,13 +242,13 @@ class Conversation:
         if answer is None:
             return Text(visible(source.trouble or "no answer came"), "red"), None
         program = question.program(answer.text)
-        parts: list[RenderableType] = [_text(answer.text)]
+        parts: list[RenderableType] = [screen.answer(answer.text)]
         cost = f"{answer.tokens} tokens, {seconds:.1f} s" + ("" if answer.finished else ", cut at max_new_tokens")
         parts.append(Text(cost, "dim"))
         verdict = None
         if problem.tests and program is not None:
-            shown, verdict = self._judged(problem, self.language, program)
-            parts.append(shown)
+            verdict = self._verdict(problem, program)
+            parts.append(screen.judged(problem, verdict))
         elif program is None:
             parts.append(Text("no program was found in it", "yellow"))
         self._keep(problem, source, answer.text, program=program, verdict=verdict.status.value if verdict else None)
@@ -288,7 +257,7 @@ class Conversation:
     def _streamed(self, question: Question, source: AnswerSource, title: str) -> Answer | None:
         """The answer, shown as it is written. Ctrl-C raises KeyboardInterrupt, once what is there has been kept."""
         answers: list[Answer] = []
-        growing = Growing(f"{title or 'the model'} answers; Ctrl-C stops it")
+        growing = screen.Growing(f"{title or 'the model'} answers; Ctrl-C stops it")
         sampling = replace(self.settings.rollout.sampling(), temperature=self.temperature)
         seed = self.settings.seed + self.turns  # another for each question: the same words may be asked again
         with _stopping(growing, isinstance(source, LocalModel)):
@@ -300,7 +269,7 @@ class Conversation:
             except KeyboardInterrupt:
                 self._keep(question.problem, source, growing.text, stopped=True)
                 if growing.text:
-                    self.console.print(_text(growing.text))
+                    self.console.print(screen.answer(growing.text))
                 raise
         return answers[0] if answers else None
 
@@ -322,48 +291,16 @@ class Conversation:
         self.history.add(known | more)
         self.turns += 1
 
-    def _judged(self, problem: Problem, language: Language, program: str) -> tuple[RenderableType, Verdict]:
-        """The verdict on the problem's tests, and how the first test that failed went."""
-        job = Job(problem.id, language.name, program, problem.tests, problem.compare)
-        verdict = self.pool(problem).verify([job])[0]
-        passed = sum(result.status is Status.PASSED for result in verdict.tests)
-        colour = "green" if verdict.passed else "red"
-        parts: list[RenderableType] = [
-            Text(f"{verdict.status.replace('_', ' ')}: {passed} of {len(problem.tests)} tests", f"bold {colour}")
-        ]
-        if not verdict.passed:
-            if passed < len(verdict.tests):
-                test = problem.tests[passed]
-                parts += [Text(f"reads    {_quoted(test.input)}"), Text(f"expected {_quoted(test.output)}")]
-            parts.append(_ran(verdict, passed))
-        return Group(*parts), verdict
+    def _verdict(self, problem: Problem, program: str) -> Verdict:
+        job = Job(problem.id, self.language.name, program, problem.tests, problem.compare)
+        return self.pool(problem).verify([job])[0]
 
     def say(self, text: str, style: str = "") -> None:
         self.console.print(Text(visible(text), style))
 
 
-class Growing:
-    """An answer while it is written: its end, as much as the terminal holds."""
-
-    def __init__(self, title: str) -> None:
-        self.text, self.stopped = "", False
-        self.spinner = Spinner("dots", title)
-
-    def grow(self, number: int, text: str) -> None:
-        """Takes the text so far. Raises KeyboardInterrupt where the answer is to be stopped."""
-        self.text = text
-        if self.stopped:
-            raise KeyboardInterrupt
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        lines = console.render_lines(Text(visible(self.text[-LONGEST:])), options, pad=False) if self.text else []
-        for line in lines[-max(1, console.height - 3) :]:
-            yield from [*line, Segment.line()]
-        yield self.spinner
-
-
 @contextmanager
-def _stopping(growing: Growing, here: bool) -> Iterator[None]:
+def _stopping(growing: screen.Growing, here: bool) -> Iterator[None]:
     """Ctrl-C stops a model in this process between two tokens: a step of vLLM's that is cut short leaves the engine
     with half a step in its books. The wait for another's answer may be cut anywhere."""
     if not here:
@@ -392,63 +329,3 @@ COMMANDS: dict[str, Callable[[Conversation, str], None]] = {
     "base": Conversation.compare,
     "history": Conversation.before,
 }
-
-
-def _ran(verdict: Verdict, number: int = 0) -> RenderableType:
-    """What a program printed for one test, and how it ended."""
-    result = verdict.tests[number] if number < len(verdict.tests) else verdict.compile
-    if result is None:
-        return Text(visible(verdict.message or verdict.status.value), "red")
-    parts: list[RenderableType] = []
-    if result.stdout or result.status in (Status.PASSED, Status.WRONG_OUTPUT):
-        parts += [Text("printed", "dim"), Text(visible(cut(result.stdout, LONGEST)))]
-    if result.stderr:
-        parts += [Text("standard error", "dim"), Text(visible(cut(result.stderr, LONGEST)), "yellow")]
-    if result.status not in (Status.PASSED, Status.WRONG_OUTPUT):
-        parts.append(Text(result.status.replace("_", " "), "red"))
-    return Group(*parts)
-
-
-def _text(answer: str) -> RenderableType:
-    """An answer, its code highlighted. Nothing that a model writes can steer the terminal."""
-    shown = visible(cut(answer, 4 * LONGEST))
-    # This theme's colours are the terminal's own, and can be read on a light ground as on a dark one.
-    return Syntax(shown, "markdown", theme="ansi_light", background_color="default", word_wrap=True)
-
-
-def _quoted(text: str) -> str:
-    return repr(cut(text, 200))
-
-
-@contextmanager
-def _typing(folder: Path) -> Iterator[Callable[[str], str]]:
-    """Reads lines, with arrow keys and a memory where somebody types."""
-    if not sys.stdin.isatty():
-        yield lambda prompt: input()
-        return
-    import readline
-
-    typed = folder / "typed"
-    with suppress(OSError):
-        readline.read_history_file(typed)
-    readline.set_history_length(2000)
-    try:
-        yield input
-    finally:
-        readline.write_history_file(typed)
-
-
-def run(config: DictConfig) -> None:
-    settings = ChatSettings.read(config)
-    folder = Path(settings.run_dir).expanduser()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"run_dir: cannot write into {folder} ({error.strerror})") from error
-    with ExitStack() as stack:
-        read = stack.enter_context(_typing(folder))
-        Conversation(settings, folder, read, stack).talk()
-
-
-if __name__ == "__main__":
-    script.main(run, "chat", before=languages.register)

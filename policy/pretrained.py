@@ -1,0 +1,68 @@
+"""Weights that were trained before: where a model's are, its outline without them, and the weights on this device."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, GenerationConfig, PreTrainedModel
+
+from base import hub
+from base.errors import ModelError
+from policy.settings import ModelSettings
+
+
+def folder(config: ModelSettings) -> str:
+    """Where the weights are: `model.path` (a folder or a hub id), or the folder that `model.build` makes.
+
+    `model.build` names a module of ours whose `ensure()` builds the model if needed (one of policy/builtin).
+    """
+    if config.path:
+        return str(config.path)
+    return str(importlib.import_module(str(config.build)).ensure())
+
+
+def outlined(source: str) -> PreTrainedModel:
+    """The model's configuration and nothing that takes memory. Raises ModelError where it is not to be had."""
+    try:
+        if not Path(source).is_dir():
+            hub.settle()
+        config = AutoConfig.from_pretrained(source)
+    except (OSError, ValueError, KeyError) as error:
+        raise unloadable(source, error) from error
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config)
+    with contextlib.suppress(OSError):  # a model without a generation config has its ends in the tokenizer
+        model.generation_config = GenerationConfig.from_pretrained(source)
+    return model
+
+
+def load(source: str, dtype: torch.dtype, quantized: bool = False) -> Any:
+    """Tensor by tensor from the file to the device: no rank holds the whole model in host memory."""
+    config = AutoConfig.from_pretrained(source)
+    options: dict[str, Any] = {"device_map": {"": device()}} if device().type == "cuda" or quantized else {}
+    if quantized:
+        options["quantization_config"] = BitsAndBytesConfig(
+            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
+        )
+    # torch's attention leaves a soft cap of attention scores out, and says nothing
+    capped = getattr(config.get_text_config(), "attn_logit_softcapping", None)
+    attention = "eager" if capped else None
+    return AutoModelForCausalLM.from_pretrained(source, dtype=dtype, attn_implementation=attention, **options)
+
+
+def unloadable(source: str, error: Exception) -> ModelError:
+    """Why the weights of `source` are not to be had."""
+    if not Path(source).is_dir() and hub.trouble():
+        return ModelError(
+            f"model.path: {source!r} is no folder and not in the hub's cache, and no hub answers at {hub.endpoint()}; "
+            "give model.path a folder, or choose a model that needs no hub: tiny, smollm2_135m, qwen_coder_1.5b"
+        )
+    return ModelError(f"model.path: cannot load {source!r} ({' '.join(str(error).split())[:300]})")
+
+
+def device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
