@@ -30,7 +30,7 @@ from base.checks import flat
 from base.errors import ConfigError, Interrupted, RunError
 from base.files import write_text
 from base.lock import locked
-from base.settings import Count, ScriptSettings
+from base.settings import Count, ScriptSettings, Seed
 from chat.settings import AnyModel, EndpointSettings
 from languages import Language
 from policy.settings import RolloutSettings
@@ -81,7 +81,7 @@ class Evaluation(ScriptSettings):
     limit: Count | None
     samples: Count
     prefix: bool
-    seed: int
+    seed: Seed
     extract: Literal["default", "paper"]
     compare: Literal["exact", "tokens", "lines", "decimal"] | None
     prompt: PromptSettings

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import signal
 import sys
 import threading
@@ -60,6 +61,15 @@ def main(
             before()
         os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors then, and does not print them
         hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(job)()
+
+
+def word(key: str, value: str) -> str:
+    """`key=value` to be pasted into a shell: quoted for Hydra, which knows signs and letters of its own, and for it."""
+    if not re.fullmatch(r"[A-Za-z0-9_./:%+@-]*", value):
+        # in Hydra's quotes, a backslash means itself unless a quote follows
+        doubled = re.sub(r"\\+(?='|$)", lambda run: 2 * run[0], value)
+        value = "'" + doubled.replace("'", "\\'") + "'"
+    return shlex.quote(f"{key}={value}")
 
 
 @contextmanager

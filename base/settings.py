@@ -25,6 +25,7 @@ Count = Annotated[int, Field(ge=1)]  # of which there must be at least one
 Whole = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Seed = Annotated[int, Field(ge=0, le=10**9)]  # what every generator of random numbers takes, with room for sums
 Share = Annotated[float, Field(ge=0, le=1)]
 
 BOUNDS = {"ge": "at least {:g}", "gt": "more than {:g}", "le": "at most {:g}", "lt": "less than {:g}"}

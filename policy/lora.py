@@ -145,8 +145,14 @@ def dequantized(weight: Tensor) -> Tensor:
     return numbers
 
 
+def buffers(model: PreTrainedModel) -> Iterator[tuple[str, Tensor]]:
+    """What a checkpoint of the base model holds beside parameters: never trained (the bias by which routers choose)."""
+    known = base(model).state_dict(keep_vars=True)
+    yield from ((name, buffer) for name, buffer in base(model).named_buffers() if name in known)
+
+
 def whole_weights(model: PreTrainedModel) -> Iterator[tuple[str, Tensor]]:
-    """Every weight under the name it has in a checkpoint of the base model, adapters merged in; without gradient."""
+    """Every parameter under the name it has in a checkpoint of the base model, adapters merged in; without gradient."""
     if not isinstance(model, PeftModel):
         yield from ((name, parameter.detach()) for name, parameter in model.named_parameters())
         return

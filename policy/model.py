@@ -301,7 +301,8 @@ class Policy:
 
     @torch.no_grad()
     def weights(self) -> Iterator[tuple[str, Tensor]]:
-        """Every weight, whole, with adapters merged, in the compute dtype, by its name in a checkpoint.
+        """All that a checkpoint holds, whole, by the names that it has there: weights in the compute dtype, adapters
+        merged, and buffers as they are.
 
         `lm_head.weight` is there even where it is tied to the embedding. Under FSDP2 every rank must go through all.
         """
@@ -318,6 +319,9 @@ class Policy:
                 head = whole  # [vocabulary, width]
             # transformers fuses some weights at load, the experts of a mixture above all
             yield from revert_weight_conversion(base, {name: whole}).items()
+        # a router's bias is a parameter to vLLM, which forgets all of them while it sleeps
+        for name, buffer in lora.buffers(self.model):
+            yield from revert_weight_conversion(base, {name: buffer}).items()
         if head is not None:
             yield "lm_head.weight", head
 
@@ -341,8 +345,8 @@ class Policy:
 
     def _saved(self) -> Iterator[tuple[str, Tensor]]:
         yield from self.model.named_parameters(remove_duplicate=False)
-        known = self.model.state_dict(keep_vars=True)
-        yield from ((name, buffer) for name, buffer in self.model.named_buffers() if name in known)
+        if not isinstance(self.model, PeftModel):  # adapters have none
+            yield from lora.buffers(self.model)
 
     def save(self, path: Path, weights: dict[str, Tensor] | None = None) -> None:
         """Writes `weights` (of `snapshot`; None: the present ones) and the tokenizer as `from_pretrained` reads them,

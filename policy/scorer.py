@@ -28,7 +28,7 @@ ROUNDING = {torch.float64: 1e-6, torch.float32: 1e-3, torch.bfloat16: 0.1, torch
 ATTENTION = {"attention", "full_attention", "sliding_attention", "chunked_attention"}  # names in config.layer_types
 PROBE = {7: (5, 3, 1), 4: (2, 4)}  # tokens of each of the probe's prompts, and of each of its rows
 # What configurations call the things that a head does to its logits: first a factor (or divisor), then a soft cap.
-FACTORS = ("logit_scale", "logits_scaling", "lm_head_multiplier", "output_multiplier")
+FACTORS = ("logit_scale", "logits_scaling", "lm_head_multiplier", "logits_mup_width_multiplier", "output_multiplier")
 CAPS = ("final_logit_softcapping", "logits_soft_cap", "output_logit_soft_cap")
 WINDOWS = ("sliding_window", "attention_chunk_size")  # some layers of attention see no more of a sequence
 
@@ -173,6 +173,13 @@ def find_road(scorer: Scorer) -> Road:
             raise ModelError(f"model.path: {name} cannot score its own tokens ({_in_short(error)})") from error
         if not own.isfinite().all():
             raise ModelError(f"model.path: {name} gives log-probs that are not finite")
+        first = scorer(prompts, counts, completions[:, :1], mask[:, :1], 1.0, PLAIN)[0][:, 0]  # [rows]
+        starts = mask.sum(1).cumsum(0) - mask.sum(1)  # [rows], where each row begins in `own`
+        if float((first - own[starts]).abs().mean()) > 5 * rounding:
+            raise ModelError(
+                f"model.path: {name} sees the tokens that come after (a masked language model?), so that it cannot "
+                "write from left to right"
+            )
         head = next((head for head in heads(config) if not fault(Road(head, 0, 0))), None)
         if trouble := fault(Road(head)):
             return Road(head, 0, 0, f"{name} cannot compute rows of unequal length side by side ({trouble})")

@@ -49,6 +49,12 @@ class RolloutSettings(Settings):
     gpu_memory_utilization: Annotated[float, Field(gt=0, lt=1)] | None = 0.6  # vLLM: share of the GPU's memory
     cpu_kv_cache_gib: Count = 2  # vLLM on a CPU
 
+    @model_validator(mode="after")
+    def _vllm_can_draw(self) -> RolloutSettings:
+        if self.engine == "vllm" and self.temperature > 2:
+            raise ValueError(f"{{key}}.temperature is {self.temperature:g}; with rollout=vllm it must be at most 2")
+        return self
+
     def sampling(self, temperature: float | None = None) -> Sampling:
         """How completions are drawn; at another `temperature`, all of the distribution."""
         if temperature is not None:

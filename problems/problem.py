@@ -44,7 +44,7 @@ class Problem:
         if unknown := sorted(set(row) - known):
             raise DataError(f"{where}: unknown key {unknown[0]!r}; the keys are {', '.join(sorted(known))}")
         for key in ("id", "statement", "tests"):
-            if not row.get(key):
+            if not row.get(key) or (isinstance(row[key], str) and not row[key].strip()):
                 raise DataError(f"{where}: key {key!r} is missing or empty")
         for key in ("id", "statement", "input_format", "output_format", "notes"):
             if not isinstance(row.get(key, ""), str):

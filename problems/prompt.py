@@ -89,7 +89,7 @@ class Template:
         self.path = path
         environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True, autoescape=False)
         try:
-            self._template = environment.from_string(path.read_bytes().decode("utf-8"))
+            self._template = environment.from_string(path.read_bytes().decode("utf-8-sig"))
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
             raise DataError(f"prompt.template: cannot read {path} ({reason})") from error

@@ -97,13 +97,24 @@ class Reward:
                     f"reward.{key} is no verdict that earns a reward; the choices are {', '.join(choices)}, and for "
                     f"more than a verdict {', '.join(TERMS)}"
                 )
+        for key, value in config.items():
+            if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+                raise ConfigError(f"reward.{key} is {value!r}; it must be a finite number")
         terms = {key: float(config[key]) for key in TERMS if key in config}
         for key in ("dense", "efficiency"):
             if not 0 <= terms.get(key, 0.0) < 1:
                 raise ConfigError(f"reward.{key} is {config[key]!r}; it must be 0 or more and below 1")
         if not terms.get("floor_s", 1.0) > 0:
             raise ConfigError(f"reward.floor_s is {config['floor_s']!r}; it must be above 0 seconds")
-        return cls({key: float(value) for key, value in config.items() if key not in TERMS}, **terms)
+        statuses = {key: float(value) for key, value in config.items() if key not in TERMS}
+        right = statuses.get(Status.PASSED, 0.0)
+        wrong = max(statuses.get(key, 0.0) for key in choices if key != Status.PASSED)
+        if right <= wrong:
+            raise ConfigError(
+                f"reward.passed is {right:g}; it must be more than what any other verdict earns, which is up to "
+                f"{wrong:g}"
+            )
+        return cls(statuses, **terms)
 
     @property
     def all_tests(self) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shlex
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -56,8 +55,8 @@ def stoppable(folder: str | None) -> Iterator[None]:
         if folder is None:
             raise
         raise Interrupted(
-            f"stopped at once; with run_dir={shlex.quote(folder)} resume=auto it goes on from its last "
-            f"checkpoint, if any"
+            f"stopped at once; with {script.word('run_dir', folder)} resume=auto it goes on from its last checkpoint, "
+            "if any"
         ) from error
 
 

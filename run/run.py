@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,6 +12,7 @@ from typing import Any, Self
 
 from omegaconf import DictConfig
 
+from base import script
 from base.errors import Interrupted
 from policy.model import Policy
 from policy.ranks import Ranks
@@ -94,10 +94,8 @@ class Run:
 
     def farewell(self, step: int) -> Interrupted:
         """What the user of an interrupted run reads, and can type."""
-        folder = shlex.quote(str(self.folder))
-        return Interrupted(
-            f"interrupted: saved after step {step}; the same command with run_dir={folder} resume=auto goes on"
-        )
+        place = script.word("run_dir", str(self.folder))
+        return Interrupted(f"interrupted: saved after step {step}; the same command with {place} resume=auto goes on")
 
     def heldout(self, step: int, rollouts: Sequence[Rollout], scores: Mapping[str, Any]) -> dict[str, Any]:
         """Keeps a held-out evaluation and shows its score; returns its metrics."""

@@ -20,14 +20,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 import torch
-from pydantic import model_validator
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from base.functions import load_function
-from base.settings import NotNegative, Positive, Settings
+from base.settings import NotNegative, Settings, Share
 
 Variant = Literal["grpo", "dr_grpo", "dapo", "gspo", "cispo"]
 VARIANTS = get_args(Variant)
@@ -37,12 +37,12 @@ class LossConfig(Settings):
     """The key `loss` of a training config."""
 
     variant: Variant = "grpo"
-    clip_low: NotNegative = 0.2  # TRL: epsilon
+    clip_low: Share = 0.2  # TRL: epsilon
     clip_high: NotNegative = 0.2  # TRL: epsilon_high; for cispo the cap of the ratio itself
     kl: NotNegative = 0.0  # weight of the k3 estimate of KL(policy || reference); TRL: beta
     # for the gap between sampler and trainer; TRL: vllm_importance_sampling_mode
     correction: Literal["none", "token_truncate", "token_mask", "sequence_truncate", "sequence_mask"] = "token_truncate"
-    correction_cap: Positive = 3.0  # TRL: vllm_importance_sampling_clip_max
+    correction_cap: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 3.0  # TRL: vllm_importance_sampling_clip_max
     function: str | None = None  # module:function in place of `policy_loss`
 
     @model_validator(mode="after")

@@ -14,8 +14,8 @@ from policy.model import Policy
 
 class OptimizerSettings(Settings):
     name: Literal["adamw", "adamw8bit"] = "adamw"
-    learning_rate: NotNegative  # the highest, after the warm-up
-    betas: Annotated[list[float], Field(min_length=2, max_length=2)]
+    learning_rate: Positive  # the highest, after the warm-up
+    betas: Annotated[list[Annotated[float, Field(ge=0, lt=1)]], Field(min_length=2, max_length=2)]
     eps: Positive
     weight_decay: NotNegative  # not on biases and norms
     schedule: Literal["cosine", "linear", "constant"]

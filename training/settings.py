@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from base.settings import Count, NotNegative, Positive, Settings, Whole
+from base.settings import Count, Positive, Seed, Settings, Whole
 from policy.lora import LoraSettings
 from policy.settings import ModelSettings, RolloutSettings
 from problems.load import Dataset
@@ -21,7 +21,7 @@ from training.teacher import TeacherSettings
 class HeldoutSettings(Settings):
     every: Whole
     samples: Count
-    temperature: NotNegative
+    temperature: Annotated[float, Field(ge=0, le=2)]  # vLLM knows no higher one
 
 
 class CheckpointSettings(Settings):
@@ -52,7 +52,7 @@ class TrainSettings(Settings):
     prompts: Count
     group: Count
     prompt: PromptSettings
-    seed: int
+    seed: Seed
     epochs_per_batch: Count
     advantage: Scale
     extract: Literal["default", "paper"]

@@ -8,7 +8,6 @@ that is stopped here goes on with what it has, as an evaluation does.
 
 from __future__ import annotations
 
-import shlex
 import signal
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from base import jsonl
+from base import jsonl, script
 from base.errors import ConfigError, DataError, RunError
 from base.seeds import derive_seed
 from base.settings import Count, Settings
@@ -105,7 +104,7 @@ def collect(
     except KeyboardInterrupt as error:
         raise RunError(
             f"interrupted: {len(samples.rows)} answers are kept in {own}; the same command with "
-            f"run_dir={shlex.quote(str(folder))} resume=auto goes on"
+            f"{script.word('run_dir', str(folder))} resume=auto goes on"
         ) from error
     finally:
         signal.signal(signal.SIGTERM, before)

@@ -23,6 +23,7 @@ from base.errors import ModelError, RunError
 from policy.model import Policy
 from policy.ranks import ALONE, Ranks
 from policy.samplers.sampler import Completion, Sampling
+from policy.samplers.weights import repack_experts
 from policy.settings import RolloutSettings
 
 MOMENTS = "optimizer.safetensors"  # a trainer's state, which lay beside the weights before 2026-11-28
@@ -158,6 +159,8 @@ class VllmSampler:
             number = 1 + self.ranks.rank - self.ranks.trainers
             self.engine.collective_rpc("receive_weights", args=(number, 1 + self.ranks.samplers))
         else:
+            if self.policy.device.type == "cpu":
+                self.engine.apply_model(repack_experts)
             self.engine.collective_rpc("reload_weights", kwargs={"weights_iterator": self.policy.weights()})
         self._forget()  # keys and values of the old weights
         if self.can_sleep:

@@ -1,7 +1,8 @@
-"""Weights on their way from the ranks that train to engines that only sample: in the compute dtype, in buckets.
+"""Weights on their way from the ranks that train to engines that only sample, in buckets of one dtype each.
 
 The first rank sends, and the process of every such engine receives, in a group of their own: an engine has torch's
-default group for itself. The names and shapes of a bucket are told once, through the store that the ranks met at.
+default group for itself. The names, shapes and dtype of a bucket are told once, through the store that the ranks met
+at.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 
 from policy.model import Policy
 from policy.ranks import SILENCE, Ranks
@@ -23,7 +24,7 @@ from policy.samplers.sampler import Completion, Sampling
 
 BUCKET = 2**28  # bytes, or a single larger weight
 
-Layout = list[tuple[str, list[int]]]  # of a bucket: names and shapes, in order; empty: nothing follows
+Layout = list[tuple[str, list[int], str]]  # of a bucket: names, shapes and dtype, in order; empty: nothing follows
 
 
 class Channel:
@@ -50,7 +51,7 @@ class Channel:
         """Names and weights, each of any shape, in the same order every time."""
         told, number = len(self.layouts), 0
         for bucket in buckets(weights):
-            layout = [(name, list(weight.shape)) for name, weight in bucket]
+            layout = [(name, list(weight.shape), str(weight.dtype).removeprefix("torch.")) for name, weight in bucket]
             if number == len(self.layouts):
                 self.layouts.append(layout)
                 self.store.set(f"bucket/{number}", json.dumps(layout))
@@ -59,7 +60,7 @@ class Channel:
         if not told:
             self.store.set(f"bucket/{number}", json.dumps([]))
 
-    def receive(self, dtype: torch.dtype) -> Iterator[tuple[str, Tensor]]:
+    def receive(self) -> Iterator[tuple[str, Tensor]]:
         """What number 0 sends, as it comes."""
         for number in range(len(self.layouts)) if self.layouts else count():
             if number == len(self.layouts):
@@ -68,19 +69,19 @@ class Channel:
                     return
                 self.layouts.append(layout)
             layout = self.layouts[number]
-            sizes = [math.prod(shape) for _, shape in layout]
-            flat = torch.empty(sum(sizes), dtype=dtype, device=self.device)  # [values]
+            sizes = [math.prod(shape) for _, shape, _ in layout]
+            flat = torch.empty(sum(sizes), dtype=getattr(torch, layout[0][2]), device=self.device)  # [values]
             self.broadcast(flat)
-            for (name, shape), values in zip(layout, flat.split(sizes), strict=True):
+            for (name, shape, _), values in zip(layout, flat.split(sizes), strict=True):
                 yield name, values.view(shape)
 
 
 def buckets(weights: Iterator[tuple[str, Tensor]]) -> Iterator[list[tuple[str, Tensor]]]:
-    """The weights in lists of at most BUCKET bytes, or of one."""
+    """The weights in lists of one dtype and at most BUCKET bytes, or of one."""
     bucket: list[tuple[str, Tensor]] = []
     size = 0
     for name, weight in weights:
-        if bucket and size + weight.nbytes > BUCKET:
+        if bucket and (size + weight.nbytes > BUCKET or weight.dtype != bucket[0][1].dtype):
             yield bucket
             bucket, size = [], 0
         bucket.append((name, weight))
@@ -122,6 +123,17 @@ class Sender:
                 pass
 
 
+def repack_experts(model: nn.Module) -> None:
+    """Makes vLLM's engine on a CPU lay out the experts of a mixture anew at the next reload of `model`'s weights.
+
+    Its kernels for CPUs read a layout of their own, and vLLM 0.32 makes it at the first load only.
+    """
+    for module in model.modules():
+        method: Any = getattr(module, "quant_method", None)
+        if getattr(method, "moe_kernel", None) is not None:
+            method.moe_kernel = None
+
+
 class Receiver:
     """What vLLM's worker learns (`worker_extension_cls`): to take weights from the trainer."""
 
@@ -132,7 +144,9 @@ class Receiver:
         worker: Any = self
         if self.channel is None:
             self.channel = Channel(number, size, worker.device)
-        arriving = self.channel.receive(worker.model_config.dtype)
+        if worker.device.type == "cpu":
+            worker.apply_model(repack_experts)
+        arriving = self.channel.receive()
         worker.reload_weights(weights_iterator=arriving)
         for _ in arriving:  # what the model does not read
             pass

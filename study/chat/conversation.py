@@ -194,12 +194,12 @@ class Conversation:
     def warm(self, rest: str) -> None:
         """NUMBER: of the next answers; 0 is the likeliest token each time"""
         with suppress(ValueError):
-            if rest and not 0 <= float(rest) <= 10:
+            if rest and not 0 <= float(rest) <= 2:
                 raise ValueError
             self.temperature = float(rest) if rest else self.temperature
             self.say(f"temperature {self.temperature:g}")
             return
-        raise ConfigError(f"/temperature {rest}: it is a number from 0 to 10")
+        raise ConfigError(f"/temperature {rest}: it is a number from 0 to 2")
 
     def compare(self, rest: str) -> None:
         """the model before training too, side by side; once more: no longer"""

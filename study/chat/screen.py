@@ -73,4 +73,4 @@ def ran(verdict: Verdict, number: int = 0) -> RenderableType:
 
 
 def quoted(text: str) -> str:
-    return repr(cut(text, 200))
+    return str(visible(repr(cut(text, 200))))

@@ -17,11 +17,14 @@ LONGEST = 8_000  # characters of a text on a page
 HIGHLIGHTED = 4_000  # characters that are highlighted: a lexer is a heap of regular expressions
 LINES, WIDEST = 400, 400  # of a text that is compared: a difference takes the square of its lines
 
-# Terminal escapes, and what turns the direction of a line round or hides in it ("Trojan Source").
+# Terminal escapes, and what turns the direction of a line round or hides in it ("Trojan Source", smuggled tags).
 CONTROL = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\t\n"} | {0x7F: "\u2421"}
 HIDDEN = [*range(0x80, 0xA0), 0xAD, *range(0x200B, 0x2010), *range(0x2028, 0x202F), *range(0x2060, 0x2070), 0xFEFF]
+HIDDEN += [0x61C, 0x180E, *range(0xFFF9, 0xFFFC), 0x115F, 0x1160, 0x3164, 0xFFA0]  # a mark of direction; blank letters
+TAGS = range(0xE0000, 0xE0080)
 HALVES = range(0xD800, 0xE000)  # half characters, which no encoding takes
 VISIBLE = CONTROL | {code: f"\\u{code:04x}" for code in [*HIDDEN, *HALVES]}
+VISIBLE |= {code: f"\\U{code:08x}" for code in TAGS}
 
 
 def visible(value: Any) -> Any:

@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from base import script
 from tests.conftest import ROOT
 
 SCRIPT = """
@@ -109,3 +111,27 @@ def test_a_job_that_fails_ends_no_other_of_its_sweep(folder: Path) -> None:
 def test_an_interruption_ends_the_sweep(folder: Path) -> None:
     code, out, errors = call(folder, "-m", "do=stop,well")
     assert code == 1 and "ran well" not in out and "error: interrupted: all is kept" in errors
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [
+        "runs/lua-1",
+        "my runs/x, y",
+        "/home/josé/r",
+        "a=b~(c){d}[e]#f",
+        "o'brien",
+        "$HOME/`x`",
+        "a\\b\\",
+        "a\\'",
+        "",
+        " a ",
+    ],
+)
+def test_a_word_that_is_printed_can_be_pasted(folder: str) -> None:
+    """Through a shell, and read as Hydra reads its words."""
+    printed = script.word("run_dir", folder)
+    done = subprocess.run(["bash", "-c", f"printf %s {printed}"], capture_output=True, text=True, check=True)
+    read = OverridesParser.create().parse_override(done.stdout)
+    assert (read.key_or_group, read.value()) == ("run_dir", folder)
+    assert script.word("run_dir", "runs/lua-1") == "run_dir=runs/lua-1"

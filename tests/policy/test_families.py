@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.util
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as CLASSES
 
 from base.errors import ModelError
 from policy.model import Policy
@@ -27,6 +31,7 @@ SHARED = [
     "apertus",
     "arcee",
     "aria_text",
+    "axk1",
     "biogpt",
     "bitnet",
     "cohere",
@@ -39,19 +44,24 @@ SHARED = [
     "deepseek_v3",
     "diffllama",
     "dots1",
+    "emu3",
     "ernie4_5",
     "ernie4_5_moe",
     "exaone4",
     "exaone_moe",
     "flex_olmo",
     "gemma",
+    "gemma3",
     "gemma3_text",
     "gemma3n_text",
+    "gemma4",
     "gemma4_text",
+    "gemma4_unified",
     "glm",
     "glm4",
     "glm4_moe",
     "glm4_moe_lite",
+    "gpt-sw3",
     "gpt2",
     "gpt_bigcode",
     "gpt_neox",
@@ -59,6 +69,7 @@ SHARED = [
     "granitemoe",
     "granitemoeshared",
     "helium",
+    "hrm_text",
     "hunyuan_v1_dense",
     "hunyuan_v1_moe",
     "hy_v3",
@@ -67,7 +78,9 @@ SHARED = [
     "jetmoe",
     "laguna",
     "llama",
+    "llama4",
     "llama4_text",
+    "longcat_flash",
     "mellum",
     "minicpm3",
     "minimax_m2",
@@ -102,6 +115,7 @@ APART = [
     "bloom",
     "codegen",
     "deepseek_v32",
+    "deepseek_v4",
     "doge",
     "falcon",
     "falcon_h1",
@@ -114,7 +128,10 @@ APART = [
     "granite_swa",
     "granitemoe_swa",
     "granitemoehybrid",
+    "hy_v4",
+    "inkling_text",
     "jamba",
+    "kimi_linear",
     "lfm2",
     "lfm2_moe",
     "mamba",
@@ -128,9 +145,13 @@ APART = [
     "nemotron_h",
     "olmo_hybrid",
     "openai-gpt",
+    "qwen3_5",
+    "qwen3_5_moe",
     "qwen3_5_moe_text",
     "qwen3_5_text",
     "qwen3_next",
+    "qwen4_exp",
+    "qwen4_exp_text",
     "recurrent_gemma",
     "rwkv",
     "stablelm",
@@ -237,6 +258,26 @@ def test_positions_that_change_with_length(kind: str) -> None:
 def test_noise_of_training_is_off() -> None:
     for kind, noise in (("gpt2", {"resid_pdrop": 0.5}), ("mixtral", {"router_jitter_noise": 0.5})):
         assert_exact(policy_of(build(kind, **noise)))
+
+
+@pytest.mark.parametrize("kind", ["bert", "xlnet", "big_bird"])
+def test_a_model_that_sees_what_comes_after_is_refused(kind: str) -> None:
+    with pytest.raises(ModelError, match=r"sees the tokens that come after .*cannot write from left to right"):
+        policy_of(build(kind))
+
+
+def test_nothing_that_vllm_serves_is_left_out() -> None:
+    """Names of vLLM's own registry, read from its text: importing it takes seconds."""
+    origin = importlib.util.find_spec("vllm")
+    assert origin is not None and origin.submodule_search_locations
+    text = (Path(origin.submodule_search_locations[0]) / "model_executor/models/registry.py").read_text()
+    tables = re.findall(
+        r"^_(?:TEXT_GENERATION|MULTIMODAL|TRANSFORMERS_SUPPORTED)_MODELS\b.*?^}", text, re.MULTILINE | re.DOTALL
+    )
+    served = {name for table in tables for name in re.findall(r'"(\w+)": \(', table)}
+    kinds = {kind for kind, name in CLASSES.items() if served & set(name if isinstance(name, tuple) else [name])}
+    assert len(tables) == 3 and "qwen3" in kinds
+    assert kinds - {*SHARED, *APART} == {"gemma2", "gemma3n"}  # it has a test of its own; it wants timm
 
 
 def test_a_model_that_cannot_score_is_one_sentence() -> None:

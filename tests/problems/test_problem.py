@@ -57,6 +57,7 @@ BAD = {
     "not an object": ("[1]", "line 2: a problem is a JSON object, not list"),
     "an unknown key": (GOOD | {"id": "b", "test": 1}, "line 2: unknown key 'test'; the keys are compare"),
     "no statement": ({"id": "b", "tests": GOOD["tests"]}, "line 2: key 'statement' is missing"),
+    "a blank statement": (GOOD | {"id": "b", "statement": " \n"}, "line 2: key 'statement' is missing or empty"),
     "no tests": (GOOD | {"id": "b", "tests": []}, "line 2: key 'tests' is missing or empty"),
     "tests that are no list": (GOOD | {"id": "b", "tests": "x"}, "line 2: key 'tests' is neither a list"),
     "a test without output": (GOOD | {"id": "b", "tests": [{"input": "1"}]}, "line 2, test 0: a test must"),

@@ -88,6 +88,10 @@ def test_a_template_that_is_wrong_is_one_sentence(tmp_path: Path, text: str, wor
     assert all(word in str(caught.value) for word in words), caught.value
 
 
+def test_a_mark_in_front_of_a_template_is_none_of_the_prompt(tmp_path: Path) -> None:
+    assert template(tmp_path / "t.jinja", "\ufeffSolve {{ statement }}").render(PROBLEM, LUA).startswith("Solve ")
+
+
 def test_a_template_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"prompt\.template: cannot read .*none\.jinja \(No such file"):
         Template(tmp_path / "none.jinja")

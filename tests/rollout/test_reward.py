@@ -145,6 +145,9 @@ def test_the_files_say_what_goes_wrong_and_are_read() -> None:
     ("text", "words"),
     [
         ("{infrastructure_error: 1}", "reward.infrastructure_error is no verdict that earns a reward.*passed.*dense"),
+        ("{passed: lots}", "reward.passed is 'lots'; it must be a finite number"),
+        ("{passed: 0}", "reward.passed is 0; it must be more than what any other verdict earns, which is up to 0"),
+        ("{passed: 0.5, wrong_output: 0.5}", "reward.passed is 0.5; it must be more than .* up to 0.5"),
         ("{passed: 1, dense: 1.0}", "reward.dense is 1.0; it must be 0 or more and below 1"),
         ("{passed: 1, efficiency: -0.1}", "reward.efficiency is -0.1"),
         ("{passed: 1, efficiency: 0.1, floor_s: 0}", "reward.floor_s is 0; it must be above 0 seconds"),

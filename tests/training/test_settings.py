@@ -21,10 +21,17 @@ from training.settings import TrainSettings
         ("samplers=-1", "samplers is -1; it must be at least 0"),
         ("shard=1", "shard is 1; it must be true or false"),
         ("optimizer.warmup=10", "optimizer.warmup is 10; it must be at least 0 and less than 1"),
+        ("optimizer.learning_rate=0", "optimizer.learning_rate is 0; it must be more than 0"),
+        ("optimizer.betas=[0.9,1]", "optimizer.betas.1 is 1; it must be less than 1"),
+        ("seed=-1", "seed is -1; it must be at least 0 and at most 1e+09"),
+        ("seed=36893488147419103232", "seed is 36893488147419103232; it must be at least 0 and at most 1e+09"),
+        ("loss.clip_low=1.5", "loss.clip_low is 1.5; it must be at least 0 and at most 1"),
+        ("loss.correction_cap=0.5", "loss.correction_cap is 0.5; it must be at least 1"),
         ("optimizer.eps=0", "optimizer.eps is 0; it must be more than 0"),
         ("optimizer.betas=[0.9]", "optimizer.betas"),
         ("rollout.temperature=0", "rollout.temperature is 0; it must be more than 0"),
         ("rollout.temperature=-1", "rollout.temperature is -1; it must be at least 0"),
+        ("heldout.temperature=3", "heldout.temperature is 3; it must be at least 0 and at most 2"),
         ("rollout.top_p=0", "rollout.top_p is 0; it must be more than 0 and at most 1"),
         ("rollout.top_p=1.5", "rollout.top_p is 1.5; it must be more than 0 and at most 1"),
         ("loss.kl=no", "loss.kl is 'no'; it must be a number"),
@@ -52,6 +59,13 @@ def test_sequence_corrections_want_the_whole_distribution() -> None:
         with pytest.raises(ConfigError, match=f"loss.correction={kind} needs rollout.top_p=1, not 0.8"):
             TrainSettings.read(composed(f"loss.correction={kind}", "rollout.top_p=0.8"))
         TrainSettings.read(composed(f"loss.correction={kind}"))
+
+
+def test_vllm_draws_at_no_higher_temperature_than_2() -> None:
+    with pytest.raises(ConfigError, match=r"^rollout.temperature is 3; with rollout=vllm it must be at most 2$"):
+        TrainSettings.read(composed("rollout=vllm", "rollout.temperature=3"))
+    TrainSettings.read(composed("rollout=vllm", "rollout.temperature=2"))
+    TrainSettings.read(composed("rollout=transformers", "rollout.temperature=3"))
 
 
 def test_what_may_be_a_fraction_or_null_may() -> None:

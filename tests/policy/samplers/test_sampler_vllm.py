@@ -111,6 +111,63 @@ if __name__ == "__main__":
 """
 
 
+MIXTURE = """
+import shutil, sys
+from pathlib import Path
+import torch
+from omegaconf import OmegaConf
+from policy.model import Policy
+from policy.samplers.sampler import Sampling
+from policy.samplers.vllm import VllmSampler
+from tests.policy.families import build
+from tests.toy_policy import toy_model
+
+if __name__ == "__main__":
+    toy, folder = map(Path, sys.argv[1:])
+    shape = dict(vocab_size=300, hidden_size=128, head_dim=32, moe_intermediate_size=48, num_hidden_layers=2)
+    build("glm4_moe", **shape).float().save_pretrained(folder)
+    for file in [*toy.glob("*token*"), toy / "generation_config.json"]:
+        shutil.copy(file, folder)
+    policy = Policy.load(toy_model(folder))
+    rollout = OmegaConf.create(
+        dict(cpu_kv_cache_gib=1, gpu_memory_utilization=0.3, batch_size=16, max_prompt_tokens=64, max_new_tokens=32)
+    )
+    sampler = VllmSampler(policy, rollout, seed=0)
+
+    def gap():
+        seen = []
+        sampler.sample([[40, 50, 60]], 8, Sampling(0.7, 32), 0, lambda i, c: seen.append(c))
+        tokens = torch.nn.utils.rnn.pad_sequence([torch.tensor(c.tokens) for c in seen], True)
+        mask = torch.nn.utils.rnn.pad_sequence([torch.ones(len(c.tokens), dtype=torch.bool) for c in seen], True)
+        drawn = torch.nn.utils.rnn.pad_sequence([torch.tensor(c.logprobs) for c in seen], True)
+        with torch.no_grad():
+            logp, _ = policy.logprobs([40, 50, 60], tokens, mask, 0.7)
+        return (logp - drawn).abs()[mask].mean().item()
+
+    print("GAP", gap())
+    sampler.sync()
+    print("GAP", gap())
+    bias = policy.model.get_buffer("model.layers.1.mlp.gate.e_score_correction_bias")
+    bias.copy_(torch.tensor([4.0, 3.0, -3.0, -4.0]))
+    policy.model.get_parameter("model.layers.1.mlp.experts.down_proj").data.mul_(0.5)
+    print("GAP", gap())
+    sampler.sync()
+    print("GAP", gap())
+"""
+
+
+def test_the_experts_of_a_mixture_and_their_routers_bias_are_synced(toy_folder: Path, tmp_path: Path) -> None:
+    root = Path(__file__).parents[3]
+    done = subprocess.run(
+        [sys.executable, "-c", MIXTURE, toy_folder, tmp_path], cwd=root, capture_output=True, text=True, timeout=900
+    )
+    gaps = [float(line.removeprefix("GAP ")) for line in done.stdout.splitlines() if line.startswith("GAP ")]
+    assert len(gaps) == 4, done.stderr[-3000:]
+    before, again, unsynced, synced = gaps
+    assert max(before, again, synced) < 0.001, gaps
+    assert unsynced > 0.1, gaps
+
+
 def test_weights_are_synced_and_log_probs_agree(toy_folder: Path) -> None:
     root = Path(__file__).parents[3]
     done = subprocess.run(

@@ -5,7 +5,11 @@ from __future__ import annotations
 import io
 import json
 import os
+import pty
+import re
+import select
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -21,7 +25,8 @@ from benchmarks.scripted_endpoint import Raw, ScriptedEndpoint, events, serve, s
 from study.chat.conversation import Conversation
 from study.chat.screen import Growing
 from study.chat.settings import ChatSettings
-from tests.conftest import composed
+from tests.conftest import ROOT, composed
+from tests.toy_policy import save_toy
 
 GOOD = '```lua\nlocal a, b = io.read("*n", "*n")\nprint(a + b)\n```'
 
@@ -80,6 +85,69 @@ def test_a_conversation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     rows = history(tmp_path)
     assert [row["verdict"] for row in rows] == ["passed", None, None]
     assert rows[1]["statement"] == "Add two\nnumbers."
+
+
+def test_nothing_hostile_reaches_the_terminal(tmp_path: Path) -> None:
+    """Escapes, turned and hidden text and megabytes: of an answer, a program's output, a problem and its name."""
+    hostile = "\x1b[2J\x9b1m\u202egnp\u2066\u061c\u200b\U000e0041\u3164\r\x08"
+    program = "print(io.read('a')) io.stderr:write('\\27]0;owned\\7')"
+    rows = [{"id": hostile, "statement": hostile, "tests": [{"input": hostile, "output": hostile + "!"}]}]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    answers = iter([f"{hostile}\n```lua\n{program}\n```\n", hostile * 300_000])
+    screen = Screen()
+    data = ["dataset=jsonl", f"dataset.heldout={tmp_path}/rows.jsonl", "dataset.train=null"]
+    with serve(lambda request: next(answers)) as endpoint:
+        model = ["model=endpoint", f"model.base_url={endpoint.url}", "model.name=scripted", *data]
+        lines = ["/problem", "/problem 1", "/tests", "/input", hostile, ".", "/again", "/history", f"/{hostile}"]
+        converse(model, tmp_path, lines, screen.console())
+    shown = re.sub(r"\x1b\[(?:\d*[AKmh]|\?25[lh]|2K|1A)|\r", "", screen.getvalue())  # what rich itself writes
+    assert "wrong output" in shown and "no program was found" in shown and "more characters" in shown
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u202e\u2066\u3164\U000e0041]", shown)
+    assert "\\u202egnp" in shown and len(shown) < 200_000
+
+
+@pytest.mark.parametrize("engine", ["transformers", pytest.param("vllm", marks=pytest.mark.slow)])
+def test_ctrl_c_on_a_terminal_stops_an_answer_and_keeps_the_session(tmp_path: Path, engine: str) -> None:
+    """On a real pseudo-terminal: the key, not the signal. A model of random weights seldom finds its end."""
+    save_toy(tmp_path / "toy")
+    config = tmp_path / "toy/config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"max_position_embeddings": 4096}))
+    words = [f"rollout={engine}", f"run_dir={tmp_path}", f"model.path={tmp_path}/toy", "sandbox.workers=1"]
+    words += ["rollout.max_new_tokens=1500"]
+    child, terminal = pty.fork()
+    if child == 0:
+        os.chdir(ROOT)
+        os.execve(sys.executable, [sys.executable, "-m", "study.chat", *words], {**os.environ, "TERM": "xterm"})
+    seen = b""
+
+    def until(word: bytes, typed: bytes = b"") -> None:
+        nonlocal seen
+        os.write(terminal, typed)
+        while word not in seen:
+            assert select.select([terminal], [], [], 300)[0], seen
+            try:
+                seen += os.read(terminal, 65536)
+            except OSError:  # nobody is there any more
+                raise AssertionError(seen) from None
+        seen = seen.partition(word)[2]
+
+    try:
+        until(b"lua> ")
+        for _ in range(2):
+            until(b"stops it", b"Print a line.\n\n")
+            until(b"stopped", b"\x03")
+            until(b"lua> ")
+        until(b"2 in ", b"/history\n")
+        os.write(terminal, b"/quit\n")
+        _, status = os.waitpid(child, 0)
+    except BaseException:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        raise
+    finally:
+        os.close(terminal)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert [row["stopped"] for row in history(tmp_path)] == [True, True]
 
 
 def test_an_answer_can_be_stopped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
