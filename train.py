@@ -163,8 +163,7 @@ def grpo(
                 save(done)
                 saved = done
     except Exception as error:
-        # The weights are valid, so save them: what went wrong costs no step. Of several ranks some may be gone, and
-        # saving would wait for them forever.
+        # The weights are valid: what went wrong costs no step. Of several ranks some may be gone: saving would hang.
         if ranks.world == 1 and done > saved and not learner.midway and not isinstance(error, CheckpointError):
             save(done)
         raise

@@ -33,16 +33,19 @@ def write_text(path: Path, text: str) -> None:
 def replacing_folder(path: Path) -> Iterator[Path]:
     """Yields an empty folder beside `path`, which takes the place of `path` when the block ends.
 
-    Where the block raises, `path` stays as it was. What a killed writer left is removed first; of two writers at once,
-    each would remove the other's.
+    Where the block raises, `path` stays as it was; a kill at any moment leaves it whole or not there. What a killed
+    writer left is removed first; of two writers at once, each would remove the other's.
     """
-    part = path.with_name(f".{path.name}.part")
+    part, old = (path.with_name(f".{path.name}.{kind}") for kind in ("part", "old.part"))
     try:
         _remove(part)
         part.mkdir(parents=True)
         yield part
-        _remove(path)
+        _remove(old)
+        if path.exists():
+            path.rename(old)
         part.rename(path)
+        _remove(old)
     finally:
         _remove(part)
 

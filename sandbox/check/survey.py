@@ -4,6 +4,7 @@
     python -m sandbox.check.survey language=c,go       some; the other rows of the page stay as they are
 
 Builds the roots that are missing, a few at once, then runs one language after the other, so that times are comparable.
+As root, the same programs are run outside the jail too (sandbox/check/plain.py), and what they did there compared.
 Each row is written as soon as it is known; a survey of all that was stopped goes on where it was when it is run again.
 Exit code 0: every verdict is right; 1: one is not; 2: bad usage.
 """
@@ -16,6 +17,7 @@ import platform
 import re
 import statistics
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import ClassVar
@@ -25,8 +27,9 @@ from base.command_line import Command, Names
 from base.errors import ConfigError
 from base.files import write_text
 from sandbox import check, rootfs
-from sandbox.check import Report
+from sandbox.check import Report, plain, proof
 from sandbox.job import SandboxError
+from sandbox.pool import toolchain
 from sandbox.rootfs import disk
 
 PAGE = Path(__file__).parents[2] / "docs/languages.md"
@@ -42,8 +45,8 @@ million numbers, sort words, compute with big numbers, fill a large array, use t
 
 How deep calls may nest, where a runtime has a bound of its own below memory: Java, Kotlin, Scala and Clojure (200 MB of
 stack in the main thread), Common Lisp, Ruby and Tcl allow a million calls, Node with 500 MB some millions; Python
-what `sys.setrecursionlimit` says, through C too; Octave 10^5; Emacs Lisp 10^6; Lua 20,000, R 7,000 and Haxe (Neko)
-10,000, which their makers compiled in. Everywhere else memory is the bound.
+what `sys.setrecursionlimit` says, through C too; Octave 10^5; Emacs Lisp 10^6; Lua 20,000, R 7,000, Haxe (Neko)
+10,000 and Zsh 1,000, which their makers compiled in. Everywhere else memory is the bound.
 
 Text sorts by byte everywhere, in R too. In Java, Kotlin, Scala, Erlang, Ada the program may have another name than the
 prompt asks for: the class or module with a main is run.
@@ -57,13 +60,17 @@ prompt asks for: the class or module with a main is run.
 - **RLIMIT_AS**: the same without a memory cgroup, where addresses are counted instead of memory, up to `memory_mb` of
   the language file. A program that then gets no memory is a memory_limit where its runtime says so, and a runtime_error
   where it says nothing.
+- **outside**: of how many programs the verdict in the jail is the one that the same toolchain gives without jail,
+  driver, filter and cgroup (`sandbox/check/plain.py`); what differs is named, the verdict outside behind the jail's.
+  The memory hog is left out, as it would fill the machine. "not run": in a row of before this column.
 - **measured**: the day, and how many processes were ready to run (the load of one minute). One is the survey's own;
-  above the number of cores, times are longer than on a quiet machine.
+  above the number of cores, times are longer than on a quiet machine. Where "times" has a day of its own, the
+  columns of seconds and ms are of that day, and were not measured again beside such a load.
 
 {machine}
 
-| language | version | root MB | built in s | compile ms | run ms | verdicts | RLIMIT_AS | measured |
-|---|---|---|---|---|---|---|---|---|
+| language | version | root MB | built in s | compile ms | run ms | verdicts | RLIMIT_AS | outside | measured |
+|---|---|---|---|---|---|---|---|---|---|
 """
 ROW = re.compile(r"\| \[[^]]*\]\(\.\./languages/([^)]+)\.yaml\) \|.*")
 
@@ -79,6 +86,19 @@ def right(report: Report) -> str:
     wrong = [f"{finding.name}: {finding.verdict.status}" for finding in report.findings if not finding.right]
     count = f"{len(report.findings) - len(wrong)} of {len(report.findings)}"
     return f"{count} ({', '.join(wrong)})" if wrong else count
+
+
+def outside(language: languages.Language, report: Report) -> str:
+    """How many programs fare in the jail as they do without one, and which do not; "-" where nothing can be run so."""
+    if os.geteuid():
+        return "-"
+    jailed = {finding.name: finding.verdict.status for finding in report.findings}
+    chain = toolchain(language)
+    with tempfile.TemporaryDirectory(prefix="agnostics-outside-") as scratch:
+        plainly = {job.id: plain.verify(chain, job, Path(scratch)) for job in proof.jobs(language) if job.id != "hog"}
+    differ = [f"{name}: {jailed[name]}, {status}" for name, status in plainly.items() if status is not jailed[name]]
+    count = f"{len(plainly) - len(differ)} of {len(plainly)}"
+    return f"{count} ({'; '.join(differ)})" if differ else count
 
 
 def row(language: languages.Language, report: Report, without_cgroup: Report) -> str:
@@ -98,6 +118,7 @@ def row(language: languages.Language, report: Report, without_cgroup: Report) ->
         run,
         right(report),
         right(without_cgroup),
+        outside(language, report),
         f"{time.strftime('%Y-%m-%d')}, load {os.getloadavg()[0]:.1f}",
     )
     return "| " + " | ".join(cells) + " |"
@@ -143,10 +164,10 @@ def survey(names: list[str], page: Path, begun: Path | None = None) -> bool:
             print(error, file=sys.stderr)
             healthy = False
             continue
-        lines = {known: line for known, line in rows(page).items() if known in languages.names()}
-        lines[name] = row(language, report, without_cgroup)
+        new = row(language, report, without_cgroup)
+        lines = {known: line for known, line in rows(page).items() if known in languages.names()} | {name: new}
         write(page, lines)
-        print(lines[name], flush=True)
+        print(new, flush=True)
         for text in [*report.remarks, *(f"{f.name}: {f.diagnosis}" for f in report.findings if not f.right)]:
             print(f"    {text}", flush=True)
         healthy &= report.healthy

@@ -8,7 +8,7 @@
  * What chance decides while a runtime starts (the seed of its hashes, where things lie in memory) is the same for all of
  * its copies. So it serves PROGRAMS programs, and then another is started.
  */
-#define PROGRAMS 64
+#define PROGRAMS 16
 #define START_MS 10000 /* for a runtime to start */
 #define ENTER_MS 2000  /* for a copy to enter a jail */
 

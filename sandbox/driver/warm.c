@@ -55,6 +55,22 @@ extern void seedrand(void) __attribute__((weak));
 extern void *PL_curinterp __attribute__((weak)); /* Perl */
 extern void *Perl_get_sv(void *, const char *, int) __attribute__((weak));
 extern void Perl_sv_setiv_mg(void *, void *, long) __attribute__((weak));
+extern void *Perl_newHVhv(void *, void *) __attribute__((weak));
+extern int Perl_hv_iterinit(void *, void *) __attribute__((weak));
+extern void Perl_sv_free(void *, void *) __attribute__((weak));
+
+/* Perl's seed of hashes cannot be changed, as keys are filed by it. The order in which a hash is walked depends on a
+   random number too, which the interpreter draws for each from the one before: with some drawn, each copy is elsewhere in
+   that row. */
+static void renew_order_of_keys(void) {
+    unsigned char draws = 0;
+    ASK(SYS_getrandom, &draws, sizeof draws, 0);
+    for (int i = 0; i < draws; i++) {
+        void *hash = Perl_newHVhv(PL_curinterp, NULL);
+        Perl_hv_iterinit(PL_curinterp, hash);
+        Perl_sv_free(PL_curinterp, hash);
+    }
+}
 
 static void renew(void) {
     struct timespec now;
@@ -65,6 +81,7 @@ static void renew(void) {
     if (seedrand) seedrand();
     if (&PL_curinterp && Perl_get_sv && Perl_sv_setiv_mg) /* $^T */
         Perl_sv_setiv_mg(PL_curinterp, Perl_get_sv(PL_curinterp, "\024", 1), now.tv_sec);
+    if (&PL_curinterp && Perl_newHVhv && Perl_hv_iterinit && Perl_sv_free) renew_order_of_keys();
 }
 
 /* --- a copy enters a jail ---------------------------------------------------------------------------------------- */

@@ -1,6 +1,6 @@
 """Talk to a model: type a problem, or choose one of the data set; its program runs in the jail, and has a verdict.
 
-    python -m study.chat checkpoint=runs/NAME language=lua
+    python -m study.chat checkpoint=runs/NAME             in the run's language; language=ocaml asks in another
     python -m study.chat model=endpoint model.base_url=http://localhost:8000/v1 model.name=big
 
 An empty line sends what was typed, and the answer is shown as it is written; /help lists the commands, Ctrl-C stops an
@@ -20,6 +20,7 @@ from omegaconf import DictConfig
 import languages
 from base import script
 from base.errors import ConfigError
+from run import run_folder
 from study.chat.conversation import Conversation
 from study.chat.settings import ChatSettings
 
@@ -42,8 +43,21 @@ def _typing(folder: Path) -> Iterator[Callable[[str], str]]:
         readline.write_history_file(typed)
 
 
+def as_its_run(config: DictConfig) -> DictConfig:
+    """`config` with the model, language and data set of the checkpoint's run where the command line names none, and
+    what the rollout takes from the model."""
+    set_keys = script.overrides()
+    if not config.checkpoint or set_keys is None:
+        return config
+    config = run_folder.with_groups_of_run(config, ("model", "language", "dataset"))
+    for key in ("temperature", "max_new_tokens"):
+        if f"rollout.{key}" not in set_keys:
+            config.rollout[key] = config.model[key]
+    return config
+
+
 def run(config: DictConfig) -> None:
-    settings = ChatSettings.read(config)
+    settings = ChatSettings.read(as_its_run(config))
     folder = Path(settings.run_dir).expanduser()
     try:
         folder.mkdir(parents=True, exist_ok=True)

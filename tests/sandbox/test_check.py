@@ -3,6 +3,7 @@
 The roots that are not in the cache are built first (about four minutes for all on a fresh machine, two at a time).
 """
 
+import os
 import re
 import subprocess
 import sys
@@ -159,10 +160,9 @@ def test_a_survey_writes_its_row_and_keeps_the_others(tmp_path: Path, lua_root: 
     assert survey.survey(["lua"], page)
     rows = survey.rows(page)
     assert sorted(rows) == ["lua", "r"] and rows["r"] == other
-    assert re.fullmatch(
-        r"\| \[Lua\]\(\.\./languages/lua\.yaml\) \| 2[\d.]+ \| \d+ \| \d+ \| - \| \d+ \| 17 of 17 \| 17 of 17 \| .*",
-        rows["lua"],
-    )
+    cells = [cell.strip() for cell in rows["lua"].strip("|").split(" | ")]
+    assert cells[0] == "[Lua](../languages/lua.yaml)" and cells[1].startswith("2.") and cells[4] == "-"
+    assert cells[6:8] == ["17 of 17"] * 2 and cells[8] == ("-" if os.geteuid() else "16 of 16")
     assert re.search(r"\d+ roots of [\d.]+ GB take [\d.]+ GB", page.read_text())
 
 

@@ -27,7 +27,7 @@ import pytest
 
 import languages
 from base.limits import WHOLE, Limits
-from sandbox.driver.binaries import Level
+from sandbox.driver.binaries import Binaries, Level
 from sandbox.jail import Toolchain
 from sandbox.job import Job, Status, Test, Verdict
 from sandbox.pool import Pool, toolchain
@@ -35,8 +35,11 @@ from tests.sandbox.test_pool import cgroups, eventually, name_of
 
 FOLDER = Path(__file__).parent / "attacks"
 LANGUAGES = {".c": "c", ".lua": "lua", ".sh": "sh", ".py": "python"}
-LEVELS = ("root", "user")  # `root=` and `user=`: the verdicts that are right without namespaces, where they are others
+# The verdicts that are right without namespaces, where they are others; `unscoped=`: as an ordinary user, before
+# Linux 6.12, whose Landlock was the first to scope signals.
+LEVELS = ("root", "user", "unscoped")
 LIMITS = Limits(compile_s=10, test_s=8, wall_s=8, memory_mb=256, processes=64)
+SCOPES_SIGNALS = 6  # the version of Landlock's interface
 SERIAL = itertools.count()
 
 
@@ -53,7 +56,7 @@ class Attack:
         return LANGUAGES[self.path.suffix]
 
 
-def read(path: Path, level: Level) -> Attack:
+def read(path: Path, binaries: Binaries) -> Attack:
     lines = path.read_text().splitlines()
     header = next(line for line in lines[:4] if "expect=" in line)
     given = dict(word.split("=") for word in header.split()[1:])
@@ -65,9 +68,12 @@ def read(path: Path, level: Level) -> Attack:
         limits = replace(limits, wall_s=limits.test_s)  # those who sleep are not waited for either
     unknown = set(given) - {f.name for f in fields(Limits)} - {"expect", "tests", "input", "needs", "canary", *LEVELS}
     assert not unknown, f"{path}: {unknown}"
+    expect = given.get(binaries.level.rpartition(" ")[2], given["expect"])
+    if binaries.level is Level.CONTAINER_USER and binaries.landlock < SCOPES_SIGNALS:
+        expect = given.get("unscoped", expect)
     return Attack(
         path,
-        frozenset(given.get(level.rpartition(" ")[2], given["expect"]).split(",")),
+        frozenset(expect.split(",")),
         limits,
         int(given.get("tests", 1)),
         "x" * int(given.get("input", 0)),
@@ -209,7 +215,7 @@ def files_in_memory(pool: Pool) -> int:
 @pytest.mark.parametrize("path", ATTACKS, ids=lambda path: path.name)
 def test_attack(hostile: Pool, binaries: Path, path: Path) -> None:
     assert hostile.binaries
-    attack = read(path, hostile.binaries.level)
+    attack = read(path, hostile.binaries)
     if needs(path) == "x86_64" and platform.machine() != "x86_64":
         pytest.skip("an attack on x86_64")
     if needs(path) == "cgroup" and not traces(hostile).cgroups:

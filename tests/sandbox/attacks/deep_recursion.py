@@ -1,5 +1,5 @@
 # Recursion without end and without the interpreter's limit.
-# expect=runtime_error,memory_limit
+# expect=runtime_error,memory_limit wall_s=100
 # ruff: noqa
 import sys
 

@@ -1,8 +1,11 @@
-// Has its work done by grandchildren that nobody waits for, one after the other.
+// Has its work done by grandchildren that nobody waits for, one after the other; a pipe says when each is done.
 // expect=timeout test_s=1 wall_s=30
 #include "attack.h"
 int main(void) {
     for (int i = 0; i < 10; i++) {
+        int ends[2];
+        char none;
+        if (pipe(ends)) return 1;
         if (!fork()) {
             if (!fork()) {
                 setsid();
@@ -12,7 +15,9 @@ int main(void) {
             _exit(0);
         }
         wait(NULL);
-        usleep(400000);
+        close(ends[1]);
+        if (read(ends[0], &none, 1)) return 1;
+        close(ends[0]);
     }
     return done();
 }

@@ -1,5 +1,5 @@
 // Keeps the process above busy with signals, in short-lived children, until it has spent a program's CPU time.
-// expect=passed test_s=12 program_s=120
+// expect=passed test_s=12 wall_s=100 program_s=120
 #include "attack.h"
 int main(void) {
     int above = getppid(); /* 1, in a namespace of its own */
