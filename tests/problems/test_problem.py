@@ -25,8 +25,8 @@ compares = st.one_of(
 )
 problems = st.builds(
     Problem,
-    id=name,
-    statement=name,
+    id=name.filter(str.strip),
+    statement=name.filter(str.strip),
     tests=st.lists(st.builds(Test, text.map(program_input), words), min_size=1, max_size=3).map(tuple),
     input_format=words,
     output_format=words,
