@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
+import languages
 from base import checks, script
 from base.checks import flat
 from base.errors import ConfigError, DataError, RunError
@@ -232,6 +234,8 @@ def with_groups_of_run(config: DictConfig, groups: Sequence[str]) -> DictConfig:
         own = OmegaConf.create(written[group])
         if "build" in own:
             own.build = MOVED.get(own.build, own.build)
+        if group == "language" and OLD_LIMIT.rpartition(".")[2] in own.get("limits", {}):
+            own.limits = asdict(languages.load(own.name).limits)  # of before 2026-11-28: they were wall-clock time
         for key in [key for key in set_keys if key.startswith(f"{group}.")]:
             OmegaConf.update(own, key.partition(".")[2], OmegaConf.select(config, key))
         config[group] = own
