@@ -56,7 +56,7 @@ def test_the_data_of_a_start_are_the_starter_problems_with_tiers(tmp_path: Path)
 
 
 def test_the_template_is_the_usual_prompt_without_a_word_on_the_language() -> None:
-    language = languages.from_config(composed().language)
+    language = languages.load("lua")
     template = Template(ROOT / "study/claims/without_prefix.j2")
     for problem in splits()["train"]:
         assert template.render(problem, language) == render(problem, replace(language, prompt=""))
