@@ -57,9 +57,8 @@ class Pack:
         No index: all rows of a prompt begin at its last token, and the gradient of an indexing with repeats is summed
         in an order that threads decide, so that no two runs would agree in the last digits.
         """
-        parts = states.split(
-            [*self.prompts, *(length for rows in self.rows for length in rows)]
-        )  # each [its tokens, width]
+        # each [its tokens, width]
+        parts = states.split([*self.prompts, *(length for rows in self.rows for length in rows)])
         last = [prompt[-1:] for prompt in parts[: len(self.prompts)]]  # each [1, width]
         first = [last[group] for group, rows in enumerate(self.rows) for _ in rows]  # of each row [1, width]
         pairs = zip(first, parts[len(self.prompts) :], strict=True)  # each row's [1, width], [its tokens - 1, width]

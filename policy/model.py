@@ -76,8 +76,7 @@ class Policy:
         if checkpoint is not None and frozen and not trained:
             raise ModelError(
                 f"{checkpoint} holds whole weights, which a checkpoint of adapters (lora.rank) would not keep; name it "
-                "as the model instead: model.path="
-                f"{checkpoint}"
+                f"as the model instead: model.path={checkpoint}"
             )
         disable_progress_bar()  # a bar for each load and save would bury what the run itself shows
         try:

@@ -131,9 +131,7 @@ def _backward(
     starts_k: Tensor, longest_q: int, longest_k: int, causal: bool, scale: float,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     """Gradients of query, key and value, from the output and the log-sum-exp of all that the queries saw."""
-    unused = torch.zeros(
-        2, dtype=torch.uint64, device=query.device
-    )  # [2], the state of dropout, of which there is none
+    unused = torch.zeros(2, dtype=torch.uint64, device=query.device)  # [2], dropout's state, of which there is none
     gradients: tuple[Tensor, Tensor, Tensor] = torch.ops.torch_attn._varlen_attn_backward(
         grad, query, key, value, out, lse, starts_q, starts_k, longest_q, longest_k, causal, unused, scale,
         [-1, 0] if causal else [-1, -1],

@@ -54,9 +54,8 @@ class Run:
         self.spent = (
             replace(spent) if first is None else ranks.broadcast(lambda: Cost.of_row((self.journal.rows() or [{}])[-1]))
         )
-        self.evaluated = ranks.broadcast(
-            lambda: "heldout/seconds" in (self.journal.rows() or [{}])[-1]
-        )  # the first step
+        # whether the weights that this begins with have their held-out evaluation
+        self.evaluated: bool = ranks.broadcast(lambda: "heldout/seconds" in (self.journal.rows() or [{}])[-1])
         self._progress = RunProgress(steps, first or 0, self.score, shows=ranks.first)
         self._watchdog = Watchdog(float(config.stall_s), pending)
         self._interruption = Interruption(patient=ranks.world > 1)

@@ -31,9 +31,9 @@ def lines(found: Scores) -> list[tuple[str, str]]:
     return rows
 
 
-def table(header: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table, its first column to the left, the others to the right."""
-    rule = ["---"] + ["---:"] * (len(header) - 1)
+def table(header: list[str], rows: list[list[str]], words: int = 1) -> str:
+    """A Markdown table, its first `words` columns to the left, the others to the right."""
+    rule = ["---"] * words + ["---:"] * (len(header) - words)
     cells = [[cell.replace("|", "\\|") for cell in row] for row in [header, rule, *rows]]
     return "".join(f"| {' | '.join(row)} |\n" for row in cells)
 

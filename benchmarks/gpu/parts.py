@@ -147,6 +147,7 @@ def gap(policy: Policy, sampler: Any, completions: Sequence[Completion]) -> floa
     """Mean |difference| of the log-probs by sampler and trainer, nats per token."""
     few = list(zip(sampler.prompts, completions, strict=True))[:8]
     width = max(len(c.tokens) for _, c in few)
+    # tokens, mask, seen and theirs are [rows, width]
     tokens = torch.tensor([c.tokens + [0] * (width - len(c.tokens)) for _, c in few], device=policy.device)
     mask = torch.tensor([[i < len(c.tokens) for i in range(width)] for _, c in few], device=policy.device)
     policy.model.eval()
@@ -162,7 +163,7 @@ def machine() -> None:
     """Driver, versions, and the ceilings: bf16 products and copying."""
     emit(torch=torch.__version__, device=torch.cuda.get_device_name() if not CPU else "CPU")
     size = 256 if CPU else 8192
-    one = torch.randn(size, size, device=DEVICE, dtype=torch.bfloat16)
+    one = torch.randn(size, size, device=DEVICE, dtype=torch.bfloat16)  # [size, size]
     took = seconds(lambda: one @ one, 5)
     emit(tflops=2 * size**3 / took / 1e12)
     block = torch.empty((1 if CPU else 2048) << 20, dtype=torch.uint8, device=DEVICE)

@@ -13,7 +13,7 @@ WORDS = {"more": "more than", "less": "less than", "same": "as much as"}
 def page(found: dict[str, Any]) -> str:
     """A table of claims, then one of the parts behind them."""
     claims = [
-        [claim["claim"], claim["source"], _asked(row), *_figures(row), f"**{row['verdict']}**"]
+        [claim["claim"], claim["source"], _asked(row), str(len(row["seeds"])), *_figures(row), f"**{row['verdict']}**"]
         for claim in found["claims"]
         for row in claim["compare"]
     ]
@@ -30,11 +30,16 @@ def page(found: dict[str, Any]) -> str:
         for name, part in found["parts"].items()
     ]
     return (
-        report.table(["claim", "source", "asked", "this, %", "that, %", "difference [95 %], points", "verdict"], claims)
+        report.table(
+            ["claim", "source", "asked", "seeds", "this, %", "that, %", "difference [95 %], points", "verdict"],
+            claims,
+            words=3,
+        )
         + "\n"
         + report.table(
             ["part", "words", "seeds", "held-out before, %", "after, %", "programs", "token-equivalents, thousands"],
             parts,
+            words=2,
         )
     )
 
