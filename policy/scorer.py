@@ -146,7 +146,8 @@ def find_road(scorer: Scorer) -> Road:
     name = type(lora.base(model)).__name__
     config = model.config.get_text_config()
     device = next(model.parameters()).device
-    rounding = ROUNDING[next(model.parameters()).dtype]
+    dtype = next(model.parameters()).dtype
+    rounding = ROUNDING[dtype]
     lengths = [length for rows in PROBE.values() for length in rows]
     draw = torch.Generator().manual_seed(0)
     words = min(config.vocab_size, 1000)
@@ -166,7 +167,8 @@ def find_road(scorer: Scorer) -> Road:
             return _in_short(error)
         return "" if apart <= rounding else f"log-probs are off by {apart:.2g} nats"
 
-    with _evaluated(model):
+    narrow = dtype != torch.float32  # adapters are fp32 all the same, and do not go with other inputs of themselves
+    with _evaluated(model), torch.autocast(device.type, dtype if narrow else None, enabled=narrow):
         try:
             own = score(PLAIN)  # [loss tokens]
         except Exception as error:

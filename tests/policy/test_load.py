@@ -100,6 +100,14 @@ def test_dtypes(model_config: ModelSettings) -> None:
         assert p.grad is not None and p.grad.dtype == p.dtype == torch.float32 and p.grad.isfinite().all()
 
 
+def test_adapters_over_short_weights_share_prompts_too(model_config: ModelSettings) -> None:
+    """The frozen weights are bf16 and the adapters fp32: the probe wants the autocast under which they train."""
+    settings = LoraSettings(rank=4, alpha=8, targets="all-linear")
+    short = Policy.load(model_config.model_copy(update={"compute_dtype": "bfloat16"}), adapters=settings)
+    assert {p.dtype for p in short.model.parameters()} == {torch.bfloat16, torch.float32}
+    assert short.shares_prompt(20) and short.self_check([PROMPT] * 3, TOKENS, MASK, 0.7).mean < 0.1
+
+
 def test_ids_beyond_the_tokenizer_read_as_nothing(policy: Policy, model_config: Any, capsys: Any) -> None:
     """The toy has 300 entries and a tokenizer of 258, as models padded to a round number have."""
     assert policy.words == 300 and len(policy.tokenizer) == 258
