@@ -178,9 +178,9 @@ def write_gguf(model: PreTrainedModel, tokenizer: Any, path: Path, name: str) ->
                 raise ModelError(f"format=gguf: llama.cpp has no name for {key}")
             weight: Tensor = parameter.detach()
             if permuted and ".q_proj." in key:
-                weight = _interleaved(weight, heads)
+                weight = interleaved(weight, heads)
             elif permuted and ".k_proj." in key:
-                weight = _interleaved(weight, shared)
+                weight = interleaved(weight, shared)
             if weight.ndim == 1:  # norms and biases are kept in fp32
                 out.add_tensor(place, weight.float().numpy())
             else:
@@ -193,7 +193,7 @@ def write_gguf(model: PreTrainedModel, tokenizer: Any, path: Path, name: str) ->
     return notes
 
 
-def _interleaved(weight: Tensor, heads: int) -> Tensor:
+def interleaved(weight: Tensor, heads: int) -> Tensor:
     """Rows of queries or keys in llama.cpp's order: the two halves of a head that rotate together, side by side."""
     rows = weight.shape[0] // heads
     halves = weight.reshape(heads, 2, rows // 2, *weight.shape[1:])  # [heads, 2, rows / 2, columns]

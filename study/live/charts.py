@@ -112,12 +112,12 @@ class Frame:
 
     def axes(self, percent: bool) -> str:
         parts = []
-        for value in _ticks(self.low, self.high):
+        for value in ticks_between(self.low, self.high):
             _, y = self.at(self.first, value)
             parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
                          f'<text class="tick" text-anchor="end" x="{LEFT - 5}" y="{y + 4:.1f}">'
                          f"{_number(value, percent)}</text>")  # fmt: skip
-        for step in _ticks(self.first, self.last):
+        for step in ticks_between(self.first, self.last):
             x, _ = self.at(step, self.low)
             if step == int(step):
                 place = f'x="{x:.1f}" y="{HEIGHT - 6}"'
@@ -125,7 +125,7 @@ class Frame:
         return "".join(parts)
 
 
-def _ticks(low: float, high: float) -> list[float]:
+def ticks_between(low: float, high: float) -> list[float]:
     """Some round numbers from `low` to `high`."""
     unit = 10.0 ** math.floor(math.log10((high - low) / 3))
     step = next(unit * factor for factor in (1, 2, 5, 10) if (high - low) / (unit * factor) <= 5)

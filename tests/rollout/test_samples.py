@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -113,13 +114,15 @@ def test_a_kill_in_the_middle_leaves_whole_files(tmp_path: Path) -> None:
     assert set(kept) >= {("a", n) for n in range(max([20, *last]) + 1)}
 
 
-def test_seconds_are_those_of_all_sessions(tmp_path: Path) -> None:
+def test_seconds_are_those_of_all_sessions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = time.monotonic
     for number in range(2):
         samples = Samples(tmp_path)
         samples.start_clock()
-        samples._flushed -= 5.0  # as if five seconds had gone by
-        samples.add(row("a", number))
-        samples.finish()
+        with monkeypatch.context() as patch:
+            patch.setattr(time, "monotonic", lambda: clock() + 5.0)
+            samples.add(row("a", number))
+            samples.finish()
     assert Samples(tmp_path).seconds == pytest.approx(10.0, abs=1.0)
 
 

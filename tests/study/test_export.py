@@ -115,7 +115,7 @@ def test_queries_and_keys_of_llama(tmp_path: Path) -> None:
     """llama.cpp keeps them in another order; transformers' reader puts them back."""
     torch.manual_seed(0)
     rows = torch.arange(16.0)[:, None]
-    assert export._interleaved(rows, 2)[:8, 0].tolist() == [0, 4, 1, 5, 2, 6, 3, 7]
+    assert export.interleaved(rows, 2)[:8, 0].tolist() == [0, 4, 1, 5, 2, 6, 3, 7]
     config = LlamaConfig(
         hidden_size=64, intermediate_size=96, num_hidden_layers=1, num_attention_heads=2, vocab_size=300
     )

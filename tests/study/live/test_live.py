@@ -238,7 +238,7 @@ def test_curves() -> None:
     assert found.count(",") < 2 * charts.MOST and "<b>" not in found
     assert charts.thinned([(0, 1.0), (1, 3.0)], 1) == [(0.5, 2.0)]
     for low, high in ((0.0, 1.0), (-3e-8, 4e-8), (0.0, 1e12), (5.0, 5.1)):
-        ticks = charts._ticks(low, high)
+        ticks = charts.ticks_between(low, high)
         assert 2 <= len(ticks) <= 6 and all(low - 1e-9 <= tick <= high + 1e-9 for tick in ticks)
 
 
