@@ -3,7 +3,7 @@
     python benchmarks/gpu_check.py                                  every part, at most 480 seconds together
     python benchmarks/gpu_check.py --parts attention,update         some of them, in this order
     python benchmarks/gpu_check.py --work DIR --out DIR             keep weights (8 GB), runs, results.jsonl, logs
-    python benchmarks/gpu_check.py --cpu                            the same roads at toy size, on a CPU
+    python benchmarks/gpu_check.py --cpu                            the same parts at toy size, on a CPU
 
 Parts are in order of value. Each is a process of its own with its own time limit, so one that fails or hangs stops no
 other; each prints one JSON line: {"part", "ok", "seconds", ..., "error"}. What a part had measured before it failed is

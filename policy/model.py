@@ -29,7 +29,7 @@ from policy.attention import body
 from policy.logprob import Gap, gap
 from policy.lora import LoraSettings
 from policy.ranks import full_tensor, on_host
-from policy.scorer import PLAIN, ROUNDING, Scorer
+from policy.scorer import ROUNDING, ROW_BY_ROW, Scorer
 from policy.settings import ModelSettings
 from problems.problem import Problem
 from problems.prompt import messages
@@ -50,7 +50,7 @@ class Policy:
     sharded: bool = False  # over the ranks, by FSDP2
 
     def __post_init__(self) -> None:
-        self.scorer = Scorer(self.model, PLAIN if self.outline else None)
+        self.scorer = Scorer(self.model, ROW_BY_ROW if self.outline else None)
         self.reference: Scorer | None = None
 
     @classmethod
@@ -109,7 +109,7 @@ class Policy:
             )
         if adapters is not None:
             policy.check_template()
-            if (spare := policy.words - len(tokenizer)) > 0:
+            if (spare := policy.vocabulary - len(tokenizer)) > 0:
                 _say(
                     config,
                     f"the vocabulary has {spare} entries that the tokenizer has no text for; they read as nothing",
@@ -120,13 +120,13 @@ class Policy:
         """Keeps the weights without any training, for the KL term; with LoRA they are there anyway."""
         if not isinstance(self.model, PeftModel):
             model: Any = pretrained.load(pretrained.folder(self.config), getattr(torch, self.config.compute_dtype))
-            self.reference = Scorer(model.to(pretrained.device()).requires_grad_(False).eval(), self.scorer.road)
+            self.reference = Scorer(model.to(pretrained.device()).requires_grad_(False).eval(), self.scorer.layout)
 
     def shard(self, group: Any = None) -> None:
         """Spreads weights, and so gradients and moments, over the ranks of torch's `group` (None: all) by FSDP2: each
         holds a part of every layer."""
-        if self.scorer.road.alone == 0:
-            raise ModelError(f"shard=true cannot be used here: {self.scorer.road.why}, and ranks would not keep step")
+        if self.scorer.layout.alone == 0:
+            raise ModelError(f"shard=true cannot be used here: {self.scorer.layout.why}, and ranks would not keep step")
         if group is None:
             mesh = init_device_mesh(self.device.type, (torch.distributed.get_world_size(),))
         else:
@@ -142,17 +142,17 @@ class Policy:
 
         What is slower here than it could be, or left out, is said on stderr by the first rank.
         """
-        road, config = self.scorer.road, self.model.config.get_text_config()
-        if 0 < road.alone < tokens:
+        layout, config = self.scorer.layout, self.model.config.get_text_config()
+        if 0 < layout.alone < tokens:
             raise ModelError(
                 f"model.path: {self.source!r} changes all positions (rope_scaling) once a sequence is longer than "
-                f"{road.alone:.0f} tokens, so that what was sampled before would be scored otherwise; "
+                f"{layout.alone:.0f} tokens, so that what was sampled before would be scored otherwise; "
                 f"rollout.max_prompt_tokens + rollout.max_new_tokens is {tokens}: set both so that it is at most "
-                f"{road.alone:.0f}"
+                f"{layout.alone:.0f}"
             )
-        if road.shared < tokens:
-            length = f"sequences of more than {road.shared:.0f} tokens are" if road.shared else "every completion is"
-            _say(self.config, f"{road.why}; {length} computed with a prompt of its own, which is slower")
+        if layout.shared < tokens:
+            which = f"sequences of more than {layout.shared:.0f} tokens are" if layout.shared else "every completion is"
+            _say(self.config, f"{layout.why}; {which} computed with a prompt of its own, which is slower")
         if getattr(config, "router_aux_loss_coef", None):
             _say(self.config, "the routers' auxiliary loss is left out: experts are chosen by what the reward teaches")
 
@@ -161,7 +161,7 @@ class Policy:
 
         If not, each has a prompt of its own, which counts towards the tokens of a micro-batch.
         """
-        return tokens <= self.scorer.road.shared
+        return tokens <= self.scorer.layout.shared
 
     @torch.no_grad()
     def self_check(
@@ -170,17 +170,17 @@ class Policy:
         """How far the log-probs of a batch are from the model's own forward pass, row by row, full logits and all.
 
         Arguments as for `logprobs`. Where a shared prompt is at fault, it is given up for good. Raises ModelError where
-        the model's architecture is not scored right on any road. Under FSDP2 every rank must ask, with as many rows.
+        the model's architecture is not scored right in any layout. Under FSDP2 every rank must ask, with as many rows.
         """
         ids, counts = self._grouped(prompts, len(completions))
         bound = ROUNDING[DTYPES[self.config.compute_dtype]]
-        road = self.scorer.road
+        layout = self.scorer.layout
         with self.autocast(keep_casts=False):
-            own, _ = self.scorer(ids, counts, completions, mask, temperature, PLAIN)  # [rows, tokens]
-            for choice in dict.fromkeys((road, replace(road, shared=0), replace(PLAIN, alone=road.alone))):
+            own, _ = self.scorer(ids, counts, completions, mask, temperature, ROW_BY_ROW)  # [rows, tokens]
+            for choice in dict.fromkeys((layout, replace(layout, shared=0), replace(ROW_BY_ROW, alone=layout.alone))):
                 seen, _ = self.scorer(ids, counts, completions, mask, temperature, choice)  # [rows, tokens]
                 if (found := gap(seen, own, mask)).mean <= bound:
-                    self.scorer.road = choice
+                    self.scorer.layout = choice
                     if isinstance(self.scorer, FSDPModule):
                         # A backward pass would have: until then `parameters()` gives gathered ones, without gradient.
                         self.scorer.reshard()
@@ -202,10 +202,10 @@ class Policy:
         """
         model, tokenizer = self.model.generation_config.eos_token_id, self.tokenizer.eos_token_id
         ends = [*(model if isinstance(model, list) else [model]), tokenizer]
-        return [end for end in dict.fromkeys(ends) if end is not None and 0 <= end < self.words]
+        return [end for end in dict.fromkeys(ends) if end is not None and 0 <= end < self.vocabulary]
 
     @property
-    def words(self) -> int:
+    def vocabulary(self) -> int:
         """Entries of the model's vocabulary, which may be more than the tokenizer's."""
         embedding: Any = self.model.get_input_embeddings()
         return len(embedding.weight)
@@ -244,10 +244,10 @@ class Policy:
     def encode(self, prompt: str) -> list[int]:
         """Token ids of a chat prompt, which holds its special tokens already."""
         ids = list(self.tokenizer(prompt, add_special_tokens=False)["input_ids"])
-        if max(ids, default=0) >= self.words:
+        if max(ids, default=0) >= self.vocabulary:
             raise ModelError(
                 f"model.path: the tokenizer of {self.source!r} makes token {max(ids)}, and the model knows "
-                f"{self.words} only: they do not belong together"
+                f"{self.vocabulary} only: they do not belong together"
             )
         return ids
 

@@ -1,7 +1,7 @@
-"""Log-probs by the fastest road that is exact for the model at hand: its prompt shared, else its own plain forward.
+"""Log-probs by the fastest layout that is exact for the model at hand: its prompt shared, else its own plain forward.
 
 What is exact is found on the loaded model and not by its name. A few rows of unequal length behind two prompts are
-scored on every road and compared with the model's own logits, row by row. A short probe is blind to what changes with
+scored in every layout and compared with the model's own logits, row by row. A short probe is blind to what changes with
 length or hardly shows on some weights, so the configuration and the kinds of layers are looked at too.
 """
 
@@ -34,8 +34,8 @@ WINDOWS = ("sliding_window", "attention_chunk_size")  # some layers of attention
 
 
 @dataclass(frozen=True)
-class Road:
-    """How log-probs are computed."""
+class Layout:
+    """How rows are laid out where their log-probs are computed."""
 
     head: Head | None  # None: the model's own logits are taken
     shared: float = 0  # tokens of the longest sequence that can share its prompt with other rows
@@ -49,11 +49,11 @@ class Scorer(nn.Module):
     Raises ModelError for a model whose own forward pass does not work.
     """
 
-    def __init__(self, model: PreTrainedModel, road: Road | None = None) -> None:
+    def __init__(self, model: PreTrainedModel, layout: Layout | None = None) -> None:
         super().__init__()
         self.model = model
         still(model)
-        self.road = road or find_road(self)
+        self.layout = layout or fastest_layout(self)
 
     def forward(
         self,
@@ -62,31 +62,33 @@ class Scorer(nn.Module):
         completions: Tensor,  # [rows, tokens] right-padded
         mask: Tensor,  # [rows, tokens] True for real tokens
         temperature: float,
-        road: Road | None = None,
+        layout: Layout | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Log-probs and entropies, both [rows, tokens] in nats; 0 where masked. `road`: another one than found.
+        """Log-probs and entropies, both [rows, tokens] in nats; 0 where masked. `layout`: another one than found.
 
-        On a road that lets rows go side by side, all of them go through the model in one pass.
+        In a layout that lets rows go side by side, all of them go through the model in one pass.
         """
-        road = road or self.road
+        layout = layout or self.layout
         lengths: list[int] = mask.sum(1).tolist()
         longest = max(map(len, prompts)) + completions.shape[1]
-        if longest <= road.shared:
+        if longest <= layout.shared:
             states = hidden_states(self.model, prompts, counts, completions, lengths)  # [loss tokens, width]
-            return self._scored(states, road.head, completions, mask, temperature)
+            return self._scored(states, layout.head, completions, mask, temperature)
         each = [prompt for prompt, count in zip(prompts, counts, strict=True) for _ in range(count)]  # of each row
         rows = [torch.cat([prompt, row[:n]]) for prompt, row, n in zip(each, completions, lengths, strict=True)]
-        if longest <= road.alone:
-            states = self._forward(pad_sequence(rows, batch_first=True), road.head)  # [rows, tokens, width or words]
+        if longest <= layout.alone:
+            states = self._forward(
+                pad_sequence(rows, batch_first=True), layout.head
+            )  # [rows, tokens, width or vocabulary]
             parts = [
                 row[len(prompt) - 1 : len(prompt) - 1 + n] for row, prompt, n in zip(states, each, lengths, strict=True)
             ]
         else:
             parts = [
-                self._forward(row[None], road.head)[0, len(prompt) - 1 : -1]
+                self._forward(row[None], layout.head)[0, len(prompt) - 1 : -1]
                 for row, prompt in zip(rows, each, strict=True)
             ]
-        return self._scored(torch.cat(parts), road.head, completions, mask, temperature)
+        return self._scored(torch.cat(parts), layout.head, completions, mask, temperature)
 
     def _forward(self, ids: Tensor, head: Head | None) -> Tensor:
         """The model's plain forward pass over `ids` [rows, tokens], padded on the right, which a causal model never
@@ -126,7 +128,7 @@ class Scorer(nn.Module):
         )
 
 
-PLAIN = Road(None, shared=0, alone=0)  # the model's own logits, row by row: what every other road is compared with
+ROW_BY_ROW = Layout(None, shared=0, alone=0)  # the model's own logits: what every other layout is compared with
 
 
 def still(model: PreTrainedModel) -> None:
@@ -140,8 +142,8 @@ def still(model: PreTrainedModel) -> None:
 
 
 @torch.no_grad()
-def find_road(scorer: Scorer) -> Road:
-    """The fastest road on which a probe's log-probs are the model's own. Raises ModelError where its forward fails."""
+def fastest_layout(scorer: Scorer) -> Layout:
+    """The fastest layout with which a probe's log-probs are the model's own. Raises ModelError if none works."""
     model = scorer.model
     name = type(lora.base(model)).__name__
     config = model.config.get_text_config()
@@ -156,13 +158,13 @@ def find_road(scorer: Scorer) -> Road:
     completions = torch.randint(words, (len(lengths), max(lengths)), generator=draw).to(device)  # [rows, tokens]
     mask = (torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]).to(device)  # [rows, tokens]
 
-    def score(road: Road) -> Tensor:
-        return scorer(prompts, counts, completions, mask, 1.0, road)[0][mask]  # [loss tokens]
+    def score(layout: Layout) -> Tensor:
+        return scorer(prompts, counts, completions, mask, 1.0, layout)[0][mask]  # [loss tokens]
 
-    def fault(road: Road) -> str:
-        """What is wrong with a road; "" if it is exact."""
+    def fault(layout: Layout) -> str:
+        """What is wrong with a layout; "" if it is exact."""
         try:
-            apart = float((score(road) - own).abs().mean())
+            apart = float((score(layout) - own).abs().mean())
         except Exception as error:  # the model's code cannot go it
             return _in_short(error)
         return "" if apart <= rounding else f"log-probs are off by {apart:.2g} nats"
@@ -170,32 +172,32 @@ def find_road(scorer: Scorer) -> Road:
     narrow = dtype != torch.float32  # adapters are fp32 all the same, and do not go with other inputs of themselves
     with _evaluated(model), torch.autocast(device.type, dtype if narrow else None, enabled=narrow):
         try:
-            own = score(PLAIN)  # [loss tokens]
+            own = score(ROW_BY_ROW)  # [loss tokens]
         except Exception as error:
             raise ModelError(f"model.path: {name} cannot score its own tokens ({_in_short(error)})") from error
         if not own.isfinite().all():
             raise ModelError(f"model.path: {name} gives log-probs that are not finite")
-        first = scorer(prompts, counts, completions[:, :1], mask[:, :1], 1.0, PLAIN)[0][:, 0]  # [rows]
+        first = scorer(prompts, counts, completions[:, :1], mask[:, :1], 1.0, ROW_BY_ROW)[0][:, 0]  # [rows]
         starts = mask.sum(1).cumsum(0) - mask.sum(1)  # [rows], where each row begins in `own`
         if float((first - own[starts]).abs().mean()) > 5 * rounding:
             raise ModelError(
                 f"model.path: {name} sees the tokens that come after (a masked language model?), so that it cannot "
                 "write from left to right"
             )
-        head = next((head for head in heads(config) if not fault(Road(head, 0, 0))), None)
-        if trouble := fault(Road(head)):
-            return Road(head, 0, 0, f"{name} cannot compute rows of unequal length side by side ({trouble})")
+        head = next((head for head in heads(config) if not fault(Layout(head, 0, 0))), None)
+        if trouble := fault(Layout(head)):
+            return Layout(head, 0, 0, f"{name} cannot compute rows of unequal length side by side ({trouble})")
         alone = rope_limit(config)
         if head is None:
-            return Road(None, 0, alone, f"{name} does more to its logits than is known here")
+            return Layout(None, 0, alone, f"{name} does more to its logits than is known here")
         if why := _unshareable(model):
-            return Road(head, 0, alone, f"{name}: {why}")
+            return Layout(head, 0, alone, f"{name}: {why}")
         window = attention_limit(config)
         its_own = model.config._attn_implementation
-        if trouble := fault(Road(head, float("inf"))):
+        if trouble := fault(Layout(head, float("inf"))):
             model.config._attn_implementation = its_own
-            return Road(head, 0, alone, f"the attention of {name} cannot go over a shared prompt ({trouble})")
-        return Road(head, min(window, alone), alone, f"{name} looks back over {window} tokens only")
+            return Layout(head, 0, alone, f"the attention of {name} cannot go over a shared prompt ({trouble})")
+        return Layout(head, min(window, alone), alone, f"{name} looks back over {window} tokens only")
 
 
 def _in_short(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""The parts of benchmarks/gpu_check.py: each measures one road of this project, and emits what it found."""
+"""The parts of benchmarks/gpu_check.py: each measures one path of this project, and emits what it found."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ def machine() -> None:
 
 
 def attention() -> None:
-    """One layer over a group of 16 and one of 4: the kernels' road against the masked one, values and seconds."""
+    """One layer over a group of 16 and one of 4: the kernels against the masked attention, values and seconds."""
     prompts, rows = ([20, 9], [[30] * 4, [7, 0, 12]]) if CPU else ([300, 900], [[1023] * 12, [100, 700, 400, 1023]])
     pack = Pack(prompts, rows, torch.device(DEVICE))
     tokens, dtype = sum(prompts) + sum(map(sum, rows)), torch.float32 if CPU else torch.bfloat16

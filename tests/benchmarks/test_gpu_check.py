@@ -1,4 +1,4 @@
-"""The check for GPUs takes all its roads at toy size, on a CPU."""
+"""The check for GPUs runs every part at toy size, on a CPU."""
 
 from __future__ import annotations
 

@@ -199,7 +199,7 @@ def assert_exact(policy: Policy, prompt: list[int] = PROMPT, tokens: Tensor = TO
 def test_every_family_is_scored_as_its_own_logits_say(kind: str) -> None:
     policy = policy_of(build(kind))
     assert_exact(policy)
-    assert policy.shares_prompt(20) == (kind in SHARED), policy.scorer.road
+    assert policy.shares_prompt(20) == (kind in SHARED), policy.scorer.layout
 
 
 def test_gradient_checkpointing_goes_every_road() -> None:
@@ -297,8 +297,8 @@ def test_what_is_left_out_is_said(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_check_at_start_gives_up_a_road_that_a_probe_took_for_exact(monkeypatch: pytest.MonkeyPatch) -> None:
     """Layers of LFM2 with all guards blind: only the batch's own figures can tell."""
     policy = policy_of(build("lfm2"))
-    right = policy.scorer.road
-    policy.scorer.road = type(right)(right.head, float("inf"))
+    right = policy.scorer.layout
+    policy.scorer.layout = type(right)(right.head, float("inf"))
     policy.model.config._attn_implementation = "shared_prompt"
     found = policy.self_check([PROMPT] * 3, TOKENS, MASK, 0.7)
     assert found.mean < 1e-6 and found.q99 < 1e-5

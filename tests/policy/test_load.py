@@ -110,7 +110,7 @@ def test_adapters_over_short_weights_share_prompts_too(model_config: ModelSettin
 
 def test_ids_beyond_the_tokenizer_read_as_nothing(policy: Policy, model_config: Any, capsys: Any) -> None:
     """The toy has 300 entries and a tokenizer of 258, as models padded to a round number have."""
-    assert policy.words == 300 and len(policy.tokenizer) == 258
+    assert policy.vocabulary == 300 and len(policy.tokenizer) == 258
     text = policy.tokenizer.decode([60, 61])
     assert policy.decode([60, 299, 61, 258]) == policy.decode([60, 299, 61], special=True) == text
     seen: list[Completion] = []

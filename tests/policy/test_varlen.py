@@ -1,4 +1,4 @@
-"""The kernels' road through a pack: everything but the two calls of torch's CUDA kernels, which are written out here.
+"""The kernels' way through a pack: everything but the two calls of torch's CUDA kernels, which are written out here.
 
 The stand-ins compute what flash attention's documentation says of the calls, sequence by sequence, in float64: output
 and log-sum-exp forward; backward, gradients from the output and log-sum-exp that they are given.
@@ -74,7 +74,7 @@ def kernels(monkeypatch: pytest.MonkeyPatch) -> None:
 def both(
     prompts: list[int], rows: list[list[int]], heads: int, key_heads: int, monkeypatch: pytest.MonkeyPatch
 ) -> list[list[Tensor]]:
-    """Output and gradients of one layer's attention: masked, and by the kernels' road."""
+    """Output and gradients of one layer's attention: masked, and by the kernels."""
     pack = Pack(prompts, rows, torch.device("cpu"))
     tokens, size = sum(prompts) + sum(map(sum, rows)), 4
     torch.manual_seed(0)

@@ -122,7 +122,7 @@ def test_an_advisor_that_gives_no_advice(tmp_path: Path) -> None:
 
 
 def test_the_tiny_policy_of_this_machine(tmp_path: Path) -> None:
-    """It is too small to be helped: what is tested is the road of a local model, and that its errors are its own."""
+    """It is too small to be helped: what is tested is the way to a local model, and that its errors are its own."""
     with serve(script(ADVICE)) as server:
         report = run(server, tmp_path, "problems=4", "samples=4", "rollout.max_new_tokens=48", tiny=True)
     assert isinstance(report, dict)
