@@ -380,7 +380,9 @@ def check(model: PreTrainedModel, settings: TrainSettings, machine: Machine) -> 
 
 def page(found: Estimate, machine: Machine) -> str:
     """What `fit=true` prints."""
-    name = f"{machine.gpus} x {machine.gpu}, {gib(machine.memory)} each" if machine.gpu else "no GPU"
+    name = f"{machine.gpus} x {machine.gpu}, {gib(machine.memory)} each; on the GPU that is used most"
+    if not machine.gpu:
+        name = f"no GPU, {gib(machine.host)} of memory; of the process that needs most of it"
     spare = machine.memory * USABLE - found.peak if machine.gpu else math.nan
     ends = f"\nit fits, with {gib(spare)} to spare" if machine.gpu else ""
-    return f"{name}; on the GPU that is used most:\n{found.table()}{ends}"
+    return f"{name}:\n{found.table()}{ends}"
