@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -48,6 +48,7 @@ class RolloutSettings(Settings):
     max_sampler_gap: Positive  # nats per token
     gpu_memory_utilization: Annotated[float, Field(gt=0, lt=1)] | None = 0.6  # vLLM: share of the GPU's memory
     cpu_kv_cache_gib: Count = 2  # vLLM on a CPU
+    quantize: Literal["int8"] | None = None  # vLLM: what its linear layers are rounded to
 
     @model_validator(mode="after")
     def _vllm_can_draw(self) -> RolloutSettings:

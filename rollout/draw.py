@@ -119,8 +119,9 @@ class LocalModel:
 
     @classmethod
     def open(cls, model: ModelSettings, rollout: RolloutSettings, checkpoint: Path | None, seed: int) -> LocalModel:
-        """Loads the model of the config group `model`; its weights only once, by the engine that samples."""
-        policy = Policy.load(model, checkpoint, weights=rollout.engine == "transformers")
+        """Loads the model of the config group `model`; its weights only once if the engine reads them itself."""
+        needed = rollout.engine == "transformers" or rollout.quantize is not None
+        policy = Policy.load(model, checkpoint, weights=needed)
         return cls(policy, open_sampler(policy, rollout, seed))
 
     def generate(

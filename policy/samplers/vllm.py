@@ -22,6 +22,7 @@ from peft import PeftModel
 from base.errors import ModelError, RunError
 from policy.model import Policy
 from policy.ranks import ALONE, Ranks
+from policy.samplers import int8
 from policy.samplers.sampler import Completion, Sampling
 from policy.samplers.weights import repack_experts
 from policy.settings import RolloutSettings
@@ -46,7 +47,7 @@ class VllmSampler:
         os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
         from vllm import LLM  # slow to import, and only this engine wants it
 
-        self.policy = policy
+        self.policy, self.quantize = policy, config.quantize
         self.can_sleep = policy.device.type == "cuda" and not policy.outline  # beside a trainer
         state = torch.get_rng_state()
         longest = config.max_prompt_tokens + config.max_new_tokens
@@ -63,6 +64,11 @@ class VllmSampler:
             logprobs_mode="processed_logprobs",  # under the sampling temperature, as the trainer's
             disable_log_stats=True,
         )
+        if policy.device.type == "cpu":  # a completion computes what its prompt has beyond whole blocks (of 128) anew
+            options["block_size"] = 32
+        if config.quantize:  # the weights of 8 bits come with `sync`
+            int8.keep_scales()
+            options |= {"load_format": "dummy", "hf_overrides": {"quantization_config": int8.CONFIG}}
         if ranks.samplers:
             options["distributed_executor_backend"] = "policy.samplers.apart.Apart"
             options["worker_extension_cls"] = "policy.samplers.weights.Receiver"
@@ -78,7 +84,8 @@ class VllmSampler:
             Finalize(None, self.engine.llm_engine.engine_core.shutdown, exitpriority=1)
         self.requests = 0
         self.asleep = 0
-        if ranks.samplers or isinstance(policy.model, PeftModel):  # it read weights without training, or adapters
+        stale = isinstance(policy.model, PeftModel) or ranks.samplers  # it read no adapters, or untrained weights
+        if config.quantize or stale:
             self.sync()
 
     def sample(
@@ -161,7 +168,8 @@ class VllmSampler:
         else:
             if self.policy.device.type == "cpu":
                 self.engine.apply_model(repack_experts)
-            self.engine.collective_rpc("reload_weights", kwargs={"weights_iterator": self.policy.weights()})
+            weights = int8.weights(self.policy) if self.quantize else self.policy.weights()
+            self.engine.collective_rpc("reload_weights", kwargs={"weights_iterator": weights})
         self._forget()  # keys and values of the old weights
         if self.can_sleep:
             self.engine.wake_up(["kv_cache"])
