@@ -6,29 +6,34 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn.utils.rnn import pad_sequence
+
+from policy.samplers.sampler import Sampling
+from policy.settings import RolloutSettings
+from tests.conftest import ROOT
 
 SCRIPT = """
 import json, sys
 import torch
-from omegaconf import OmegaConf
 from base.errors import ModelError
 from policy.model import Policy
 from policy.samplers.sampler import Sampling
 from policy.samplers.vllm import VllmSampler
+from tests.policy.samplers.test_sampler_vllm import settings
 from tests.toy_policy import toy_model
 
 if __name__ == "__main__":
     model = toy_model(sys.argv[1])
-    rollout = OmegaConf.create(
-        dict(cpu_kv_cache_gib=1, gpu_memory_utilization=0.3, batch_size=128, max_prompt_tokens=64, max_new_tokens=32)
-    )
     policy = Policy.load(model)
     answer = {}
     try:
-        VllmSampler(policy, OmegaConf.merge(rollout, {"max_new_tokens": 5000}), seed=0)
+        VllmSampler(policy, settings(max_new_tokens=5000), seed=0)
     except ModelError as error:
         answer["too long"] = str(error)
-    sampler = VllmSampler(policy, rollout, seed=0)
+    sampler = VllmSampler(policy, settings(batch_size=128), seed=0)
     prompts = prompts_before = [[40, 50, 60], [70, 80, 90, 100, 110, 120]]
 
     def draw(temperature, seed=0, n=4):
@@ -115,11 +120,10 @@ MIXTURE = """
 import shutil, sys
 from pathlib import Path
 import torch
-from omegaconf import OmegaConf
 from policy.model import Policy
-from policy.samplers.sampler import Sampling
 from policy.samplers.vllm import VllmSampler
 from tests.policy.families import build
+from tests.policy.samplers.test_sampler_vllm import gap, settings
 from tests.toy_policy import toy_model
 
 if __name__ == "__main__":
@@ -129,49 +133,96 @@ if __name__ == "__main__":
     for file in [*toy.glob("*token*"), toy / "generation_config.json"]:
         shutil.copy(file, folder)
     policy = Policy.load(toy_model(folder))
-    rollout = OmegaConf.create(
-        dict(cpu_kv_cache_gib=1, gpu_memory_utilization=0.3, batch_size=16, max_prompt_tokens=64, max_new_tokens=32)
-    )
-    sampler = VllmSampler(policy, rollout, seed=0)
-
-    def gap():
-        seen = []
-        sampler.sample([[40, 50, 60]], 8, Sampling(0.7, 32), 0, lambda i, c: seen.append(c))
-        tokens = torch.nn.utils.rnn.pad_sequence([torch.tensor(c.tokens) for c in seen], True)
-        mask = torch.nn.utils.rnn.pad_sequence([torch.ones(len(c.tokens), dtype=torch.bool) for c in seen], True)
-        drawn = torch.nn.utils.rnn.pad_sequence([torch.tensor(c.logprobs) for c in seen], True)
-        with torch.no_grad():
-            logp, _ = policy.logprobs([40, 50, 60], tokens, mask, 0.7)
-        return (logp - drawn).abs()[mask].mean().item()
-
-    print("GAP", gap())
+    sampler = VllmSampler(policy, settings(), seed=0)
+    print("GAP", gap(policy, sampler))
     sampler.sync()
-    print("GAP", gap())
+    print("GAP", gap(policy, sampler))
     bias = policy.model.get_buffer("model.layers.1.mlp.gate.e_score_correction_bias")
     bias.copy_(torch.tensor([4.0, 3.0, -3.0, -4.0]))
     policy.model.get_parameter("model.layers.1.mlp.experts.down_proj").data.mul_(0.5)
-    print("GAP", gap())
+    print("GAP", gap(policy, sampler))
     sampler.sync()
-    print("GAP", gap())
+    print("GAP", gap(policy, sampler))
+"""
+
+INT8 = """
+import sys
+from pathlib import Path
+import torch
+from policy.lora import LoraSettings
+from policy.model import Policy
+from policy.samplers import int8
+from policy.samplers.vllm import VllmSampler
+from tests.policy.samplers.test_sampler_vllm import gap, settings
+from tests.toy_policy import toy_model
+
+if __name__ == "__main__":
+    policy = Policy.load(toy_model(sys.argv[1]), adapters=LoraSettings(rank=4, alpha=8, targets="all-linear"))
+    sampler = VllmSampler(policy, settings(quantize="int8"), seed=0)
+    print("GAP", gap(policy, sampler))
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for parameter in policy.trainable():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+    print("GAP", gap(policy, sampler))
+    sampler.sync()
+    print("GAP", gap(policy, sampler))
+    rounded = dict(int8.weights(policy))
+    whole = Policy.load(toy_model(sys.argv[1]))
+    for name, weight in whole.model.named_parameters():
+        scale = rounded.get(f"{name}_scale", torch.ones(()))
+        weight.data = rounded[name].float() * scale
+    print("GAP", gap(whole, sampler))
+    print("BITS", *sorted({str(weight.dtype) for name, weight in rounded.items() if name.endswith("proj.weight")}))
 """
 
 
-def test_the_experts_of_a_mixture_and_their_routers_bias_are_synced(toy_folder: Path, tmp_path: Path) -> None:
-    root = Path(__file__).parents[3]
+def settings(**changes: Any) -> RolloutSettings:
+    """Of a small engine."""
+    ours = {"batch_size": 16, "max_prompt_tokens": 64, "max_new_tokens": 32, "gpu_memory_utilization": 0.3}
+    drawing = {"temperature": 0.7, "top_p": 1.0, "max_sampler_gap": 0.5, "cpu_kv_cache_gib": 1}
+    return RolloutSettings(**({"engine": "vllm"} | ours | drawing | changes))
+
+
+def gap(policy: Any, sampler: Any) -> float:
+    """Between the policy's log-probs and the sampler's, nats per token of eight completions that are drawn now."""
+    seen: list[Any] = []
+    sampler.sample([[40, 50, 60]], 8, Sampling(0.7, 32), 0, lambda _, completion: seen.append(completion))
+    tokens = pad_sequence([torch.tensor(c.tokens) for c in seen], True)  # [rows, tokens]
+    mask = pad_sequence([torch.ones(len(c.tokens), dtype=torch.bool) for c in seen], True)  # [rows, tokens]
+    drawn = pad_sequence([torch.tensor(c.logprobs) for c in seen], True)  # [rows, tokens]
+    with torch.no_grad():
+        logp, _ = policy.logprobs([40, 50, 60], tokens, mask, 0.7)  # [rows, tokens]
+    return float((logp - drawn).abs()[mask].mean())
+
+
+def gaps(script: str, *arguments: Path) -> tuple[list[float], str]:
+    """Those that a script prints, and all of its output."""
     done = subprocess.run(
-        [sys.executable, "-c", MIXTURE, toy_folder, tmp_path], cwd=root, capture_output=True, text=True, timeout=900
+        [sys.executable, "-c", script, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=900
     )
-    gaps = [float(line.removeprefix("GAP ")) for line in done.stdout.splitlines() if line.startswith("GAP ")]
-    assert len(gaps) == 4, done.stderr[-3000:]
-    before, again, unsynced, synced = gaps
-    assert max(before, again, synced) < 0.001, gaps
-    assert unsynced > 0.1, gaps
+    assert done.returncode == 0, done.stderr[-3000:]
+    lines = done.stdout.splitlines()
+    return [float(line.removeprefix("GAP ")) for line in lines if line.startswith("GAP ")], done.stdout
+
+
+def test_weights_of_8_bits_are_synced(toy_folder: Path) -> None:
+    """What is left is the rounding: of weights and inputs, of inputs alone where the policy has the same weights."""
+    (before, unsynced, synced, inputs), output = gaps(INT8, toy_folder)
+    assert 0.001 < synced < 0.15 and before < 0.15 and inputs < synced, output
+    assert unsynced > 0.3, output
+    assert "BITS torch.int8\n" in output
+
+
+def test_the_experts_of_a_mixture_and_their_routers_bias_are_synced(toy_folder: Path, tmp_path: Path) -> None:
+    (before, again, unsynced, synced), output = gaps(MIXTURE, toy_folder, tmp_path)
+    assert max(before, again, synced) < 0.001, output
+    assert unsynced > 0.1, output
 
 
 def test_weights_are_synced_and_log_probs_agree(toy_folder: Path) -> None:
-    root = Path(__file__).parents[3]
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(toy_folder)], cwd=root, capture_output=True, text=True, timeout=900
+        [sys.executable, "-c", SCRIPT, str(toy_folder)], cwd=ROOT, capture_output=True, text=True, timeout=900
     )
     lines = [line for line in done.stdout.splitlines() if line.startswith("ANSWER ")]
     assert lines, done.stderr[-3000:]
