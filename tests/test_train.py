@@ -202,6 +202,8 @@ def test_a_batch_sampled_ahead_outlives_a_stop(ahead: Path, tmp_path: Path, few:
     ("overrides", "words"),
     [
         (["gpus=2", "samplers=2"], "samplers is 2; of gpus=2 at least one must train"),
+        (["rollout=vllm", "rollout.quantize=int8", "experiment=paper"], "rollout.quantize draws from rounded weights"),
+        (["rollout=vllm", "rollout.quantize=int8", "gpus=2", "samplers=1"], "rollout.quantize goes with samplers=0"),
         (["gpus=2", "samplers=1", "experiment=paper"], "samplers= trains on batches that weights one update old"),
         (["gpus=2", "samplers=1", "rollout=vllm", "shard=true"], "shard=true needs gpus= above 1, without those of"),
         (["gpus=2", "shard=true"], "shard=true needs gpus= above 1, .*and rollout=vllm"),

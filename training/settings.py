@@ -126,3 +126,14 @@ class TrainSettings(Settings):
                 "not correct for it; add loss.correction=token_truncate"
             )
         return self
+
+    @model_validator(mode="after")
+    def _rounding_is_corrected(self) -> TrainSettings:
+        if self.rollout.quantize and self.loss.correction == "none":
+            raise ValueError(
+                "rollout.quantize draws from rounded weights, and loss.correction=none would not correct for it; add "
+                "loss.correction=token_truncate"
+            )
+        if self.rollout.quantize and self.samplers:
+            raise ValueError("rollout.quantize goes with samplers=0: samplers are sent the weights as they are")
+        return self
