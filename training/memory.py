@@ -112,6 +112,7 @@ class Plan:
     vllm: float  # its share of the GPU; 0: transformers samples
     rows: int  # completions sampled at once
     dedicated: bool = False  # ranks that sample do nothing else
+    rounded: bool = False  # vLLM keeps linear layers in 8 bits
 
     @classmethod
     def of(cls, settings: TrainSettings) -> Plan:
@@ -133,6 +134,7 @@ class Plan:
             (rollout.gpu_memory_utilization or SHARES[0]) if rollout.engine == "vllm" else 0.0,
             rollout.batch_size,
             bool(settings.samplers),
+            rollout.quantize is not None,
         )
 
 
@@ -231,7 +233,8 @@ def estimate(shape: Shape, plan: Plan, machine: Machine) -> Estimate:
     asleep = {"vLLM asleep": ASLEEP} if machine.gpu and plan.vllm and not plan.dedicated else {}
     share = machine.memory * plan.vllm if machine.gpu and plan.vllm else 0.0
     key_values = shape.layers * 2 * shape.keys * plan.compute  # bytes per token
-    engine_weights = shape.parameters * float(plan.compute)
+    small = shape.linear if plan.rounded else 0
+    engine_weights = (shape.parameters - small) * float(plan.compute) + small
     engine = {}
     if share:
         engine = {

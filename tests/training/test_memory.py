@@ -51,6 +51,16 @@ def test_the_papers_run_fits_eight_gpus() -> None:
     assert found.host["checkpoint, copied on the first rank"] == 4_022_468_096 * 12
 
 
+def test_a_sampler_with_rounded_weights_keeps_half_of_them() -> None:
+    """All but embeddings and norms are matrices of linear layers: in bf16 7.5 GiB, of which 6.8 GiB become half."""
+    alike = ("gpus=8", "shard=true", "loss.correction=token_truncate")
+    whole, rounded = (
+        checked(H100, "qwen3_4b", *alike, f"rollout.quantize={bits}").engine["weights"] for bits in ("null", "int8")
+    )
+    linear = Shape.of(outline("qwen3_4b")).linear
+    assert whole == 2 * 4_022_468_096 and rounded == whole - linear and 0.5 < rounded / whole < 0.6
+
+
 @pytest.mark.parametrize(
     ("size", "overrides", "words"),
     [
