@@ -1,7 +1,7 @@
 """Weights of 8 bits for vLLM: each matrix of a linear layer as whole numbers, with a scale per output.
 
 vLLM rounds what goes into such a layer too, with a scale per token (W8A8), and multiplies whole numbers, which halves
-the time of a decoding step on a CPU (docs/results/three-languages.md). Tokens are drawn from the rounded policy, and
+the time of a decoding step on a CPU (docs/results/languages-on-a-cpu.md). Tokens are drawn from the rounded policy, and
 their log-probs are its own: `loss.correction` weighs them for the one that is trained. Embedding and head stay as they
 are.
 """
