@@ -44,8 +44,9 @@ LARGEST = 127  # of the whole numbers
 def keep_scales() -> None:
     """Lets the matrices of vLLM's CPU build hold their scales, which they only point at: after a second load those are
     freed, and what is multiplied is noise (vLLM 0.32)."""
-    from vllm import _custom_ops
+    import vllm._custom_ops
 
+    _custom_ops: Any = vllm._custom_ops
     make = _custom_ops.create_onednn_scaled_mm
 
     def made(matrix: Tensor, scales: Tensor, *options: Any) -> Any:  # [in, out], [out, 1]
