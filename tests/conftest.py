@@ -55,11 +55,13 @@ def run(
     )
 
 
-def composed(*overrides: str, script: str = "train") -> DictConfig:
-    """The resolved config of a script, as its `main` is given it."""
+def composed(*overrides: str, script: str = "train", resolved: bool = True) -> DictConfig:
+    """The config of a script, as its `main` is given it; or not resolved, for options that lack a value."""
     languages.register()
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         config = compose(script, list(overrides))
+    if not resolved:
+        return config
     OmegaConf.resolve(config)
     if script == "train":
         from policy.samplers import choose

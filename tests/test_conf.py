@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 import yaml
-from hydra import compose, initialize_config_dir
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 import languages
 from rollout.reward import open_reward
+from tests.conftest import composed
 from training.settings import TrainSettings
 
 ROOT = Path(__file__).parent.parent
@@ -25,12 +26,7 @@ OPTIONS = [
 ] + [f"language={name}" for name in languages.names()]
 
 
-def composed(*overrides: str, name: str = "train") -> DictConfig:
-    """Not resolved: some options want values that no test has."""
-    languages.register()
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose(name, list(overrides))
-
+config_of = partial(composed, resolved=False)  # some options want values that no test has
 
 # what wants another group beside it
 INCOMPLETE = ("model=endpoint", "dataset=jsonl", "experiment=distillation", "experiment=parallel_warm_start")
@@ -38,7 +34,7 @@ INCOMPLETE = ("model=endpoint", "dataset=jsonl", "experiment=distillation", "exp
 
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_option_composes(option: str) -> None:
-    config = composed(option)
+    config = config_of(option)
     missing = {
         "dataset=jsonl": {"dataset.train", "dataset.heldout"},
         "model=endpoint": {"model.name", "model.base_url"},
@@ -60,7 +56,7 @@ def test_models_of_one_kind_have_the_same_keys() -> None:
 
 
 def test_paper() -> None:
-    config = composed("experiment=paper", "model=qwen3_4b")
+    config = config_of("experiment=paper", "model=qwen3_4b")
     seen = {
         "rate": config.optimizer.learning_rate,
         "schedule": config.optimizer.schedule,
@@ -125,13 +121,13 @@ def test_cfg_job_shows_the_whole_config() -> None:
 @pytest.mark.parametrize("request_", ["{seed: null}", "{chat_template_kwargs: {enable_thinking: false}}"])
 def test_a_request_may_hold_any_key(request_: str) -> None:
     """As docs/how-to/reformulate.md says it; a mapping of the config would take only the keys that it has."""
-    config = composed(f"model.request={request_}", name="reformulate")
+    config = config_of(f"model.request={request_}", script="reformulate")
     assert config.model.request == yaml.safe_load(request_)
 
 
 def test_a_method_is_more_than_its_loss() -> None:
     """What belongs to Dr. GRPO (arXiv 2503.20783) and DAPO (arXiv 2503.14476) beside the variant of the loss."""
-    dr_grpo, dapo = composed("experiment=dr_grpo"), composed("experiment=dapo")
+    dr_grpo, dapo = config_of("experiment=dr_grpo"), config_of("experiment=dapo")
     assert (dr_grpo.loss.variant, dr_grpo.advantage, dr_grpo.loss.kl) == ("dr_grpo", "none", 0.0)
     assert (dapo.loss.variant, dapo.loss.clip_low, dapo.loss.clip_high) == ("dapo", 0.2, 0.28)
     assert dapo.resample > 0 and dapo.overlong == "mask" and dapo.loss.kl == 0.0
@@ -139,13 +135,13 @@ def test_a_method_is_more_than_its_loss() -> None:
 
 def test_the_data_set_suits_the_model() -> None:
     """python train.py language=ocaml model=qwen3_4b, with no further option."""
-    config = composed("language=ocaml", "model=qwen3_4b")
+    config = config_of("language=ocaml", "model=qwen3_4b")
     assert (config.dataset.name, config.dataset.train) == ("ladder", "problems/ladder/data/train.jsonl")
-    assert composed("dataset.tiers=[1]", "model=qwen3_4b").dataset.tiers == [1]
+    assert config_of("dataset.tiers=[1]", "model=qwen3_4b").dataset.tiers == [1]
     assert (config.optimizer.learning_rate, config.rollout.temperature, config.rollout.max_new_tokens) == (
         5e-6,
         0.7,
         1024,
     )
     assert config.rollout.engine == "auto"
-    assert composed().dataset.name == "starter"
+    assert config_of().dataset.name == "starter"

@@ -7,13 +7,13 @@ import json
 import signal
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
 import evaluate
@@ -23,7 +23,7 @@ from base.lock import locked
 from benchmarks.scripted_endpoint import Raw, serve
 from evaluate import Evaluation
 from sandbox.compare import matches
-from tests.conftest import HELDOUT, ROOT, command, run
+from tests.conftest import HELDOUT, ROOT, command, composed, run
 from tests.languages.test_languages import PAPER
 
 SAMPLES = 12
@@ -34,10 +34,7 @@ QUICK = (
 )
 
 
-def composed(*overrides: str) -> DictConfig:
-    languages.register()
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        return compose("evaluate", list(overrides))
+config_of = partial(composed, script="evaluate")
 
 
 def began(config: DictConfig) -> Path:
@@ -56,7 +53,7 @@ def table(folder: Path) -> list[dict[str, Any]]:
 def whole(tmp_path_factory: pytest.TempPathFactory, few: str) -> Path:
     """An evaluation that nothing disturbed."""
     folder = tmp_path_factory.mktemp("whole")
-    evaluate.run(composed(*QUICK, few, f"run_dir={folder}"))
+    evaluate.run(config_of(*QUICK, few, f"run_dir={folder}"))
     return folder
 
 
@@ -86,32 +83,32 @@ def test_it_leaves_samples_scores_and_a_page(whole: Path) -> None:
 
 
 def test_the_papers_protocol_is_the_default() -> None:
-    config = composed()
+    config = config_of()
     assert (config.samples, config.rollout.temperature, config.rollout.max_new_tokens) == (20, 0.2, 1024)
     assert (config.prefix, config.rollout.top_p) == (False, 1.0)
-    config = evaluate.as_in_training(composed("protocol=heldout", "model=tiny"))
+    config = evaluate.as_in_training(config_of("protocol=heldout", "model=tiny"))
     assert (config.samples, config.rollout.temperature, config.prefix) == (4, 0.2, True)
     assert config.rollout.max_new_tokens == config.model.max_new_tokens
 
 
 def test_the_language_is_named_and_not_explained(few: str) -> None:
     for overrides, explained in (((), False), (("protocol=heldout",), True)):
-        task = Evaluation.read(evaluate.as_in_training(composed(few, *overrides))).task()
+        task = Evaluation.read(evaluate.as_in_training(config_of(few, *overrides))).task()
         prompt = json.dumps(task.prompt(task.problems[0]))
         assert "Lua program" in prompt and ("LuaJIT" in prompt) == explained
 
 
 def test_the_papers_harness_and_its_training() -> None:
-    config = composed("protocol=ag_lcb_x", "dataset=livecodebench_x", "language=fortran")
+    config = config_of("protocol=ag_lcb_x", "dataset=livecodebench_x", "language=fortran")
     assert (config.extract, config.compare, config.samples, config.prefix) == ("paper", "exact", 20, False)
     assert (config.rollout.temperature, config.rollout.max_new_tokens) == (0.2, 1024)
     language = languages.from_config(Evaluation.read(config).language)
     assert (language.name, language.limits.program_s, language.limits.test_s) == ("fortran", 15.0, 15.0)
-    config = composed("protocol=paper_training")
+    config = config_of("protocol=paper_training")
     assert (config.extract, config.compare, config.samples, config.prefix) == ("paper", "exact", 1, True)
     assert config.rollout.temperature == 0.0
     for protocol in ("ag_lcb_x", "paper_training"):
-        Evaluation.read(composed(f"protocol={protocol}"))
+        Evaluation.read(config_of(f"protocol={protocol}"))
     assert evaluate.other_limits(language) == "compile_s=15.0 test_s=15.0 program_s=15.0"
     assert evaluate.other_limits(languages.load("fortran")) == "own"
 
@@ -120,7 +117,7 @@ def test_the_papers_harness_compares_the_whole_output(tmp_path: Path) -> None:
     row = {"id": "a", "statement": "s", "tests": [{"input": "", "output": "1.0"}], "compare": {"rule": "decimal"}}
     (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n")
     problems = [
-        Evaluation.read(composed("dataset=jsonl", f"dataset.heldout={tmp_path}/rows.jsonl", *words)).task().problems[0]
+        Evaluation.read(config_of("dataset=jsonl", f"dataset.heldout={tmp_path}/rows.jsonl", *words)).task().problems[0]
         for words in ((), ("protocol=ag_lcb_x",))
     ]
     assert [matches(problem.compare, "1.00\n", "1.0") for problem in problems] == [True, False]
@@ -139,14 +136,14 @@ def test_heldout_asks_as_the_checkpoints_run_did(tmp_path: Path) -> None:
     }  # fmt: skip
     (tmp_path / "run/config.yaml").write_text(yaml.safe_dump(there))
     words = (f"checkpoint={checkpoint}", "protocol=heldout", "dataset=ladder")
-    found = Evaluation.read(evaluate.as_in_training(composed(*words)))
+    found = Evaluation.read(evaluate.as_in_training(config_of(*words)))
     assert (found.samples, found.extract, found.seed, found.dataset.model_dump()["tiers"]) == (3, "paper", 7, [1, 2])
     assert found.prompt.template == "words.jinja"
     rollout = found.rollout
     assert (rollout.temperature, rollout.max_new_tokens, rollout.max_prompt_tokens) == (0.5, 77, 99)
-    found = Evaluation.read(evaluate.as_in_training(composed(*words, "samples=10", "dataset.tiers=[1]")))
+    found = Evaluation.read(evaluate.as_in_training(config_of(*words, "samples=10", "dataset.tiers=[1]")))
     assert (found.samples, found.extract, found.dataset.model_dump()["tiers"]) == (10, "paper", [1])
-    found = Evaluation.read(evaluate.as_in_training(composed(*words[:2], "dataset=starter")))
+    found = Evaluation.read(evaluate.as_in_training(config_of(*words[:2], "dataset=starter")))
     assert "tiers" not in found.dataset.model_fields_set and found.samples == 3
 
 
@@ -155,7 +152,7 @@ def test_prompts_in_ones_own_words_are_in_the_results_with_their_hashes(few: str
         "In {{ language|lower }}:\n{{ statement }}\n{% for e in examples %}{{ e.input }}->{{ e.output }}{% endfor %}\n"
     )
     (tmp_path / "words.jinja").write_text(words)
-    config = composed(*QUICK, few, f"prompt.template={tmp_path}/words.jinja", f"run_dir={tmp_path}/out")
+    config = config_of(*QUICK, few, f"prompt.template={tmp_path}/words.jinja", f"run_dir={tmp_path}/out")
     found = evaluate.run(config)
     task = Evaluation.read(config).task()
     hashes = []
@@ -177,7 +174,7 @@ def test_prompts_in_ones_own_words_are_in_the_results_with_their_hashes(few: str
 def test_the_same_command_asks_the_model_nothing_again(whole: Path, few: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluate, "open_source", lambda *_: pytest.fail("a model was opened"))
     before = (whole / "samples.parquet").read_bytes()
-    again = evaluate.run(composed(*QUICK, few, f"run_dir={whole}"))
+    again = evaluate.run(config_of(*QUICK, few, f"run_dir={whole}"))
     assert again["pass@1"] == json.loads((whole / "scores.json").read_text())["pass@1"]
     assert (whole / "samples.parquet").read_bytes() == before
 
@@ -197,7 +194,7 @@ def test_a_stopped_evaluation_goes_on_exactly(number: signal.Signals, whole: Pat
         assert process.returncode == 1 and "the same command goes on" in said and "Traceback" not in said
     kept = evaluate.Samples(tmp_path).rows
     assert 0 < len(kept) < HELDOUT * SAMPLES
-    evaluate.run(composed(*arguments))
+    evaluate.run(config_of(*arguments))
     assert pq.read_table(tmp_path / "samples.parquet").equals(pq.read_table(whole / "samples.parquet"))
 
 
@@ -206,7 +203,7 @@ def test_what_has_no_verdict_is_verified_and_not_drawn_again(
 ) -> None:
     rows = pq.read_table(whole / "samples.parquet").to_pylist()
     rows[0]["verdict"], rows[1]["verdict"] = None, "infrastructure_error"
-    config = composed(*QUICK, few, f"run_dir={tmp_path}")
+    config = config_of(*QUICK, few, f"run_dir={tmp_path}")
     began(config)
     samples = evaluate.Samples(tmp_path)
     for row in rows:
@@ -219,14 +216,14 @@ def test_what_has_no_verdict_is_verified_and_not_drawn_again(
 
 def test_other_settings_are_not_mixed_in(whole: Path, few: str) -> None:
     with pytest.raises(RunError, match=r"temperature \(1\.0 there, 0\.5 here\)"):
-        evaluate.run(composed(*QUICK, few, "rollout.temperature=0.5", f"run_dir={whole}"))
+        evaluate.run(config_of(*QUICK, few, "rollout.temperature=0.5", f"run_dir={whole}"))
 
 
 def test_equal_settings_and_data_have_one_folder(few: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
     def folder(*overrides: str) -> Path:
-        return began(composed(*overrides))
+        return began(config_of(*overrides))
 
     first = folder(few)
     assert first.parent == Path("scores") and first.name.startswith("starter-lua-tiny-")
@@ -245,7 +242,7 @@ def test_a_language_may_hold_what_looks_like_an_interpolation(
 ) -> None:
     (tmp_path / "shell.yaml").write_text("prompt: 'Use ${x:-1}'\nfilename: a.sh\nexecute: 'sh a.sh ${x:-1}'\n")
     monkeypatch.setenv("AGNOSTICS_LANGUAGES", str(tmp_path))
-    config = composed(few, "language=shell", f"run_dir={tmp_path}/out")
+    config = config_of(few, "language=shell", f"run_dir={tmp_path}/out")
     assert Evaluation.read(config).task().language.execute == "sh a.sh ${x:-1}"
     for _ in range(2):
         began(config)
@@ -269,7 +266,7 @@ def test_the_papers_own_language_file_as_it_is(few: str, tmp_path: Path, monkeyp
         return f"```\n{answers[asked]}\n```"
 
     with serve(answer) as server:
-        config = composed(
+        config = config_of(
             "protocol=ag_lcb_x", "model=endpoint", f"model.base_url={server.url}", "model.name=scripted",
             "dataset=jsonl", "dataset.train=x", f"dataset.heldout={tmp_path}/rows.jsonl", "samples=1",
             f"prompt.template={tmp_path}/words.jinja", f"run_dir={tmp_path}/out",
@@ -288,7 +285,7 @@ def test_multipl_e_from_the_command_line(tmp_path: Path) -> None:
         "stop_tokens": ["\nlocal", "\n\n"],
     }
     (tmp_path / "humaneval-lua.jsonl").write_text(json.dumps(row) + "\n")
-    found = evaluate.run(composed(*QUICK, "dataset=multipl_e", f"dataset.path={tmp_path}", f"run_dir={tmp_path}/out"))
+    found = evaluate.run(config_of(*QUICK, "dataset=multipl_e", f"dataset.path={tmp_path}", f"run_dir={tmp_path}/out"))
     assert (found["dataset"], found["problems"], found["samples"]) == ("multipl_e-humaneval", 1, SAMPLES)
     for drawn in table(tmp_path / "out"):
         assert drawn["prompt"] == row["prompt"].strip()
@@ -315,10 +312,10 @@ def test_a_model_behind_an_endpoint(tmp_path: Path, few: str) -> None:
             "model=endpoint", f"model.base_url={server.url}", "model.name=scripted", "dataset=jsonl",
             "dataset.train=x", f"dataset.heldout={path}", "samples=3", f"run_dir={tmp_path}/out",
         )  # fmt: skip
-        found = evaluate.run(composed(*overrides))
+        found = evaluate.run(config_of(*overrides))
         asked = len(server.requests)
         assert {request["max_tokens"] for request in server.requests} == {1024}
-        evaluate.run(composed(*overrides))  # asks only for what was refused
+        evaluate.run(config_of(*overrides))  # asks only for what was refused
         assert all("palindrome" in request["messages"][-1]["content"] for request in server.requests[asked:])
     assert found["unanswered"] == 3
     assert [(row["problem"], row["passed"], row["samples"]) for row in found["per_problem"]] == [
@@ -330,7 +327,7 @@ def test_a_model_behind_an_endpoint(tmp_path: Path, few: str) -> None:
 
 
 def test_an_endpoint_that_is_down_is_one_sentence(tmp_path: Path, few: str) -> None:
-    config = composed(
+    config = config_of(
         "model=endpoint", "model.base_url=http://127.0.0.1:9/v1", "model.name=m", few, f"run_dir={tmp_path}"
     )
     with pytest.raises(UserError, match=r"model\.base_url: no server answers at http://127\.0\.0\.1:9/v1"):
@@ -340,7 +337,7 @@ def test_an_endpoint_that_is_down_is_one_sentence(tmp_path: Path, few: str) -> N
 def test_an_endpoint_cannot_continue_a_bare_text(tmp_path: Path) -> None:
     row = {"name": "a", "prompt": "f(", "tests": "t", "stop_tokens": ["\n"]}
     (tmp_path / "humaneval-lua.jsonl").write_text(json.dumps(row) + "\n")
-    config = composed(
+    config = config_of(
         "model=endpoint", "model.base_url=http://127.0.0.1:9/v1", "model.name=m", "dataset=multipl_e",
         f"dataset.path={tmp_path}", f"run_dir={tmp_path}",
     )  # fmt: skip
@@ -361,7 +358,7 @@ def test_a_bad_row_is_named(line: bytes, words: tuple[str, ...], tmp_path: Path)
     path = tmp_path / "rows.jsonl"
     path.write_bytes(line + b"\n")
     with pytest.raises(DataError) as caught:
-        evaluate.run(composed("dataset=jsonl", "dataset.train=x", f"dataset.heldout={path}", f"run_dir={tmp_path}"))
+        evaluate.run(config_of("dataset=jsonl", "dataset.train=x", f"dataset.heldout={path}", f"run_dir={tmp_path}"))
     assert str(path) in str(caught.value)
     for word in words:
         assert word in str(caught.value)
@@ -377,7 +374,7 @@ def test_a_bad_row_is_named(line: bytes, words: tuple[str, ...], tmp_path: Path)
 )
 def test_a_bad_choice_is_answered(override: str, words: tuple[str, ...], few: str, tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
-        evaluate.run(composed(few, override, f"run_dir={tmp_path}"))
+        evaluate.run(config_of(few, override, f"run_dir={tmp_path}"))
     for word in words:
         assert word in str(caught.value)
 
@@ -389,7 +386,7 @@ def test_main_turns_an_error_into_a_sentence(tmp_path: Path) -> None:
 
 def test_scores_belong_to_weights_and_not_to_paths(few: str, tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"the weights of today")
-    config = composed(few, f"model.path={tmp_path}", f"run_dir={tmp_path}/out")
+    config = config_of(few, f"model.path={tmp_path}", f"run_dir={tmp_path}/out")
     began(config)
     began(config)  # the same weights: the same evaluation
     (tmp_path / "model.safetensors").write_bytes(b"other weights at the same path")
@@ -399,7 +396,7 @@ def test_scores_belong_to_weights_and_not_to_paths(few: str, tmp_path: Path) -> 
 
 def test_two_evaluations_at_once_in_one_folder_are_told(few: str, tmp_path: Path) -> None:
     with locked(tmp_path), pytest.raises(RunError, match=r"is in use by process \d+ on "):
-        evaluate.run(composed(*QUICK, few, f"run_dir={tmp_path}"))
+        evaluate.run(config_of(*QUICK, few, f"run_dir={tmp_path}"))
     assert not (tmp_path / "config.yaml").exists()
 
 
@@ -418,19 +415,19 @@ def test_two_evaluations_at_once_in_one_folder_are_told(few: str, tmp_path: Path
 )
 def test_a_value_of_another_kind_is_named(override: str, sentence: str | None) -> None:
     if sentence is None:
-        Evaluation.read(composed(override))
+        Evaluation.read(config_of(override))
     else:
         with pytest.raises(ConfigError) as error:
-            Evaluation.read(composed(override))
+            Evaluation.read(config_of(override))
         assert str(error.value).startswith(sentence)
 
 
 @pytest.mark.parametrize("model", sorted(path.stem for path in (ROOT / "conf/model").glob("*.yaml")))
 def test_every_model_is_read(model: str) -> None:
     given = ("model.name=m", "model.base_url=http://h/v1") if model == "endpoint" else ()
-    assert Evaluation.read(composed(f"model={model}", *given)).model.name
+    assert Evaluation.read(config_of(f"model={model}", *given)).model.name
 
 
 def test_an_endpoint_without_a_name_is_told_what_it_needs() -> None:
     with pytest.raises(ConfigError, match=r"^model\.name is not given; model=endpoint needs model\.base_url=http"):
-        Evaluation.read(composed("model=endpoint", "model.base_url=http://h/v1"))
+        Evaluation.read(config_of("model=endpoint", "model.base_url=http://h/v1"))

@@ -6,39 +6,34 @@ import json
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from hydra import compose, initialize_config_dir
-from omegaconf import DictConfig
 
 import evaluate
-import languages
 from base.errors import UserError
 from benchmarks.scripted_endpoint import Raw, serve
 from problems.task import Stdio
 from rollout.samples import Samples
 from study import bugs
-from tests.conftest import ROOT
+from tests.conftest import ROOT, composed
 
 WRONG = "print('this is no answer')"
 BROKEN = "local a = io.read('*n'\nprint(a)"
 MISSING = "print(add(io.read('*n', '*n')))"
 
 
-def composed(name: str, *overrides: str) -> DictConfig:
-    languages.register()
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        return compose(name, list(overrides))
+bugs_config = partial(composed, script="bugs")
 
 
 @pytest.fixture(scope="module")
 def scores(tmp_path_factory: pytest.TempPathFactory, few: str) -> Path:
     """What an evaluation leaves: six problems with three failed programs, one without any, and one that passed."""
     folder = tmp_path_factory.mktemp("scores")
-    config = composed("evaluate", few, f"run_dir={folder}")
+    config = composed(few, f"run_dir={folder}", script="evaluate")
     evaluation = evaluate.Evaluation.read(config)
     task = evaluation.task()
     assert isinstance(task, Stdio)
@@ -69,7 +64,7 @@ def themes_of(request: dict[str, Any]) -> str | Raw:
 
 def test_rules_alone_ask_no_model(scores: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(scores, tmp_path / "scores")
-    found = bugs.run(composed("bugs", f"folder={folder}"))
+    found = bugs.run(bugs_config(f"folder={folder}"))
     assert (found["programs"], found["problems"], found["model"]) == (18, 6, None)
     assert found["drawn"] == {"drawn": 30, "no_program": 6, "passed": 6}
     counts = {theme: row["rules"] for theme, row in found["themes"].items()}
@@ -85,12 +80,12 @@ def test_a_model_labels_too_and_is_asked_once(scores: Path, tmp_path: Path) -> N
     folder = shutil.copytree(scores, tmp_path / "scores")
     with serve(themes_of) as server:
         endpoint = ("model=endpoint", f"model.base_url={server.url}", "model.name=scripted", "samples=5")
-        found = bugs.run(composed("bugs", f"folder={folder}", *endpoint))
+        found = bugs.run(bugs_config(f"folder={folder}", *endpoint))
         asked = len(server.requests)
         assert asked == 18 + 6, "each program once, and once more where no theme was named"
         assert {request["temperature"] for request in server.requests} == {0.0}
         assert all("Expected output:" in request["messages"][0]["content"] for request in server.requests)
-        again = bugs.run(composed("bugs", f"folder={folder}", *endpoint))
+        again = bugs.run(bugs_config(f"folder={folder}", *endpoint))
         assert len(server.requests) == asked and again == found
     assert found["model"] == "scripted"
     syntax, functions, inputs = (found["themes"][theme] for theme in ("syntax", "functions", "input"))
@@ -103,36 +98,36 @@ def test_a_model_labels_too_and_is_asked_once(scores: Path, tmp_path: Path) -> N
 
 def test_what_was_run_is_not_run_again(scores: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = shutil.copytree(scores, tmp_path / "scores")
-    first = bugs.run(composed("bugs", f"folder={folder}", "problems=2"))
+    first = bugs.run(bugs_config(f"folder={folder}", "problems=2"))
     assert (first["programs"], first["problems"]) == (6, 2)
     with open(folder / "bugs/failures.jsonl", "a") as kept:
         kept.write('{"key": "cut o')
     monkeypatch.setattr(bugs, "open_pool", lambda *_, **__: pytest.fail("a program was run"))
-    assert bugs.run(composed("bugs", f"folder={folder}", "problems=2")) == first
+    assert bugs.run(bugs_config(f"folder={folder}", "problems=2")) == first
 
 
 def test_a_run_by_step(calm: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(calm, tmp_path / "run")
-    found = bugs.run(composed("bugs", f"folder={folder}", "step=0"))
+    found = bugs.run(bugs_config(f"folder={folder}", "step=0"))
     rows = pq.read_table(folder / "rollouts/heldout_step_000000.parquet").to_pylist()
     failed = [row for row in rows if row["verdict"] not in ("passed", "no_program", "infrastructure_error")]
     assert found["programs"] == len(failed) > 0
     assert (folder / "bugs/step_000000/bugs.json").exists()
-    bugs.run(composed("bugs", f"folder={folder}"))
+    bugs.run(bugs_config(f"folder={folder}"))
     assert (folder / "bugs/step_000004/bugs.json").exists()
-    batch = bugs.run(composed("bugs", f"folder={folder}", "split=train", "step=1", "samples=8"))
+    batch = bugs.run(bugs_config(f"folder={folder}", "split=train", "step=1", "samples=8"))
     rows = pq.read_table(folder / "rollouts/step_000001.parquet").to_pylist()
     assert batch["programs"] == sum(row["verdict"] not in ("passed", "no_program") for row in rows)
     assert (folder / "bugs/train_step_000001/bugs.json").exists()
     with pytest.raises(UserError, match="no heldout rollouts of step 1; there are 0, 2, 4"):
-        bugs.run(composed("bugs", f"folder={folder}", "step=1"))
+        bugs.run(bugs_config(f"folder={folder}", "step=1"))
 
 
 def test_an_endpoint_that_is_down_loses_nothing(scores: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(scores, tmp_path / "scores")
     words = (f"folder={folder}", "model=endpoint", "model.base_url=http://127.0.0.1:9/v1", "model.name=m", "problems=1")
     with pytest.raises(UserError, match=r"model\.base_url: no server answers at http://127\.0\.0\.1:9/v1"):
-        bugs.run(composed("bugs", *words))
+        bugs.run(bugs_config(*words))
     assert len((folder / "bugs/failures.jsonl").read_text().splitlines()) == 3
 
 
@@ -146,12 +141,12 @@ def test_other_problems_than_those_of_the_folder_are_noticed(scores: Path, tmp_p
     samples.finish()
     shutil.copy(tmp_path / "other/samples.parquet", folder / "samples.parquet")
     with pytest.raises(UserError, match="has no problem 'gone' any more"):
-        bugs.run(composed("bugs", f"folder={folder}"))
+        bugs.run(bugs_config(f"folder={folder}"))
 
 
 def test_a_folder_that_is_none_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=f"{tmp_path} is no folder of a run"):
-        bugs.run(composed("bugs", f"folder={tmp_path}"))
+        bugs.run(bugs_config(f"folder={tmp_path}"))
 
 
 def test_from_the_command_line(scores: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from tests.conftest import ROOT, composed
 from tests.toy_policy import save_toy
 
 GOOD = '```lua\nlocal a, b = io.read("*n", "*n")\nprint(a + b)\n```'
+CTRL_C = "\x03"
 
 
 def talked(endpoint: ScriptedEndpoint, folder: Path, lines: list[str], console: Console | None = None) -> None:
@@ -106,70 +107,95 @@ def test_nothing_hostile_reaches_the_terminal(tmp_path: Path) -> None:
     assert "\\u202egnp" in shown and len(shown) < 200_000
 
 
-@pytest.mark.parametrize("engine", ["transformers", pytest.param("vllm", marks=pytest.mark.slow)])
-def test_ctrl_c_on_a_terminal_stops_an_answer_and_keeps_the_session(tmp_path: Path, engine: str) -> None:
-    """On a real pseudo-terminal: the key, not the signal. A model of random weights seldom finds its end."""
-    save_toy(tmp_path / "toy")
-    config = tmp_path / "toy/config.json"
-    config.write_text(json.dumps(json.loads(config.read_text()) | {"max_position_embeddings": 4096}))
-    words = [f"rollout={engine}", f"run_dir={tmp_path}", f"model.path={tmp_path}/toy", "sandbox.workers=1"]
-    words += ["rollout.max_new_tokens=1500"]
-    child, terminal = pty.fork()
+class Terminal:
+    """A chat in a process of its own, on a real pseudo-terminal: Ctrl-C is the key, not the signal."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor, self.seen = descriptor, b""
+
+    def until(self, word: str, typed: str = "") -> None:
+        """Types, and waits until a word comes up."""
+        os.write(self.descriptor, typed.encode())
+        while word.encode() not in self.seen:
+            assert select.select([self.descriptor], [], [], 300)[0], self.seen
+            try:
+                self.seen += os.read(self.descriptor, 65536)
+            except OSError as error:  # nobody is there any more
+                raise AssertionError(self.seen) from error
+        self.seen = self.seen.partition(word.encode())[2]
+
+
+@contextmanager
+def chat(*words: str) -> Iterator[Terminal]:
+    """Ends it with /quit, and looks that it ended well."""
+    child, descriptor = pty.fork()
     if child == 0:
         os.chdir(ROOT)
         os.execve(sys.executable, [sys.executable, "-m", "study.chat", *words], {**os.environ, "TERM": "xterm"})
-    seen = b""
-
-    def until(word: bytes, typed: bytes = b"") -> None:
-        nonlocal seen
-        os.write(terminal, typed)
-        while word not in seen:
-            assert select.select([terminal], [], [], 300)[0], seen
-            try:
-                seen += os.read(terminal, 65536)
-            except OSError:  # nobody is there any more
-                raise AssertionError(seen) from None
-        seen = seen.partition(word)[2]
-
     try:
-        until(b"lua> ")
-        for _ in range(2):
-            until(b"stops it", b"Print a line.\n\n")
-            until(b"stopped", b"\x03")
-            until(b"lua> ")
-        until(b"2 in ", b"/history\n")
-        os.write(terminal, b"/quit\n")
+        terminal = Terminal(descriptor)
+        terminal.until("lua> ")
+        yield terminal
+        os.write(descriptor, b"/quit\n")
         _, status = os.waitpid(child, 0)
     except BaseException:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         raise
     finally:
-        os.close(terminal)
+        os.close(descriptor)
     assert os.waitstatus_to_exitcode(status) == 0
+
+
+@pytest.mark.parametrize("engine", ["transformers", pytest.param("vllm", marks=pytest.mark.slow)])
+def test_ctrl_c_stops_an_answer_and_keeps_the_session(tmp_path: Path, engine: str) -> None:
+    """A model of random weights seldom finds its end."""
+    save_toy(tmp_path / "toy")
+    config = tmp_path / "toy/config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"max_position_embeddings": 4096}))
+    model = (f"rollout={engine}", f"model.path={tmp_path}/toy", "rollout.max_new_tokens=1500")
+    with chat(*model, f"run_dir={tmp_path}", "sandbox.workers=1") as terminal:
+        for _ in range(2):
+            terminal.until("stops it", "Print a line.\n\n")
+            terminal.until("stopped", CTRL_C)
+            terminal.until("lua> ")
+        terminal.until("2 in ", "/history\n")
     assert [row["stopped"] for row in history(tmp_path)] == [True, True]
 
 
-def test_an_answer_can_be_stopped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    answers: Iterator[Raw | str] = iter([Raw(delay_s=30), GOOD])
+def test_ctrl_c_stops_an_answer_that_an_endpoint_writes(tmp_path: Path) -> None:
+    """Before its first word, and in its middle; the next question is answered."""
+    over, asked = threading.Event(), threading.Semaphore(0)
 
-    def script(request: dict[str, object]) -> Raw | str:
-        answer = next(answers)
-        if isinstance(answer, Raw):
-            threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
-        return answer
+    def endless() -> Iterator[bytes]:
+        yield from events("begun ")[:2]
+        over.wait(60)
+
+    answers: Iterator[Any] = iter([Raw(delay_s=30), streamed(endless()), GOOD])
+
+    def script(request: dict[str, object]) -> Any:
+        asked.release()
+        return next(answers)
 
     with serve(script) as endpoint:
-        talked(endpoint, tmp_path, ["Slow.", "", "Fast.", ""])
-    assert "stopped" in capsys.readouterr().out
+        model = ("model=endpoint", f"model.base_url={endpoint.url}", "model.name=scripted")
+        with chat(*model, f"run_dir={tmp_path}", "sandbox.workers=1") as terminal:
+            for question, shown in (("Slow.", "stops it"), ("Endless.", "begun")):
+                terminal.until(shown, f"{question}\n\n")
+                assert asked.acquire(timeout=60), "the question has not come"
+                terminal.until("stopped", CTRL_C)
+                terminal.until("lua> ")
+            over.set()
+            terminal.until("lua> ", "Fast.\n\n")
     assert [(row["statement"], row["stopped"], row["answer"]) for row in history(tmp_path)] == [
         ("Slow.", True, ""),
+        ("Endless.", True, "begun "),
         ("Fast.", False, GOOD),
     ]
 
 
 def test_an_answer_is_shown_as_it_is_written(tmp_path: Path) -> None:
-    """The server writes the second half once the first is on the screen; Ctrl-C then stops another in its middle."""
+    """The server writes the second half once the first is on the screen."""
     screen, shown = Screen(), []
 
     def halves() -> Iterator[bytes]:
@@ -178,20 +204,12 @@ def test_an_answer_is_shown_as_it_is_written(tmp_path: Path) -> None:
         shown.append(screen.shows("early"))
         yield from (last, end, usage, done)
 
-    def endless() -> Iterator[bytes]:
-        yield from events("begun ")[:2]
-        shown.append(screen.shows("begun"))
-        os.kill(os.getpid(), signal.SIGINT)
-        threading.Event().wait(30)
-
-    answers = iter([streamed(halves()), streamed(endless())])
-    with serve(lambda request: next(answers)) as endpoint:
-        talked(endpoint, tmp_path, ["/problem 1", "Slow.", ""], screen.console())
-    assert shown == [True, True], "what was there was not shown before more came"
+    with serve(lambda request: streamed(halves())) as endpoint:
+        talked(endpoint, tmp_path, ["/problem 1"], screen.console())
+    assert shown == [True], "what was there was not shown before more came"
     text = screen.getvalue()
-    assert "passed: 5 of 5 tests" in text and "stopped" in text and "\x1b]0;" not in text
-    assert [(row["verdict"], row["stopped"]) for row in history(tmp_path)] == [("passed", False), (None, True)]
-    assert history(tmp_path)[1]["answer"] == "begun "
+    assert "passed: 5 of 5 tests" in text and "\x1b]0;" not in text
+    assert [(row["verdict"], row["stopped"]) for row in history(tmp_path)] == [("passed", False)]
 
 
 def test_the_end_of_a_long_answer_is_shown() -> None:
