@@ -19,14 +19,14 @@ from typing import ClassVar, Literal
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-import torch
 from hydra import compose, initialize_config_dir
-from torch.nn.utils.rnn import pad_sequence
+from pydantic import field_validator
 
 import languages
 from base import script
 from base.command_line import Command
 from base.settings import Count
+from benchmarks.gap import sampler_gap
 from policy.model import Policy
 from policy.samplers.sampler import Completion, Sampling
 from policy.samplers.vllm import VllmSampler
@@ -42,10 +42,17 @@ class Arguments(Command):
     usage: ClassVar[str] = "python benchmarks/sampler.py model=qwen_coder_1.5b"
 
     model: str = "qwen_coder_1.5b"
-    rows: Count = 64
+    rows: Count = 64  # a multiple of PROBLEMS
     short: Count = 24
     tokens: Count = 96
     quantize: Literal["none", "int8", "both"] = "both"
+
+    @field_validator("rows")
+    @classmethod
+    def _as_many_for_each(cls, rows: int) -> int:
+        if rows % PROBLEMS:
+            raise ValueError(f"{{key}} is {rows}; it must be a multiple of {PROBLEMS}")
+        return rows
 
 
 def measure(arguments: Arguments) -> dict[str, float | str]:
@@ -73,25 +80,14 @@ def measure(arguments: Arguments) -> dict[str, float | str]:
             prompts, arguments.rows // PROBLEMS, Sampling(TEMPERATURE, tokens), 0, lambda _, found: seen.append(found)
         )
         seconds.append(time.perf_counter() - started)
+    few = sorted(seen[:SCORED], key=lambda completion: completion.prompt)  # rows of a prompt after one another
     return {
         "weights": arguments.quantize,
         f"seconds, {arguments.short} tokens": round(seconds[1], 2),
         f"seconds, {arguments.tokens} tokens": round(seconds[2], 2),
         "seconds per decoding step": round((seconds[2] - seconds[1]) / (arguments.tokens - arguments.short), 4),
-        "gap, nats per token": round(gap(policy, prompts, seen[:SCORED]), 4),
+        "gap, nats per token": round(sampler_gap(policy, [prompts[c.prompt] for c in few], few, TEMPERATURE), 4),
     }
-
-
-@torch.no_grad()
-def gap(policy: Policy, prompts: list[list[int]], completions: list[Completion]) -> float:
-    """The mean difference of the trainer's and the sampler's log-probs."""
-    completions = sorted(completions, key=lambda completion: completion.prompt)  # rows of a prompt after one another
-    tokens = pad_sequence([torch.tensor(c.tokens) for c in completions], True)  # [rows, tokens]
-    mask = pad_sequence([torch.ones(len(c.tokens), dtype=torch.bool) for c in completions], True)  # [rows, tokens]
-    sampled = pad_sequence([torch.tensor(c.logprobs) for c in completions], True)  # [rows, tokens]
-    asked = [prompts[c.prompt] for c in completions]
-    logp, _ = policy.logprobs(asked, tokens, mask, TEMPERATURE)  # [rows, tokens]
-    return float((logp - sampled).abs()[mask].mean())
 
 
 def main() -> None:

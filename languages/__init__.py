@@ -85,9 +85,9 @@ def parse(name: str, row: Any, where: str) -> Language:
         given = key in REQUIRED or row.get(key) is not None
         if given and (not isinstance(row[key], str) or not row[key].strip()):
             raise LanguageError(f"{where}: key {key!r} must be a string that is not empty, not {row[key]!r}")
-    for key, value in row.items():
+    for key, value in row.items():  # PyYAML writes it bare into a run's config, and reads a line end
         if "\x85" in json.dumps(value, ensure_ascii=False, default=str):
-            raise LanguageError(f"{where}: key {key!r} holds U+0085, a line end in YAML only; leave it out")
+            raise LanguageError(f"{where}: key {key!r} holds U+0085, which no stored config gives back; leave it out")
     filename = row["filename"]
     if "/" in filename or filename in (".", ".."):
         raise LanguageError(f"{where}: key 'filename' must be a plain file name, not {filename!r}")

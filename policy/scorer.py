@@ -169,7 +169,7 @@ def fastest_layout(scorer: Scorer) -> Layout:
             return _in_short(error)
         return "" if apart <= rounding else f"log-probs are off by {apart:.2g} nats"
 
-    narrow = dtype != torch.float32  # adapters are fp32 all the same, and do not go with other inputs of themselves
+    narrow = dtype.itemsize == 2  # adapters are fp32 all the same, and do not go with other inputs of themselves
     with _evaluated(model), torch.autocast(device.type, dtype if narrow else None, enabled=narrow):
         try:
             own = score(ROW_BY_ROW)  # [loss tokens]

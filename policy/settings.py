@@ -56,6 +56,12 @@ class RolloutSettings(Settings):
             raise ValueError(f"{{key}}.temperature is {self.temperature:g}; with rollout=vllm it must be at most 2")
         return self
 
+    @model_validator(mode="after")
+    def _vllm_rounds(self) -> RolloutSettings:
+        if self.quantize and self.engine == "transformers":
+            raise ValueError("{key}.quantize is for vLLM; add rollout=vllm, or leave it out")
+        return self
+
     def sampling(self, temperature: float | None = None) -> Sampling:
         """How completions are drawn; at another `temperature`, all of the distribution."""
         if temperature is not None:

@@ -19,13 +19,12 @@ import yaml
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import train
-from base.errors import ConfigError, DataError, RunError, UserError
+from base.errors import DataError, RunError, UserError
 from policy.ranks import Ranks
 from problems import load
 from rollout import heldout
 from run import run_folder
 from tests.conftest import HELDOUT, SMALL, command, composed, run, stopped
-from training.settings import TrainSettings
 
 
 def rows(folder: Path) -> list[dict[str, Any]]:
@@ -196,22 +195,6 @@ def test_a_batch_sampled_ahead_outlives_a_stop(ahead: Path, tmp_path: Path, few:
     done = run(*arguments)
     assert done.returncode == 0, done.stderr
     same_end(ahead, folder)
-
-
-@pytest.mark.parametrize(
-    ("overrides", "words"),
-    [
-        (["gpus=2", "samplers=2"], "samplers is 2; of gpus=2 at least one must train"),
-        (["rollout=vllm", "rollout.quantize=int8", "experiment=paper"], "rollout.quantize draws from rounded weights"),
-        (["rollout=vllm", "rollout.quantize=int8", "gpus=2", "samplers=1"], "rollout.quantize goes with samplers=0"),
-        (["gpus=2", "samplers=1", "experiment=paper"], "samplers= trains on batches that weights one update old"),
-        (["gpus=2", "samplers=1", "rollout=vllm", "shard=true"], "shard=true needs gpus= above 1, without those of"),
-        (["gpus=2", "shard=true"], "shard=true needs gpus= above 1, .*and rollout=vllm"),
-    ],
-)
-def test_ranks_that_cannot_be_are_refused(overrides: list[str], words: str) -> None:
-    with pytest.raises(ConfigError, match=words):
-        TrainSettings.read(composed(*overrides))
 
 
 def test_a_mistake_on_several_ranks_is_one_sentence(tmp_path: Path, few: str) -> None:

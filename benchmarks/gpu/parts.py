@@ -24,6 +24,7 @@ from torch import Tensor
 
 import languages
 import train
+from benchmarks.gap import sampler_gap
 from benchmarks.gpu import random_model
 from policy import logprob, varlen
 from policy.attention import Pack, _shared_prompt
@@ -142,18 +143,9 @@ def drawn(sampler: Any, rows: int, length: int) -> list[Completion]:
     return [completion for _, completion in ordered]
 
 
-@torch.no_grad()
 def gap(policy: Policy, sampler: Any, completions: Sequence[Completion]) -> float:
-    """Mean |difference| of the log-probs by sampler and trainer, nats per token."""
-    few = list(zip(sampler.prompts, completions, strict=True))[:8]
-    width = max(len(c.tokens) for _, c in few)
-    # tokens, mask, seen and theirs are [rows, width]
-    tokens = torch.tensor([c.tokens + [0] * (width - len(c.tokens)) for _, c in few], device=policy.device)
-    mask = torch.tensor([[i < len(c.tokens) for i in range(width)] for _, c in few], device=policy.device)
-    policy.model.eval()
-    seen, _ = policy.logprobs([prompt for prompt, _ in few], tokens, mask, 1.0)
-    theirs = torch.tensor([c.logprobs + [0.0] * (width - len(c.tokens)) for _, c in few], device=policy.device)
-    return float((seen - theirs)[mask].abs().mean())
+    """Of the first eight, in nats per token."""
+    return sampler_gap(policy, sampler.prompts[:8], completions[:8], 1.0)
 
 
 # --- the parts

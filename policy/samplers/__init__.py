@@ -24,7 +24,7 @@ def choose(config: DictConfig) -> str:
     config.rollout.engine = "vllm" if has_gpu and has_vllm else "transformers"
     if config.rollout.engine == "transformers":
         with open_dict(config.rollout):
-            for key in ("gpu_memory_utilization", "cpu_kv_cache_gib", "quantize"):
+            for key in ("gpu_memory_utilization", "cpu_kv_cache_gib"):
                 config.rollout.pop(key, None)
     why = "a GPU is here" if has_gpu and has_vllm else "vLLM is not installed" if has_gpu else "no GPU is here"
     return f"rollout=auto: {config.rollout.engine}, as {why}"

@@ -1,14 +1,14 @@
 """Weights of 8 bits for vLLM: each matrix of a linear layer as whole numbers, with a scale per output.
 
-vLLM rounds what goes into such a layer too, with a scale per token (W8A8), and multiplies whole numbers, which halves
-the time of a decoding step on a CPU (docs/results/languages-on-a-cpu.md). Tokens are drawn from the rounded policy, and
-their log-probs are its own: `loss.correction` weighs them for the one that is trained. Embedding and head stay as they
-are.
+vLLM rounds what goes into such a layer too, with a scale per token (W8A8), and multiplies whole numbers, which on a CPU
+takes half of the time (docs/results/languages-on-a-cpu.md). Tokens are drawn from the rounded policy, and their
+log-probs are its own: `loss.correction` weighs them for the one that is trained. Embedding and head stay as they are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import torch
@@ -18,8 +18,10 @@ from base.errors import ModelError
 from policy import lora
 from policy.model import Policy
 
-# What vLLM reads in a model's configuration, in the format of the library compressed-tensors.
-CONFIG: dict[str, Any] = {
+BITS = {"num_bits": 8, "type": "int", "symmetric": True}
+CONFIG: dict[
+    str, Any
+] = {  # what vLLM reads in a model's configuration, in the format of the library compressed-tensors
     "quant_method": "compressed-tensors",
     "format": "int-quantized",
     "quantization_status": "compressed",
@@ -27,20 +29,15 @@ CONFIG: dict[str, Any] = {
     "config_groups": {
         "linear": {
             "targets": ["Linear"],
-            "weights": {"num_bits": 8, "type": "int", "symmetric": True, "strategy": "channel", "dynamic": False},
-            "input_activations": {
-                "num_bits": 8,
-                "type": "int",
-                "symmetric": True,
-                "strategy": "token",
-                "dynamic": True,
-            },
+            "weights": BITS | {"strategy": "channel", "dynamic": False},
+            "input_activations": BITS | {"strategy": "token", "dynamic": True},
         }
     },
 }
 LARGEST = 127  # of the whole numbers
 
 
+@cache
 def keep_scales() -> None:
     """Lets the matrices of vLLM's CPU build hold their scales, which they only point at: after a second load those are
     freed, and what is multiplied is noise (vLLM 0.32)."""
@@ -59,7 +56,7 @@ def keep_scales() -> None:
 
 def weights(policy: Policy) -> Iterator[tuple[str, Tensor]]:
     """All that a checkpoint holds, as `Policy.weights` gives it, but matrices of linear layers by two names: `.weight`
-    [out, in] in 8 bits and `.weight_scale` [out, 1]. Raises ModelError for a mixture of experts."""
+    [out, in] in 8 bits and `.weight_scale` [out, 1] in fp32. Raises ModelError for a model that has other matrices."""
     matrices = set(_matrices(policy))
     for name, weight in policy.weights():
         if name not in matrices:
@@ -72,12 +69,16 @@ def weights(policy: Policy) -> Iterator[tuple[str, Tensor]]:
 
 
 def _matrices(policy: Policy) -> Iterator[str]:
-    """Names in a checkpoint."""
-    model = lora.base(policy.model)
-    if any(parameter.dim() == 3 for parameter in model.parameters()):
-        raise ModelError(
-            f"rollout.quantize=int8 is for dense models, and {type(model).__name__} has experts; leave it out"
-        )
+    """Names in a checkpoint. What vLLM rounds and this does not name would be noise, so that nothing is left over."""
+    model, output = lora.base(policy.model), policy.model.get_output_embeddings()
+    head = set(output.modules())  # with its adapter
     for name, module in model.named_modules():
-        if isinstance(module, nn.Linear) and ".lora_" not in name and "lm_head" not in name:
+        if module in head or isinstance(module, nn.Embedding) or ".lora_" in name:
+            continue
+        if isinstance(module, nn.Linear):
             yield name.removesuffix(".base_layer") + ".weight"
+        elif any(parameter.dim() > 1 for parameter in module.parameters(recurse=False)):
+            raise ModelError(
+                f"rollout.quantize=int8 rounds plain linear layers, and {name} of {type(model).__name__} is a "
+                f"{type(module).__name__}; leave it out"
+            )

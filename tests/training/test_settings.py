@@ -70,3 +70,20 @@ def test_vllm_draws_at_no_higher_temperature_than_2() -> None:
 
 def test_what_may_be_a_fraction_or_null_may() -> None:
     TrainSettings.read(composed("stall_s=0.5", "lora.alpha=0.5", "steps=null", "optimizer.eps=1", "resample=0"))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["gpus=2", "samplers=2"], "samplers is 2; of gpus=2 at least one must train"),
+        (["rollout.quantize=int8"], "rollout.quantize is for vLLM; add rollout=vllm"),
+        (["rollout=vllm", "rollout.quantize=int8", "experiment=paper"], "rollout.quantize draws from rounded weights"),
+        (["rollout=vllm", "rollout.quantize=int8", "gpus=2", "samplers=1"], "rollout.quantize goes with samplers=0"),
+        (["gpus=2", "samplers=1", "experiment=paper"], "samplers= trains on batches that weights one update old"),
+        (["gpus=2", "samplers=1", "rollout=vllm", "shard=true"], "shard=true needs gpus= above 1, without those of"),
+        (["gpus=2", "shard=true"], "shard=true needs gpus= above 1, .*and rollout=vllm"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(overrides: list[str], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        TrainSettings.read(composed(*overrides))

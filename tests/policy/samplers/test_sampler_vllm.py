@@ -8,9 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch.nn.utils.rnn import pad_sequence
-
+from benchmarks.gap import sampler_gap
 from policy.samplers.sampler import Sampling
 from policy.settings import RolloutSettings
 from tests.conftest import ROOT
@@ -19,6 +17,7 @@ SCRIPT = """
 import json, sys
 import torch
 from base.errors import ModelError
+from benchmarks.gap import sampler_gap
 from policy.model import Policy
 from policy.samplers.sampler import Sampling
 from policy.samplers.vllm import VllmSampler
@@ -42,13 +41,7 @@ if __name__ == "__main__":
         return [seen[i] for i in range(len(prompts) * n)]
 
     def gap(completions):
-        total = 0.0
-        for c in completions:
-            tokens = torch.tensor([c.tokens])
-            with torch.no_grad():
-                logp, _ = policy.logprobs([prompts[c.prompt]], tokens, torch.ones_like(tokens, dtype=torch.bool), 0.7)
-            total += (logp[0] - torch.tensor(c.logprobs)).abs().mean().item() / len(completions)
-        return total
+        return sampler_gap(policy, [prompts[c.prompt] for c in completions], completions, 0.7)
 
     def greedy():
         return [c.tokens for c in draw(0.0, n=1)]
@@ -186,14 +179,9 @@ def settings(**changes: Any) -> RolloutSettings:
 
 def gap(policy: Any, sampler: Any) -> float:
     """Between the policy's log-probs and the sampler's, nats per token of eight completions that are drawn now."""
-    seen: list[Any] = []
-    sampler.sample([[40, 50, 60]], 8, Sampling(0.7, 32), 0, lambda _, completion: seen.append(completion))
-    tokens = pad_sequence([torch.tensor(c.tokens) for c in seen], True)  # [rows, tokens]
-    mask = pad_sequence([torch.ones(len(c.tokens), dtype=torch.bool) for c in seen], True)  # [rows, tokens]
-    drawn = pad_sequence([torch.tensor(c.logprobs) for c in seen], True)  # [rows, tokens]
-    with torch.no_grad():
-        logp, _ = policy.logprobs([40, 50, 60], tokens, mask, 0.7)  # [rows, tokens]
-    return float((logp - drawn).abs()[mask].mean())
+    prompt, seen = [40, 50, 60], list[Any]()
+    sampler.sample([prompt], 8, Sampling(0.7, 32), 0, lambda _, completion: seen.append(completion))
+    return sampler_gap(policy, [prompt] * 8, seen, 0.7)
 
 
 def gaps(script: str, *arguments: Path) -> tuple[list[float], str]:
