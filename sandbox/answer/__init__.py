@@ -21,9 +21,9 @@ OUTPUT_TAGS = {"text", "txt", "plain", "plaintext", "output", "stdout", "console
 OUTPUT_INTRODUCTION = re.compile(r"\b(output|outputs|input|inputs|prints?|printed|result|results)\b\W*$", re.I)
 TESTS = re.compile(
     r"""\bunittest\b | \bpytest\b | \bdoctest\b | \bluaunit\b | \bOUnit | \bHspec\b | \bJUnit\b | \brackunit\b
-    | \bminitest\b | \brspec\b | Test::|(?:@|\[|\#\[)(?:Test|Fact|test|cfg\(test\))\b | testing\.T\b | \bTest\s+do\b
-    | @testset | \bt\.Run\(
-    | ^\s*(?:describe|it|test)\s*\(?\s*["'] | \bpatch\s*\( | \bstdin\s*=\s*\S*StringIO | \bsetIn\s*\(
+    | \bminitest\b | \brspec\b | Test:: | ^\s*(?:@|\[|\#\[)(?:Test|Fact|test|cfg\(test\))\b(?!\s*=)
+    | testing\.T\b | \bTest\s+do\b | @testset | \bt\.Run\(
+    | ^\s*(?:describe|it|test)(?:\s*\(\s*["']|\s+["'].*\bdo\b) | \bpatch\s*\( | \bstdin\s*=\s*\S*StringIO | \bsetIn\s*\(
     | ^\s*(?:from|import|require|use|open|load)\b.*\b(?:solution|your_\w+|my_(?:program|solution|module))\b
     | \brequire\s*\(?\s*["'](?:\./)?(?:solution|program|main)\b""",
     re.VERBOSE | re.MULTILINE,
@@ -55,6 +55,7 @@ def extract(completion: str, language: Language) -> str | None:
         wholes = _wholes(_programs(both, language))
         only_beside = all(part.block not in tagged and part.reads and part.prints for part in wholes)
         return choose(both if only_beside else tagged, language)
+    others = others or [block for block in found if Part(block).reads or Part(block).prints]
     return choose(others, language) if others else None
 
 
@@ -69,24 +70,28 @@ def choose(candidates: Sequence[Block], language: Language) -> str:
     parts = _programs(candidates, language)
     wholes = _wholes(parts)
     pieces = [part for part in parts if part not in wholes]
-    # one that calls what a whole program above it defines, and reads nothing, demonstrates that program
-    wholes = [
+    # one that calls what a whole program above it defines demonstrates that program, or is its main part
+    shown = [
         part
         for number, part in enumerate(wholes)
-        if part.reads or not any(part.uses(above.functions) for above in wholes[:number])
+        if any(part.calls(above.functions) if part.reads else part.uses(above.functions) for above in wholes[:number])
     ]
+    wholes = [part for part in wholes if part not in shown]
     if not wholes:
         return _joined([part.block.text for part in _linked(parts)])
     main = wholes[-1]
     needed = _needed(main, pieces)
-    starts = [part for part in pieces if part not in needed and _starts(part, main)]
+    starts = [part for part in (*pieces, *shown) if part not in needed and _starts(part, main)]
     return _joined([part.block.text for part in (*(part for part in pieces if part in needed), main, *starts)])
 
 
 def _programs(candidates: Sequence[Block], language: Language) -> list[Part]:
     """The blocks without those that only explain or show; all of them where that would leave none."""
     parts = [Part(block) for block in {block.text: block for block in reversed(candidates)}.values()][::-1]
-    kept = [part for part in parts if not _aside(part, language)] or parts
+    parts = [part for part in parts if not _aside(part, language)] or parts
+    kept = [part for part in parts if not TESTS.search(part.code)]
+    if not any(part.reads and part.prints for part in kept):  # a program may hold its own tests
+        kept = [part for part in parts if part in kept or (part.reads and part.prints)] or parts
     return [part for part in kept if not _excerpt(part, kept)] or kept
 
 
@@ -97,12 +102,12 @@ def _wholes(parts: Sequence[Part]) -> list[Part]:
 
 
 def _aside(part: Part, language: Language) -> bool:
-    """Whether a block is a session, command lines, sample input or output, or a unit test."""
+    """Whether a block is a session, command lines, or sample input or output."""
     block = part.block
     lines = [line.strip() for line in block.text.split("\n") if line.strip()]
-    if SESSION.match(block.text.lstrip()) or any(line.startswith(">>> ") for line in lines):
+    if SESSION.match(block.text.lstrip()) or any(line.startswith(">>> ") for line in block.text.split("\n")):
         return True
-    if TESTS.search(part.code) or _commands(lines, language):
+    if _commands(lines, language):
         return True
     if all(re.fullmatch(r"[+-]?\d[\d.,eE+-]*", word) for word in block.text.split()):
         return True
@@ -209,7 +214,7 @@ def _joined(texts: Sequence[str]) -> str:
 def _only_explains(block: Block, above: Sequence[Block], language: Language) -> bool:
     """Whether a block that was cut off is no second version of the program above it."""
     part = Part(block)
-    if _quoted(block, above) or (above and _aside(part, language)):
+    if _quoted(block, above) or (above and (_aside(part, language) or TESTS.search(part.code))):
         return True
     return not part.reads and any(part.uses(Part(program).functions) for program in above)
 

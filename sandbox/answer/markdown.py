@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-OPENING = re.compile(r"^(?P<indent>[ \t]*)(?P<fence>`{3,}|~{3,})[ \t]*(?P<tag>[^\s`{]*)[^`]*$")
+# A fence begins its line, or follows the mark of a list or, with a tag, a colon.
+OPENING = re.compile(
+    r"""^(?P<before>[ \t]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+|[^`~]{1,400}:[*_]*[ \t]*(?=[`~]+[a-zA-Z]))?)
+    (?P<fence>`{3,}|~{3,})[ \t]*(?P<tag>[^\s`{]*)[^`]*$""",
+    re.VERBOSE,
+)
+QUOTE = re.compile(r"^[ \t]{0,3}>[ \t]?")
+MARKDOWN = ("markdown", "md")
 THINKING_END = "</think>"
 TAG = re.compile(r"</?think>")
 
@@ -22,24 +29,30 @@ class Block:
 def blocks(text: str) -> list[Block]:
     """The fenced code blocks of a Markdown text, in order (CommonMark's rule: a fence is closed by its own kind).
 
-    A fence inside a longer fence, or inside one of the other kind, is text. Line ends are normalised to a newline.
+    A fence inside a longer fence, or inside one of the other kind, is text. Of a block of Markdown, what it encloses is
+    found. Line ends are normalised to a newline.
     """
     found: list[Block] = []
     opening: re.Match[str] | None = None
+    quoted = False
     inside: list[str] = []
     introduction = before = ""
     for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n"):
         if opening is None:
-            opening = OPENING.match(line)
+            quote = QUOTE.match(line)
+            opening = OPENING.match(line[quote.end() :] if quote else line)
             if opening:
-                inside, introduction = [], before
+                inside, introduction, quoted = [], opening["before"].strip() or before, quote is not None
             elif line.strip():
                 before = line
             continue
+        line = QUOTE.sub("", line) if quoted else line
         fence = opening["fence"]
         stripped = line.strip()
         if len(stripped) >= len(fence) and set(stripped) == {fence[0]}:
-            found.append(_block(opening, inside, introduction, closed=True))
+            block = _block(opening, inside, introduction, closed=True)
+            enclosed = blocks(block.text.removesuffix("\n")) if block.tag in MARKDOWN else []
+            found += [replace(one, closed=True) for one in enclosed] or [block]
             opening, before = None, ""
         else:
             inside.append(line)
@@ -49,18 +62,24 @@ def blocks(text: str) -> list[Block]:
 
 
 def _block(opening: re.Match[str], inside: list[str], introduction: str, closed: bool) -> Block:
-    indent = opening["indent"]
-    lines = [line.removeprefix(indent) for line in inside]
-    return Block(opening["tag"].lower(), "\n".join(lines) + "\n" if lines else "", closed, introduction, len(indent))
+    before = opening["before"]
+    indent = len(before) - len(before.lstrip()) if ":" in before else len(before)
+    if all(line[:indent].isspace() for line in inside if line.strip()):  # else the program stands beside its fence
+        inside = [line[indent:] for line in inside]
+    return Block(opening["tag"].lower(), "\n".join(inside) + "\n" if inside else "", closed, introduction, indent)
 
 
 def after_thinking(completion: str) -> str | None:
     """The answer below the model's thoughts, or None where it was still thinking when the tokens ran out.
 
-    A thought begins at a line that begins with <think>, and ends at a line that begins or ends with </think>; the words
-    inside a program, a string or a sentence are text. A thought may leave a code block open.
+    A thought begins at a line that begins with <think>, and ends at a line that begins or ends with </think>, or at any
+    </think> below a <think>; the words inside a program, a string or a sentence are text. A thought may leave a code
+    block open.
     """
-    tags = [found for found in TAG.finditer(completion) if _marks(completion, found)]
+    tags: list[re.Match[str]] = []
+    for found in TAG.finditer(completion):
+        if _marks(completion, found, thinking=bool(tags) and tags[-1][0] == "<think>"):
+            tags.append(found)
     if not tags:
         return completion
     # each tag on a line of its own, so that a fence beside it is seen; NUL and a number find it again
@@ -85,14 +104,15 @@ def after_thinking(completion: str) -> str | None:
     return completion[end:]
 
 
-def _marks(text: str, tag: re.Match[str]) -> bool:
-    """Whether a tag stands where a model marks its thoughts: at an edge of its line, not in a string."""
+def _marks(text: str, tag: re.Match[str], thinking: bool) -> bool:
+    """Whether a tag stands where a model marks its thoughts: not in a string, and at an edge of its line, or, where it
+    ends a thought, anywhere."""
     before = text[text.rfind("\n", 0, tag.start()) + 1 : tag.start()].strip()
     after = text[tag.end() :].partition("\n")[0].strip()
     if tag[0] == "<think>":
         return not before
     quoted = bool(re.search(r"[\"'`]$", before)) and before.count(before[-1]) % 2 and before.strip("`")
-    return (not before or not after) and not quoted
+    return (thinking or not before or not after) and not quoted
 
 
 def fenced(text: str) -> str:

@@ -67,7 +67,8 @@ VARIABLES = re.compile(
 )
 NO_NAMES = frozenset(
     ("if", "else", "elif", "while", "for", "switch", "catch", "return", "do", "then", "end", "begin", "try", "finally",
-     "default", "public", "private", "in", "let", "rec", "mut", "not", "and", "or", "of", "to")
+     "default", "public", "private", "in", "let", "rec", "mut", "not", "and", "or", "of", "to", "my", "var", "val",
+     "const", "local", "case")
 )  # fmt: skip
 
 
@@ -113,6 +114,10 @@ class Part:
     def uses(self, names: Iterable[str]) -> set[str]:
         """Those of the names that it uses and does not define; `x.name` is another's."""
         return {name for name in names if name not in self.names and self.count(name)}
+
+    def calls(self, names: Iterable[str]) -> set[str]:
+        """Those of the names that it uses and, as most languages write it, calls: `f(`."""
+        return {name for name in self.uses(names) if re.search(rf"(?<![\w.:>-]){re.escape(name)}\(", self.code)}
 
     def count(self, name: str) -> int:
         """How often it stands there, not as a part of `x.name` or `other-name`."""

@@ -213,6 +213,48 @@ CASES: dict[str, tuple[str, list[str], str]] = {
     "a query and a row of its output": (
         "sql", ["select sum(line) from input;\n", "select 6;\n"], "select sum(line) from input;\n",
     ),
+    "a call that reads": (
+        "lua",
+        ["local function solve(n) return n * n end\nprint(solve(io.read('*n')))\n",
+         "local n = tonumber(io.read())\nprint(solve(n))\n"],
+        "local function solve(n) return n * n end\nprint(solve(io.read('*n')))\n",
+    ),
+    "a main part that reads by the functions above": (
+        "lua",
+        ["local function get() return io.read('*n') end\nlocal function show(n) print(n) end\n",
+         "show(get())\nio.write(io.read('*l'))\n"],
+        "local function get() return io.read('*n') end\nlocal function show(n) print(n) end\n"
+        "show(get())\nio.write(io.read('*l'))\n",
+    ),
+    "a session in a comment of the program": (
+        "python",
+        ['def f(n):\n    """Its square.\n\n    >>> f(3)\n    9\n    """\n    return n * n\n\nprint(f(int(input())))\n',
+         "print(f(4))\n"],
+        'def f(n):\n    """Its square.\n\n    >>> f(3)\n    9\n    """\n    return n * n\n\nprint(f(int(input())))\n',
+    ),
+    "an index that is called test": (
+        "python",
+        ["results = {}\nfor test in range(int(input())):\n    results[test] = input()\nprint(results)\n", "print(4)\n"],
+        "results = {}\nfor test in range(int(input())):\n    results[test] = input()\nprint(results)\n",
+    ),
+    "an array that is called test": (
+        "perl", ["my @test = <STDIN>;\nprint scalar(@test);\n", "print 4;\n"],
+        "my @test = <STDIN>;\nprint scalar(@test);\n",
+    ),
+    "the shell's word test": (
+        "bash", ['read -r n\ntest "$n" -gt 0 || exit\necho $n\n', "echo 4\n"],
+        'read -r n\ntest "$n" -gt 0 || exit\necho $n\n',
+    ),
+    "a program with its own tests": (
+        "rust",
+        ["use std::io;\nfn f(n: i64) -> i64 { n }\nfn main() {\n    let mut s = String::new();\n"
+         '    io::stdin().read_line(&mut s).unwrap();\n    println!("{}", f(s.trim().parse().unwrap()));\n}\n'
+         "#[cfg(test)]\nmod tests {\n    #[test]\n    fn one() { assert_eq!(super::f(1), 1); }\n}\n",
+         'fn main() {\n    println!("{}", f(4));\n}\n'],
+        "use std::io;\nfn f(n: i64) -> i64 { n }\nfn main() {\n    let mut s = String::new();\n"
+        '    io::stdin().read_line(&mut s).unwrap();\n    println!("{}", f(s.trim().parse().unwrap()));\n}\n'
+        "#[cfg(test)]\nmod tests {\n    #[test]\n    fn one() { assert_eq!(super::f(1), 1); }\n}\n",
+    ),
     "an awk program and a function's call": (
         "awk", ["function sq(x) { return x * x }\n{ print sq($1) }\n", "BEGIN { print sq(4) }\n"],
         "function sq(x) { return x * x }\n{ print sq($1) }\n",

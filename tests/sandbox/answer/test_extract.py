@@ -43,8 +43,25 @@ CASES = {
     "thinking, then the answer": ("<think>```lua\nerror()\n```</think>\n```lua\nprint(1)\n```", "print(1)\n"),
     "thinking's end without its start": ("hm ```lua\nerror()\n```\n</think>\n```lua\nprint(1)\n```", "print(1)\n"),
     "still thinking when cut off": ("<think>\n```lua\nprint(1)\n```\nbut", None),
+    "a program that keeps its column below an indented fence": (
+        "- Do\n  ```lua\nif x then\n  print(1)\nend\n  ```", "if x then\n  print(1)\nend\n",
+    ),
+    "a fence beside the mark of a list": ("1. ```lua\n   print(1)\n   ```", "print(1)\n"),
+    "a fence beside the mark of a list, the program not": ("- ```lua\nprint(1)\n```", "print(1)\n"),
+    "a fence behind a colon": ("**Answer:** ```lua\nprint(1)\n```\nDone.", "print(1)\n"),
+    "a fence that a sentence names": ("I put it in ```lua\n```lua\nprint(1)\n```", "print(1)\n"),
+    "a quoted answer": ("> So:\n> ```lua\n> if 2 > 1 then\n>   f()\n> end\n> ```", "if 2 > 1 then\n  f()\nend\n"),
+    "Markdown around the answer": ("```markdown\nSo:\n```lua\nprint(1)\n```\nDone.\n```", "print(1)\n"),
+    "Markdown in a longer fence around the answer": ("````md\nSo:\n```lua\nprint(1)\n```\n````", "print(1)\n"),
+    "Markdown that is cut off": ("```markdown\nSo:\n```lua\nprint(1", None),
+    "an introduction that speaks of results, no tag": ("It prints the result:\n```\nprint(1)\n```", "print(1)\n"),
+    "a tag of plain text": ("Here:\n```plaintext\nprint(1)\n```", "print(1)\n"),
+    "a thought of one line": ("<think></think>Here:\n```lua\nprint(1)\n```", "print(1)\n"),
+    "a thought of one line, and a blank": ("<think>easy</think> So:\n```lua\nprint(1)\n```", "print(1)\n"),
+    "a thought that ends within a line": ("<think>\nhm\nok.</think>Here it is:\n```lua\nprint(1)\n```", "print(1)\n"),
+    "a thought that speaks of its end": ("<think>\nthen `</think>` comes, and\n```lua\nprint(1)\n```", None),
     "inline code is no block": ("Use ```print(1)``` here", None),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", CASES)
