@@ -1,4 +1,4 @@
-"""A worker's memory cgroup, version 1 or 2, made once and used for all its programs.
+"""A jail's memory cgroup, version 1 or 2, made once and used for all its programs.
 
 Only a cgroup bounds the memory of many processes together. Where none can be made, each process gets RLIMIT_AS. It is
 also the only clock that no process escapes: see `cpu`.
@@ -188,6 +188,7 @@ def _delegates_memory(base: Path) -> bool:
 
 
 def remove_named(name: str) -> None:
-    """Removes a cgroup that `Cgroup.create(name)` has made in another process, if it is there."""
+    """Removes the cgroups that another process has made by `Cgroup.create` of a name that begins with `name` and -."""
     for base, _ in [*_bases(), *_bases("cpuacct")]:
-        remove(base / f"{PREFIX}{name}")
+        for path in base.glob(f"{PREFIX}{name}-*"):
+            remove(path)

@@ -104,5 +104,5 @@ def parse_compare(row: Any, where: str) -> Compare:
             if not isinstance(value, str):
                 raise DataError(f"{where}: compare.checker.{key} must be a string, not {type(value).__name__}")
             check_text(value, f"{where}: compare.checker.{key}")
-        checker = Checker(**checker)
+        checker = Checker(checker["language"], plain(checker["program"]))
     return Compare(row.get("rule", "exact"), float(tolerance), checker)

@@ -30,7 +30,7 @@ from sandbox.driver.binaries import Binaries, Level
 from sandbox.executor import RETRIES, Executor, Task
 from sandbox.jail import Toolchain
 from sandbox.job import Job, SandboxError, Status, Verdict
-from sandbox.worker import CHECKERS, Setup, receive, send
+from sandbox.worker import Setup, receive, send
 
 GRACE_S = 30.0  # how much longer than its deadlines a job may take before its worker is replaced, seconds
 STOP_S = 5.0  # for a worker to end by itself, seconds
@@ -172,7 +172,6 @@ class _Worker:
         self.link.close()
         if self.cgroup:
             cgroup.remove_named(self.cgroup)
-            cgroup.remove_named(f"{self.cgroup}{CHECKERS}")
 
     def _serve(self) -> None:
         while (task := self.pool._queue.get()) is not None:

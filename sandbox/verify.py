@@ -31,6 +31,7 @@ from base.errors import ConfigError, DataError
 from base.limits import Limits, parse_limits
 from base.progress import Progress
 from base.settings import Count
+from base.text import plain
 from languages import Language, LanguageError
 from sandbox.answer import extract
 from sandbox.job import Job, SandboxError, TestResult, Verdict
@@ -94,7 +95,7 @@ def to_job(row: Any, where: str, arguments: Arguments) -> Job:
             raise DataError(f"{where}: key {key!r} must be a string, not {type(row[key]).__name__}")
     if not isinstance(row.get("all_tests", False), bool):
         raise DataError(f"{where}: key 'all_tests' must be true or false, not {row['all_tests']!r}")
-    program = row.get("program")
+    program = row.get("program") and plain(row["program"])
     if row.get("completion") is not None:
         program = extract(row["completion"], chosen[name])
     for key in ("id", "tests"):

@@ -29,8 +29,9 @@ from sandbox.jail import Jail, Run, Toolchain
 from sandbox.job import Checker, Job, SandboxError, Status, TestResult, Verdict
 
 LENGTH = struct.Struct("<Q")
-CHECKERS = "-checkers"  # ends the name of the memory cgroup that a worker makes for them
-LOST_S = 60.0  # that a program's timeouts may take, where every test is run: what is then left counts as timed out, too
+# What a program's timeouts may take, where every test is run: what is then left counts as timed out, too. CPU time,
+# where that was the deadline, so that the reward does not depend on what else runs on the machine.
+LOST_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Setup:
     """What a worker is told first."""
 
     number: int
-    cgroup: str | None  # the name of the memory cgroup to make; None: bound memory by RLIMIT_AS
+    cgroup: str | None  # begins the names of its jails' memory cgroups; None: bound memory by RLIMIT_AS
     toolchains: dict[str, Toolchain]
     binaries: Binaries | None  # None: no jails, plain processes
 
@@ -68,9 +69,8 @@ class Worker:
     def __init__(self, setup: Setup, link: socket.socket):
         self.setup = setup
         self.link = link
-        self.cgroup = Cgroup.create(setup.cgroup) if setup.cgroup else None
-        self.checkers: Cgroup | None = None  # made for the first: checkers run beside a candidate, with other limits
         self.jails: dict[tuple[str, bool], Jail | Bare] = {}  # by language, and whether it is for checkers
+        self.cgroups: dict[tuple[str, bool], Cgroup | None] = {}  # one per jail: memory on its way out is its own
 
     def verify(self, job: Job) -> Verdict:
         """Raises JailBroken and SandboxError, after closing the jails: the pool decides about a retry."""
@@ -104,7 +104,7 @@ class Worker:
                 if status is Status.TIMEOUT:
                     message = _deadline(run, limits, len(results) - 1)
             if result.status is Status.TIMEOUT:
-                lost_s += result.wall_s
+                lost_s += result.cpu_s if run.code == CPU else result.wall_s
                 if job.all_tests and lost_s > LOST_S:
                     late = TestResult(Status.TIMEOUT, stderr=f"not run: others timed out for {lost_s:.0f} s in all")
                     results += [late] * (len(job.tests) - len(results))
@@ -122,13 +122,17 @@ class Worker:
         if jail is None:
             chain = self.setup.toolchains[language]
             binaries = self.setup.binaries
-            if checks and self.cgroup and not self.checkers:
-                self.checkers = Cgroup.create(f"{self.setup.cgroup}{CHECKERS}")
-            cgroup = self.checkers if checks else self.cgroup
-            jail = Jail(chain, self.setup.number, cgroup, binaries) if binaries else Bare(chain)
+            jail = Jail(chain, self.setup.number, self._cgroup(language, checks), binaries) if binaries else Bare(chain)
             jail.watch(self.link.fileno())
             self.jails[language, checks] = jail
         return jail
+
+    def _cgroup(self, language: str, checks: bool) -> Cgroup | None:
+        """That of a jail: it outlives the jail, which may break and be made anew."""
+        if self.setup.cgroup and (language, checks) not in self.cgroups:
+            name = f"{self.setup.cgroup}-{language}{'-checkers' if checks else ''}"
+            self.cgroups[language, checks] = Cgroup.create(name)
+        return self.cgroups.get((language, checks))
 
     def _compiled(self, run: Run, shown: int) -> TestResult:
         if run.outcome == EXEC_FAILED:
@@ -251,7 +255,7 @@ def main(fd: int) -> None:
         pass
     finally:
         worker.close()
-        for group in (worker.cgroup, worker.checkers):
+        for group in worker.cgroups.values():
             if group:
                 group.remove()
 

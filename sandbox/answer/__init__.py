@@ -33,6 +33,7 @@ SESSION = re.compile(
     re.VERBOSE,
 )
 SHELL = ("echo", "printf", "cat", "chmod", "cd", "mkdir", "time", "make", "touch")
+MOST_BLOCKS = 100  # of an answer, the last ones: they are compared with each other
 HEAD = re.compile(
     r"\s*(?:import|from|use|using|open|require|#\s*include|load|library|package)\b|\s*module\s+\w+.*\bwhere\s*$"
 )
@@ -45,7 +46,7 @@ def extract(completion: str, language: Language) -> str | None:
         return None
     found = blocks(answer)
     cut = found.pop() if found and not found[-1].closed else None
-    found = [block for block in found if block.text.strip()]
+    found = [block for block in found if block.text.strip()][-MOST_BLOCKS:]
     tagged = [block for block in found if block.tag in language.fence]
     if cut and (not found or (cut.tag in language.fence and not _only_explains(cut, tagged, language))):
         return None  # cut off inside the program

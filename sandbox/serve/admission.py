@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 
+from starlette.requests import ClientDisconnect, Request
+
 from sandbox.executor import Executor
 from sandbox.job import Job, SandboxError, Status, Verdict
 from sandbox.serve.metrics import Metrics
@@ -120,10 +122,28 @@ class Batch:
         finally:
             self._task.cancel()
 
-    async def verdicts(self) -> list[Verdict]:
-        """All of them, in the order of the jobs."""
+    async def verdicts(self, request: Request) -> list[Verdict]:
+        """All of them, in the order of the jobs. Raises ClientDisconnect where the client goes before."""
+        found = asyncio.create_task(self._all())
+        gone = asyncio.create_task(_gone(request))
+        try:
+            await asyncio.wait((found, gone), return_when=asyncio.FIRST_COMPLETED)
+            if not found.done():
+                raise ClientDisconnect
+            return found.result()
+        finally:
+            found.cancel()
+            gone.cancel()
+
+    async def _all(self) -> list[Verdict]:
         found = dict([pair async for pair in self])
         return [found[index] for index in range(len(self._jobs))]
+
+
+async def _gone(request: Request) -> None:
+    """Returns when the client has gone. The request's body has been read."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def _none(job: Job, why: str) -> Verdict:

@@ -11,6 +11,7 @@ from typing import Any
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import ClientDisconnect
 
 from base import jsonl
 from base.errors import UserError
@@ -57,6 +58,10 @@ def build(executor: Executor, service: Service) -> FastAPI:
     async def put_off(_: Request, error: Full) -> JSONResponse:
         return JSONResponse({"detail": str(error)}, 429, {"retry-after": "1"})
 
+    @app.exception_handler(ClientDisconnect)
+    async def leave(_: Request, error: ClientDisconnect) -> Response:
+        return Response(status_code=499)  # nobody reads it
+
     def checked(job: Job) -> Job:
         """The job, its program bounded by the service's deadline. Raises JobError."""
         executor.check(job)
@@ -82,16 +87,17 @@ def build(executor: Executor, service: Service) -> FastAPI:
             numbers, jobs, errors = await asyncio.to_thread(_lines, body, service.verify, checked)
             batch = admission.admit(jobs, deadline_s)
 
-            async def rows() -> AsyncIterator[str]:
+            async def answers() -> AsyncIterator[str]:
                 for row in errors:
                     yield json.dumps(row) + "\n"
                 async for index, verdict in batch:
                     yield json.dumps({"line": numbers[index]} | verify.to_row(verdict)) + "\n"
 
-            return StreamingResponse(rows(), media_type=NDJSON)
+            return StreamingResponse(answers(), media_type=NDJSON)
         many, jobs = await asyncio.to_thread(_jobs, body, service.verify, checked)
-        verdicts = [verify.to_row(verdict) for verdict in await admission.admit(jobs, deadline_s).verdicts()]
-        return JSONResponse(verdicts if many else verdicts[0])
+        verdicts = await admission.admit(jobs, deadline_s).verdicts(request)
+        rows = [verify.to_row(verdict) for verdict in verdicts]
+        return JSONResponse(rows if many else rows[0])
 
     app.include_router(fusion.router(service.verify, admission, checked, service.deadline_s))
 

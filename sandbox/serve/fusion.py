@@ -8,15 +8,17 @@ off by 1e-5, and upper case for lower.
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
 from base.errors import DataError
+from base.text import plain
 from languages import Language
 from sandbox import verify
 from sandbox.answer import extract
@@ -102,11 +104,11 @@ def router(
             raise DataError(f"language {name!r} is not one of those served: {', '.join(served)}")
         return found
 
-    async def judge(job: Job) -> Verdict:
-        return (await admission.admit([checked(job)], deadline_s).verdicts())[0]
+    async def judge(job: Job, caller: Request) -> Verdict:
+        return (await admission.admit([checked(job)], deadline_s).verdicts(caller))[0]
 
     @routes.post("/run_code")
-    async def run_code(request: RunCodeRequest) -> RunCodeResponse:
+    async def run_code(request: RunCodeRequest, caller: Request) -> RunCodeResponse:
         """Runs a program on one input; nothing is compared."""
         for key in ("files", "fetch_files", "args"):
             if getattr(request, key):
@@ -122,12 +124,12 @@ def router(
             memory_mb=memory_mb if (memory_mb := request.memory_limit_MB or 0) > 0 else chosen.limits.memory_mb,
         )
         tests, whole = (Test(request.stdin or "", ""),), round(limits.output_mb * 2**20)
-        job = Job("run_code", chosen.name, request.code, tests, Compare("exit_code"), limits, shown=whole)
-        verdict = await judge(job)
+        job = Job("run_code", chosen.name, plain(request.code), tests, Compare("exit_code"), limits, shown=whole)
+        verdict = await judge(job, caller)
         return _response(verdict, verdict.tests[0] if verdict.tests else None)
 
     @routes.post("/submit")
-    async def submit(request: SubmitRequest) -> EvalResult:
+    async def submit(request: SubmitRequest, caller: Request) -> EvalResult:
         """Judges a model's answer by config.provided_data.test: a list of {input: {stdin}, output: {stdout}}."""
         config, data = request.config, request.config.provided_data
         if config.custom_extract_logic:
@@ -146,11 +148,12 @@ def router(
             wall_s=config.run_timeout or chosen.limits.wall_s,
         )
         check_text(request.completion, "key 'completion'")
-        program = extract(request.completion, chosen)
+        program = await asyncio.to_thread(extract, request.completion, chosen)
         compare = parse_compare(config.extra.get("compare", {"rule": "decimal"}), "config.extra")
         all_tests = bool(config.extra.get("run_all_cases"))
         tests = parse_tests(rows, "config.provided_data")
-        verdict = await judge(Job(str(request.id), chosen.name, program, tests, compare, limits, all_tests))
+        job = Job(str(request.id), chosen.name, program, tests, compare, limits, all_tests)
+        verdict = await judge(job, caller)
         results = verdict.tests or (None,)  # one that did not compile has a case as well, which says so
         return EvalResult(
             id=request.id,

@@ -148,18 +148,19 @@ def test_every_clock_counts_all_processes(clock: Cgroup | None, shell: Toolchain
     assert 0.5 < runs[0].cpu_s / runs[1].cpu_s < 2 and 0.4 < late.cpu_s < 1.5
 
 
+@pytest.mark.parametrize(("late", "run"), [("sleep 9", 2), ("sleep 1; while :; do :; done", 3)])  # 1.25 CPU s each
 def test_where_every_test_is_run_the_first_timeouts_speak_for_many(
-    lua: Toolchain, monkeypatch: pytest.MonkeyPatch
+    late: str, run: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sandbox.worker.LOST_S", 3)
-    shell = Toolchain("sh", "/", (), "program.sh", None, "sh program.sh", Limits(wall_s=2))
+    shell = Toolchain("sh", "/", (), "program.sh", None, "sh program.sh", Limits(test_s=1.25, wall_s=2))
     ours, theirs = socket.socketpair()
     with ours, theirs:
         worker = Worker(Setup(0, None, {"sh": shell}, None), ours)
         tests = tuple(Test(str(n), "") for n in range(9))
-        verdict = worker.verify(Job("x", "sh", "read n; [ $n = 0 ] || sleep 9", tests, all_tests=True))
+        verdict = worker.verify(Job("x", "sh", f"read n; [ $n = 0 ] || {{ {late}; }}", tests, all_tests=True))
     assert [test.status for test in verdict.tests] == [Status.PASSED] + [Status.TIMEOUT] * 8
-    assert [test.stderr.startswith("not run") for test in verdict.tests] == [False] * 3 + [True] * 6
+    assert [test.stderr.startswith("not run") for test in verdict.tests] == [False] * (1 + run) + [True] * (8 - run)
 
 
 @pytest.mark.slow

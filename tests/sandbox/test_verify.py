@@ -46,6 +46,12 @@ def test_a_completions_code_block_is_the_program() -> None:
     assert parse_job(json.dumps(line).encode(), "line 1", ARGUMENTS).program is None
 
 
+def test_a_program_of_another_systems_editor_has_the_line_ends_of_ours() -> None:
+    checker = {"language": "lua", "program": "\ufeffa\r\nb"}
+    job = parse(program="\ufeffa\r\nb\rc", compare={"rule": "checker", "checker": checker})
+    assert job.program == "a\nb\rc" and job.compare.checker and job.compare.checker.program == "a\nb"
+
+
 @pytest.mark.parametrize(
     ("row", "words"),
     [

@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from starlette.requests import ClientDisconnect, Request
 
 import languages
 from sandbox.jail import Toolchain
@@ -275,10 +276,32 @@ def test_what_nobody_waits_for_any_more_is_not_begun(pool: Pool) -> None:
         await asyncio.sleep(0.1)
         assert admission.pending == 0
         began = time.monotonic()
-        [verdict] = await admission.admit([waiting(100, 0)], 60).verdicts()
+        [(_, verdict)] = [pair async for pair in admission.admit([waiting(100, 0)], 60)]
         assert verdict.passed and time.monotonic() - began < 4  # not the 6 s of all
 
     asyncio.run(give_up())
+
+
+def test_jobs_of_a_client_that_has_gone_are_dropped(pool: Pool) -> None:
+    async def leave() -> None:
+        admission = Admission(pool, 1, 100, Metrics(1))
+        begun = asyncio.Event()
+
+        async def receive() -> dict[str, Any]:
+            await begun.wait()
+            return {"type": "http.disconnect"}
+
+        batch = admission.admit([waiting(n, 0.2) for n in range(30)], 60)
+        answer = asyncio.create_task(batch.verdicts(Request({"type": "http"}, receive)))
+        await asyncio.sleep(0.5)
+        assert not answer.done()
+        begun.set()
+        with pytest.raises(ClientDisconnect):
+            await answer
+        await asyncio.sleep(0.1)
+        assert admission.pending == 0
+
+    asyncio.run(leave())
 
 
 def test_a_pool_that_closes_leaves_nobody_waiting(lua: Toolchain) -> None:
@@ -288,7 +311,7 @@ def test_a_pool_that_closes_leaves_nobody_waiting(lua: Toolchain) -> None:
         batch = Admission(pool, 1, 100, Metrics(1)).admit(jobs, 60)
         await asyncio.sleep(0.1)
         await asyncio.to_thread(pool.close)
-        assert {verdict.status for verdict in await batch.verdicts()} == {Status.INFRASTRUCTURE_ERROR}
+        assert {verdict.status async for _, verdict in batch} == {Status.INFRASTRUCTURE_ERROR}
 
     asyncio.run(close())
 
