@@ -52,8 +52,8 @@ Text sorts by byte everywhere, in R too. In Java, Kotlin, Scala, Erlang and Ada 
 the prompt asks for: the class or module with a main is run.
 
 - **version**: of the toolchain's Debian package (the first that `install` names).
-- **root**: MiB of its root file system, and the seconds that building it took on top of the suite's base. Equal files of
-  several roots are one on disk: {disk}.
+- **root**: MiB of its root file system, and the seconds that building it took on top of the suite's base. Equal files
+  of several roots are one on disk: {disk}.
 - **compile**, **run**: ms that the sum takes to compile, and each of its tests to run: mostly start-up.
 - **verdicts**: how many of the programs are right; what is not is named. Rows that say "of 11" were measured before the
   second kind was written.
