@@ -48,12 +48,12 @@ stack in the main thread), Common Lisp, Ruby and Tcl allow a million calls, Node
 what `sys.setrecursionlimit` says, through C too; Octave 10^5; Emacs Lisp 10^6; Lua 20,000, R 7,000, Haxe (Neko)
 10,000 and Zsh 1,000, which their makers compiled in. Everywhere else memory is the bound.
 
-Text sorts by byte everywhere, in R too. In Java, Kotlin, Scala, Erlang, Ada the program may have another name than the
-prompt asks for: the class or module with a main is run.
+Text sorts by byte everywhere, in R too. In Java, Kotlin, Scala, Erlang and Ada the program may have another name than
+the prompt asks for: the class or module with a main is run.
 
 - **version**: of the toolchain's Debian package (the first that `install` names).
-- **root**: MB of its root file system, and the seconds that building it took on top of the suite's base. Equal files of
-  several roots are one on disk: {disk}.
+- **root**: MiB of its root file system, and the seconds that building it took on top of the suite's base. Equal files
+  of several roots are one on disk: {disk}.
 - **compile**, **run**: ms that the sum takes to compile, and each of its tests to run: mostly start-up.
 - **verdicts**: how many of the programs are right; what is not is named. Rows that say "of 11" were measured before the
   second kind was written.
@@ -62,14 +62,14 @@ prompt asks for: the class or module with a main is run.
   where it says nothing.
 - **outside**: of how many programs the verdict in the jail is the one that the same toolchain gives without jail,
   driver, filter and cgroup (`sandbox/check/plain.py`); what differs is named, the verdict outside behind the jail's.
-  The memory hog is left out, as it would fill the machine. "not run": in a row of before this column.
+  The memory hog is left out, as it would fill the machine. "not run": the row is older than this column.
 - **measured**: the day, and how many processes were ready to run (the load of one minute). One is the survey's own;
   above the number of cores, times are longer than on a quiet machine. Where "times" has a day of its own, the
   columns of seconds and ms are of that day, and were not measured again beside such a load.
 
 {machine}
 
-| language | version | root MB | built in s | compile ms | run ms | verdicts | RLIMIT_AS | outside | measured |
+| language | version | root MiB | built in s | compile ms | run ms | verdicts | RLIMIT_AS | outside | measured |
 |---|---|---|---|---|---|---|---|---|---|
 """
 ROW = re.compile(r"\| \[[^]]*\]\(\.\./languages/([^)]+)\.yaml\) \|.*")
