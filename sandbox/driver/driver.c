@@ -959,7 +959,7 @@ static void forget_the_caller(void) {
     umask(022);
 }
 
-/* driver launch CGROUP_PROCS ROOT nsjail ...: runs outside, before nsjail. Joins the worker's cgroups (one per line).
+/* driver launch CGROUP_PROCS ROOT nsjail ...: runs outside, before nsjail. Joins the jail's cgroups (one per line).
    As root, nsjail's child is a user that cannot walk to a root below, say, /root: so ROOT ("" for none) is bound to
    /sys/root, and this file to /sys/driver, on a tmpfs in a mount namespace that goes with nsjail.
    Over /sys, which nsjail does not read: a checkout or a cache may lie below any other folder, /tmp too. */
