@@ -245,7 +245,7 @@ class Endpoint:
                     f"({said}); most addresses end with /v1"
                 )
         if status in (400, 413, 422):
-            raise UnansweredError(said)
+            raise UnansweredError(said, refused=True)
         raise EndpointError(f"{self.group}.base_url: {self.url} cannot be asked ({said})")
 
     async def _models(self) -> list[str]:

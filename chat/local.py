@@ -82,7 +82,7 @@ class LocalChat:
         if len(tokens) > self.max_prompt_tokens:
             why = f"a prompt of {len(tokens)} tokens; rollout.max_prompt_tokens is {self.max_prompt_tokens}"
             self.file.add(key, question, error=why)
-            raise UnansweredError(why)
+            raise UnansweredError(why, refused=True)
         sampling = Sampling(
             question["temperature"],
             question["max_tokens"],

@@ -16,7 +16,11 @@ class EndpointError(UserError):
 
 
 class UnansweredError(Exception):
-    """This one question got no answer, others may: refused (too long), or no use after every retry."""
+    """This one question got no answer, others may: `refused` (too long) as it always will be, or every retry failed."""
+
+    def __init__(self, why: str, refused: bool = False):
+        super().__init__(why)
+        self.refused = refused
 
 
 class AnswerError(ValueError):

@@ -127,7 +127,7 @@ def parse(name: str, row: Any, where: str) -> Language:
 
     fence = row.get("fence", [name])
     fence = [fence] if isinstance(fence, str) else fence
-    if not isinstance(fence, list) or not all(isinstance(tag, str) and tag for tag in fence):
+    if not isinstance(fence, list) or not fence or not all(isinstance(tag, str) and tag for tag in fence):
         raise LanguageError(f"{where}: key 'fence' must be a list of code block tags, not {fence!r}")
 
     if not isinstance(row.get("warm", False), bool):

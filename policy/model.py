@@ -181,6 +181,8 @@ class Policy:
                 seen, _ = self.scorer(ids, counts, completions, mask, temperature, choice)  # [rows, tokens]
                 if (found := gap(seen, own, mask)).mean <= bound:
                     self.scorer.layout = choice
+                    if self.reference:
+                        self.reference.layout = choice
                     if isinstance(self.scorer, FSDPModule):
                         # A backward pass would have: until then `parameters()` gives gathered ones, without gradient.
                         self.scorer.reshard()

@@ -102,7 +102,7 @@ class Template:
             "statement": problem.statement,
             "input_format": problem.input_format,
             "output_format": problem.output_format,
-            "examples": [test._asdict() for test in problem.tests[: problem.examples]],
+            "examples": [test._asdict() for test in problem.tests[: problem.examples] if readable(test)],
             "notes": problem.notes,
             "language": language.title,
             "prefix": language.prompt,

@@ -263,6 +263,19 @@ def test_questions_without_answers_stay_open(tmp_path: Path) -> None:
     assert [problem.id for problem in read_jsonl(tmp_path / "run/problems.jsonl")] == ["mbpp/1"]
 
 
+def test_a_talk_that_outgrows_the_model_is_dropped(tmp_path: Path) -> None:
+    def script(request: dict[str, Any]) -> str | Raw:
+        return (
+            Raw(400, b"too long")
+            if len(request["messages"]) > 3
+            else changed(function_of(request), description="A tuple.")
+        )
+
+    with serve(script) as server:
+        assert run_here(*arguments(server, tmp_path / "run", "limit=1")) is None
+    assert json.loads((tmp_path / "run/report.json").read_text())["dropped_by_reason"] == {"python_terms": 1}
+
+
 @pytest.mark.parametrize(
     ("more", "sentence"),
     [

@@ -134,6 +134,24 @@ def test_the_loss_is_the_mean_over_answer_tokens(data: Path) -> None:
     assert figures["trained_tokens"] == tokens
 
 
+def test_an_answer_is_learned_as_it_was_judged(data: Path) -> None:
+    """With the words of a thought in its program, and without an end where it was cut."""
+    config = composed(
+        "experiment=distillation", f"teacher.answers={data}/answers.jsonl", "teacher.accept=passed", *FAST
+    )
+    policy = Policy.load(ModelSettings.read(config.model))
+    problems = load.load(load.dataset(composed(*files(data)).dataset), "train")[:2]
+    texts = ("<think>\nhm\n</think>\n```lua\nprint('</think>')\n```", "```lua\nprint(1)\n```\nIt pri")
+    rows = [
+        {"problem": p.id, "completion": text, "program": "x", "verdict": "passed", "finished": number == 0}
+        | {"completion_tokens": 1}
+        for number, (p, text) in enumerate(zip(problems, texts, strict=True))
+    ]
+    learned = [answer.completion.tokens for answer in learned_from(config, rows, policy, problems).answers]
+    whole, cut = (policy.tokenizer.decode(tokens) for tokens in learned)
+    assert whole == "```lua\nprint('</think>')\n```<|im_end|>" and cut == texts[1]
+
+
 def test_a_folder_of_samples_teaches_adapters(distilled: Path, data: Path, tmp_path: Path) -> None:
     """What a run or evaluate.py has collected is a teacher's file; of equal answers one is taken."""
     collected = Samples(distilled / "teacher")
@@ -254,6 +272,7 @@ def test_two_ranks_collect_and_train(data: Path, tmp_path: Path) -> None:
         (("experiment=rejection_sampling", "language_mix=[lua,python]"), "one language at a time"),
         (("experiment=rejection_sampling", "samplers=1"), "samplers= goes with method=grpo"),
         (("curriculum=easy_to_hard",), "needs problems of several tiers"),
+        (("experiment=distillation", "teacher.answers={{}}"), "teacher.answers is {}"),
         (("experiment=distillation", "teacher.answers=/no/file.jsonl"), "cannot read /no/file.jsonl"),
         (("experiment=distillation", "teacher.answers={data}/keys.jsonl"), "keys.jsonl, row 2: the keys problem and"),
         (("experiment=distillation", "teacher.answers={data}/others.jsonl"), "only to others, such as 'x'"),

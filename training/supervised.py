@@ -23,7 +23,7 @@ from rollout.draw import LocalModel
 from rollout.pass_at_k import UNVERIFIED, Row
 from rollout.rollout import Rollout
 from run.cost import Cost
-from sandbox.answer.markdown import THINKING_END
+from sandbox.answer.markdown import after_thinking
 from sandbox.job import Status, Verdict
 from training.batches import Batch, SourceState
 from training.loss import LossConfig, nll_loss
@@ -108,14 +108,15 @@ def verified_answers(
     found = VerifiedAnswers([], cost, settings.batch, settings.epochs, seed, objective, limit)
     seen: set[tuple[str, str]] = set()
     for row in rows:
-        text = row["completion"].rpartition(THINKING_END)[2].strip()
+        text = (after_thinking(row["completion"]) or "").strip()
         if not accepted(row, settings.accept):
             found.dropped["not accepted"] += 1
         elif (row["problem"], text) in seen:
             found.dropped["repeated"] += 1
         else:
             seen.add((row["problem"], text))
-            tokens = [*policy.encode(text), end_token(policy)]
+            # An answer that was cut may pass, its program whole: what is said below it does not end where it was cut.
+            tokens = [*policy.encode(text), *([end_token(policy)] if row["finished"] else [])]
             if len(tokens) > sampling.max_new_tokens:
                 found.dropped["too long"] += 1
                 continue

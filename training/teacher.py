@@ -47,6 +47,8 @@ class TeacherSettings(Settings):
 
     def check(self, method: str) -> None:
         """Raises ConfigError where this says too little for `method`."""
+        if self.answers == {}:
+            raise ConfigError("teacher.answers is {}: it names a file for each language, {python: FOLDER, ...}")
         if self.answers is not None or method == "rejection_sampling":
             return
         if self.model is None or "base_url" not in self.model:

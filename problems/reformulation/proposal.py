@@ -13,6 +13,7 @@ from problems.problem import Problem
 from problems.reformulation import Refused
 from problems.reformulation.source import UNKNOWN, Calls, Task
 from problems.reformulation.statement import python_terms
+from sandbox.answer.markdown import after_thinking
 from sandbox.job import Test
 
 TEXTS = ("description", "input_format", "output_format")
@@ -41,7 +42,7 @@ class Proposal:
 
 def parse(answer: str, finished: bool, with_code: bool) -> Proposal:
     """The proposal in an answer. `with_code`: reader and printer are wanted too. Raises Refused."""
-    row = _object(answer.rpartition("</think>")[2])
+    row = _object(after_thinking(answer) or "")
     if row is None:
         if not finished:
             raise Refused("cut_off", "the answer is too long, and was cut off before its JSON object ended")

@@ -23,6 +23,7 @@ from sandbox.job_rows import test_rows
 
 Row = dict[str, Any]
 FORMATS = {".jsonl": "jsonl", ".json": "json", ".parquet": "parquet", ".csv": "csv"}
+PART = r"([-_.]?\d+(-of-\d+)?(-[0-9a-f]+)?)?"  # of a split: its number, as the hub and others write it
 LARGE_TEST = 10 << 20  # characters of a test's input that are worth a word in the report
 SHOWN = 5  # rows that a sentence names
 
@@ -162,7 +163,8 @@ def read(place: Place, subset: str | None, split: str) -> Iterator[tuple[str, Ro
     """The rows that lie there, each with a name for messages.
 
     A local copy is a file; or a clone of a hub repository, whose README.md says which files make which split; or a
-    folder of plain files `<split>*.jsonl` (or .parquet, .json, .csv), in its folder `<subset>`, in `data` or in itself.
+    folder of plain files `<split>.jsonl` (or .parquet, .json, .csv; or parts `<split>-0.jsonl`, ...), in its folder
+    `<subset>`, in `data` or in itself.
     """
     if place.path:
         return _local(Path(place.path).expanduser(), subset, split, place.streaming)
@@ -181,9 +183,13 @@ def _local(path: Path, subset: str | None, split: str, streaming: bool) -> Itera
     else:
         folders = [path / subset] if subset else []
         folder = next((folder for folder in (*folders, path / "data") if folder.is_dir()), path)
-        files = sorted(file for file in folder.glob(f"{split}*") if file.suffix in FORMATS)
+        of_split = re.compile(re.escape(split) + PART)
+        files = sorted(file for file in folder.iterdir() if file.suffix in FORMATS and of_split.fullmatch(file.stem))
         if not files:
-            raise DataError(f"dataset.path: {folder} has no file {split}* in a known format ({', '.join(FORMATS)})")
+            raise DataError(
+                f"dataset.path: {folder} has no file {split} (or {split}-00000-of-00002, ...) in a known format "
+                f"({', '.join(FORMATS)})"
+            )
     kinds = {FORMATS.get(file.suffix) for file in files}
     if kinds == {"jsonl"}:
         return (row for file in files for row in _lines(file))
@@ -241,6 +247,10 @@ def tests(row: Row, key: str) -> list[Any]:
     if row.get(key) is None:
         raise BadRow("no tests")
     found = test_rows(row[key], "")
+    if any(
+        isinstance(test, dict) and test.get("testtype", "stdin") != "stdin" for test in found
+    ):  # LiveCodeBench's key
+        raise BadRow("a test calls a function, and reads no standard input")
     return [
         {side: test[side] for side in ("input", "output") if side in test} if isinstance(test, dict) else test
         for test in found

@@ -13,7 +13,6 @@ OPENING = re.compile(
 )
 QUOTE = re.compile(r"^[ \t]{0,3}>[ \t]?")
 MARKDOWN = ("markdown", "md")
-THINKING_END = "</think>"
 TAG = re.compile(r"</?think>")
 
 

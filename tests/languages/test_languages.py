@@ -114,6 +114,7 @@ def test_every_language_file_is_right_and_can_be_built_without_an_engine(name: s
         ({"container": {"type": "alpine"}}, "'container.type' must be debian, not 'alpine'"),
         ({"container": {"base-image": 3}}, "'container.base-image' must be an image's name or a path"),
         ({"container": {"debian": {"suit": "sid"}}}, "'container.debian' must be a mapping of suite and install"),
+        ({"fence": []}, "'fence' must be a list of code block tags, not []"),
         ({"fence": [1]}, "'fence' must be a list of code block tags, not [1]"),
         ({"limits": {"memory": 5}}, "unknown key 'limits.memory'; the keys are compile_s, test_s"),
         ({"limits": {"memory_mb": 0.5}}, "'limits.memory_mb' must be a whole number above 0, not 0.5"),

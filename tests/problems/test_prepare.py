@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 import languages
-from problems.checkers import REFUSED
+from problems.checkers import REFUSED, TAKEN
 from problems.load import dataset, load
 from problems.problem import read_jsonl
 from problems.prompt import render
@@ -81,11 +81,11 @@ def test_the_card_leads_the_hubs_library_to_the_splits(tmp_path: Path, monkeypat
 
 
 def test_codeforces_with_checkers_leaves_out_those_that_refuse_the_reference(tmp_path: Path) -> None:
-    rows = [solution(f"1/{n}") for n in range(8)] + [solution("2/A"), solution("2/B")]
+    rows = [solution(f"1/{n}") for n in range(8)] + [solution(f"2/{letter}") for letter in "ABC"]
     write_lines(tmp_path / "source/solutions_py_decontaminated/train.jsonl", rows)
     judges = [judge(f"1/{n}") for n in range(8)]
     sound = CHECKER.replace("output[0] != given[0]", "output")
-    judges += [judge("2/A", "checker", sound), judge("2/B", "checker", "print(0)")]
+    judges += [judge("2/A", "checker", sound), judge("2/B", "checker", "print(0)"), judge("2/C", "checker", "print(1)")]
     write_lines(tmp_path / "source/checker_interactor/train.jsonl", judges)
     done = prepare(
         tmp_path,
@@ -100,6 +100,7 @@ def test_codeforces_with_checkers_leaves_out_those_that_refuse_the_reference(tmp
     assert len(train) == 3 and len(list(read_jsonl(tmp_path / "data/codeforces/heldout.jsonl"))) == 6
     body = front_and_body(tmp_path / "data/codeforces/README.md")[1]
     assert f"| train | 1 | {REFUSED} | codeforces-2/B |" in body
+    assert f"| train | 1 | {TAKEN} | codeforces-2/C |" in body
     assert "exact 2, checker 1" in body
 
 

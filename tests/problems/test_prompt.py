@@ -72,6 +72,9 @@ def test_a_template_has_every_field_and_keeps_its_bytes(tmp_path: Path) -> None:
     wanted = "Add two numbers.|Two integers.|Their sum.|Mind the sign.|Lua|Say.|2 3\n5\n <&> \u00e9 \n\n"
     assert said == wanted
     assert messages(PROBLEM, LUA, template=template(tmp_path / "t.jinja", "x\n"))[-1]["content"] == "x\n"
+    long = Problem("p", "Count.", (Test("x" * 20_000, "long"), Test("2 3", "5")), examples=2)
+    assert template(tmp_path / "t.jinja", text).render(long, LUA).startswith("Count.||||Lua|Use Lua")
+    assert len(template(tmp_path / "t.jinja", text).render(long, LUA)) < 2_000
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,8 @@ def as_file(tmp_path: Path) -> Path:
 def as_folder(tmp_path: Path) -> Path:
     write_lines(tmp_path / "train-00000.jsonl", ROWS[:2])
     write_lines(tmp_path / "train-00001.jsonl", ROWS[2:])
-    write_lines(tmp_path / "test.jsonl", [b"never read"])
+    for other in ("test", "train_hard", "train.lua", "trained"):
+        write_lines(tmp_path / f"{other}.jsonl", [b"never read"])
     return tmp_path
 
 
@@ -134,7 +135,7 @@ def test_a_test_of_100_mb_is_kept_and_shown(tmp_path: Path, capsys: pytest.Captu
 
 FATAL: dict[str, tuple[dict[str, Any], str]] = {
     "no such folder": ({"path": "/nowhere"}, "dataset.path: there is no file or folder /nowhere"),
-    "a folder without the split": ({"path": "."}, r"dataset.path: \. has no file train\* in a known format"),
+    "a folder without the split": ({"path": "."}, r"dataset.path: \. has no file train \(or train-00000"),
     "an unknown format": ({"path": str(ROOT / "Makefile")}, "must be of one format of .jsonl, .json, .parquet, .csv"),
     "no source": ({"source": None}, "dataset=mbpp_x needs dataset.source=NAME on the hub, or dataset.path="),
     "an unknown split": ({"train": "dev"}, "mbpp_x has no split 'dev'; the splits are train, test, validation"),
