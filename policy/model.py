@@ -89,7 +89,7 @@ class Policy:
             model: Any = pretrained.outlined(source) if outline else pretrained.load(source, dtype, quantized)
             if checkpoint is not None and trained:
                 model = lora.load(model, checkpoint)
-        except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+        except pretrained.FAULTS as error:
             raise pretrained.unloadable(source, error) from error
         if adapters is not None and frozen and not trained:
             model = lora.attach(model, adapters)
@@ -356,9 +356,10 @@ class Policy:
 
 
 def layers(model: PreTrainedModel) -> Any:
-    """The model's layers, by whatever name: the longest list of modules outside any other."""
-    lists = [module for module in body(model).children() if isinstance(module, nn.ModuleList)]
-    return max(lists, key=len)
+    """The model's layers, by whatever name: the longest list of modules outside any other; empty where it has none."""
+    lists = {name: module for name, module in body(model).named_modules() if isinstance(module, nn.ModuleList)}
+    outside = [module for name, module in lists.items() if not any(name.startswith(f"{other}.") for other in lists)]
+    return max(outside, key=len, default=nn.ModuleList())
 
 
 def _say(config: ModelSettings, note: str) -> None:

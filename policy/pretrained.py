@@ -14,6 +14,8 @@ from base import hub
 from base.errors import ModelError
 from policy.settings import ModelSettings
 
+FAULTS = (OSError, ValueError, KeyError, ImportError, RuntimeError)  # of loading what is no model, or none for here
+
 
 def folder(config: ModelSettings) -> str:
     """Where the weights are: `model.path` (a folder or a hub id), or the folder that `model.build` makes.
@@ -31,10 +33,10 @@ def outlined(source: str) -> PreTrainedModel:
         if not Path(source).is_dir():
             hub.settle()
         config = AutoConfig.from_pretrained(source)
-    except (OSError, ValueError, KeyError) as error:
+        with torch.device("meta"):
+            model = AutoModelForCausalLM.from_config(config)
+    except FAULTS as error:
         raise unloadable(source, error) from error
-    with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config)
     with contextlib.suppress(OSError):  # a model without a generation config has its ends in the tokenizer
         model.generation_config = GenerationConfig.from_pretrained(source)
     return model

@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, Qwen3Config
 
 from base.errors import ConfigError, ModelError
+from policy import pretrained
 from policy.lora import LoraSettings
 from policy.model import Policy
 from policy.samplers.generate import TransformersSampler
@@ -82,6 +83,13 @@ def test_a_template_that_refuses_the_chat_is_one_sentence(policy: Policy) -> Non
     policy.tokenizer.chat_template = "{{ raise_exception('System role not supported') }}"
     with pytest.raises(ModelError, match=r"refuses a chat .System role not supported"):
         policy.template([{"role": "system", "content": "x"}])
+
+
+def test_what_is_no_causal_language_model_is_one_sentence_before_anything_is_loaded(tmp_path: Path) -> None:
+    for kind in ("t5", "qwen2_5_vl"):
+        (tmp_path / "config.json").write_text(json.dumps({"model_type": kind}))
+        with pytest.raises(ModelError, match=r"^model\.path: cannot load .* \(Unrecognized configuration class"):
+            pretrained.outlined(str(tmp_path))
 
 
 def test_dtypes(model_config: ModelSettings) -> None:
