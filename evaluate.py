@@ -15,6 +15,8 @@ from __future__ import annotations
 import gc
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -109,8 +111,7 @@ def run(config: DictConfig) -> dict[str, Any]:
     task = evaluation.task()
     checkpoint = checkpoint_folder(evaluation)
     folder, settings = results_folder(evaluation, checkpoint, task)
-    with locked(folder):
-        begin(folder, settings)
+    with opened(folder, settings):
         found, trouble = score_of(evaluation, task, checkpoint, folder)
         write_text(folder / "scores.json", json.dumps(found, indent=2))
         write_text(folder / "scores.md", report.page(found))
@@ -211,18 +212,39 @@ def results_folder(evaluation: Evaluation, checkpoint: Path | None, task: Task) 
     return Path("scores") / f"{name}-{digest}", settings
 
 
-def begin(folder: Path, settings: dict[str, Any]) -> None:
-    """Writes the settings into a new folder. Raises RunError when it is the folder of another evaluation."""
+@contextmanager
+def opened(folder: Path, settings: dict[str, Any]) -> Iterator[None]:
+    """Holds the folder of an evaluation. A new one that ends in an error before any answer is forgotten: what mends the
+    error may be another setting. Raises RunError when it is in use, or the folder of another evaluation."""
+    try:
+        with locked(folder):
+            new = begin(folder, settings)
+            try:
+                yield
+            except BaseException:
+                if new and not any(folder.glob("samples*")):
+                    for name in (run_folder.CONFIG, "versions.json"):
+                        (folder / name).unlink(missing_ok=True)
+                raise
+    finally:
+        with suppress(OSError):  # something is in it
+            folder.rmdir()
+
+
+def begin(folder: Path, settings: dict[str, Any]) -> bool:
+    """Writes the settings into a folder that has none; returns whether it did. Raises RunError when it is the folder of
+    another evaluation."""
     path = folder / run_folder.CONFIG
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
+        if new := not path.exists():
             write_text(folder / "versions.json", json.dumps(run_folder.versions(), indent=2))
             write_text(path, yaml.safe_dump(settings, sort_keys=False))
     except OSError as error:
         raise RunError(f"cannot write into run_dir {folder} ({error.strerror})") from error
     if different := run_folder.difference(settings, folder):
         raise RunError(f"run_dir {folder} belongs to another {different}; name another folder")
+    return new
 
 
 def weights(folder: Path) -> dict[str, str]:

@@ -16,7 +16,7 @@ import pytest
 from omegaconf import DictConfig
 
 import evaluate
-from base.errors import DataError, RunError, UserError
+from base.errors import DataError, ModelError, RunError, UserError
 from base.lock import locked
 from benchmarks.scripted_endpoint import Raw, serve
 from evaluate import Evaluation
@@ -156,6 +156,22 @@ def test_what_has_no_verdict_is_verified_and_not_drawn_again(
 def test_other_settings_are_not_mixed_in(whole: Path, few: str) -> None:
     with pytest.raises(RunError, match=r"temperature \(1\.0 there, 0\.5 here\)"):
         evaluate.run(config_of(*QUICK, few, "rollout.temperature=0.5", f"run_dir={whole}"))
+
+
+def test_what_failed_before_any_answer_is_forgotten(few: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command that mends it is another one: it must not find the folder taken."""
+
+    def fail(_: object, __: object, ___: object, folder: Path) -> None:
+        if folder.name == "some":
+            (folder / "samples").mkdir()
+        raise ModelError("there is no such model")
+
+    monkeypatch.setattr(evaluate, "score_of", fail)
+    for name in ("none", "some"):
+        with pytest.raises(ModelError):
+            evaluate.run(config_of(few, "model.path=/typo", f"run_dir={tmp_path}/{name}"))
+    assert not (tmp_path / "none").exists()
+    assert (tmp_path / "some/config.yaml").is_file() and (tmp_path / "some/versions.json").is_file()
 
 
 def test_equal_settings_and_data_have_one_folder(few: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
