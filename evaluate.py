@@ -35,7 +35,8 @@ from base.lock import locked
 from base.settings import Count, ScriptSettings, Seed
 from chat.settings import AnyModel, EndpointSettings
 from languages import Language
-from policy.settings import RolloutSettings
+from policy import lora, pretrained
+from policy.settings import ModelSettings, RolloutSettings
 from problems import load
 from problems.sources.multipl_e import MultiplESettings
 from problems.task import PromptSettings, Task, prompts_hash
@@ -48,7 +49,6 @@ from sandbox import open_pool
 from sandbox.settings import SandboxSettings
 from study import report
 
-WEIGHTS = {".safetensors", ".bin", ".pt", ".gguf"}
 NOT_IN_HASH = (
     "run_dir",
     "debug",
@@ -201,8 +201,7 @@ def results_folder(evaluation: Evaluation, checkpoint: Path | None, task: Task) 
     for group in ("model", "rollout"):
         settings[group] = {key: value for key, value in settings[group].items() if key not in NOT_IN_GROUPS}
     settings["checkpoint"] = str(checkpoint.resolve()) if checkpoint else None
-    place = checkpoint or getattr(evaluation.model, "path", None)
-    settings["weights"] = weights(Path(place).expanduser()) if place else {}
+    settings |= weights(evaluation.model, checkpoint)
     settings["data"] = load.fingerprint(task.problems)
     settings["prompts"] = prompts_hash([task])
     if evaluation.run_dir:
@@ -247,10 +246,15 @@ def begin(folder: Path, settings: dict[str, Any]) -> bool:
     return new
 
 
-def weights(folder: Path) -> dict[str, str]:
-    """Size and time of each weight file of a local model; nothing for a hub id, which the hub's cache keeps apart."""
-    files = sorted(path for path in folder.glob("*") if path.suffix in WEIGHTS) if folder.is_dir() else []
-    return {path.name: f"{path.stat().st_size} bytes, {path.stat().st_mtime_ns} ns" for path in files}
+def weights(model: ModelSettings | EndpointSettings, checkpoint: Path | None) -> dict[str, Any]:
+    """What tells the weights, and the words that they are asked in, from others at the same place: `weights` of the
+    checkpoint or the model, and `base` of the model where the checkpoint holds adapters of it. Raises ModelError."""
+    if isinstance(model, EndpointSettings):
+        return {"weights": {}, "base": None}  # a server does not say
+    if checkpoint is None:
+        return {"weights": pretrained.fingerprint(model), "base": None}
+    base = pretrained.fingerprint(model) if lora.saved_in(checkpoint) else None
+    return {"weights": pretrained.files(checkpoint), "base": base}
 
 
 def other_limits(language: Language) -> str:
@@ -277,7 +281,7 @@ def open_source(evaluation: Evaluation, checkpoint: Path | None, folder: Path) -
             raise ConfigError("checkpoint goes with a model on this machine, not with model=endpoint")
         return EndpointModel(model, folder)
     gpus.check_driver()
-    key = repr((model, evaluation.rollout, checkpoint, weights(checkpoint) if checkpoint else {}, evaluation.seed))
+    key = repr((model, evaluation.rollout, checkpoint, weights(model, checkpoint), evaluation.seed))
     if _open is None or _open[0] != key:
         _open = None
         gc.collect()  # the memory of the model before it

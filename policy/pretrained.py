@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, GenerationConfig, PreTrainedModel
+from transformers.utils import cached_file
 
 from base import hub
 from base.errors import ModelError
@@ -25,6 +26,30 @@ def folder(config: ModelSettings) -> str:
     if config.path:
         return str(config.path)
     return str(importlib.import_module(str(config.build)).ensure())
+
+
+def fingerprint(config: ModelSettings) -> dict[str, str]:
+    """What tells the model of `config` from others that had its name or path before: the files of a folder, the commit
+    that a hub id stands for now, or the name of the folder that `model.build` makes, which changes with what goes into
+    it. Raises ModelError where it is not to be had."""
+    source = folder(config)
+    if not config.path:
+        return {"built": Path(source).name}
+    if Path(source).is_dir():
+        return files(Path(source))
+    try:
+        hub.settle()
+        found = cached_file(source, "config.json")  # as from_pretrained finds it: its folder is the commit's
+    except FAULTS as error:
+        raise unloadable(source, error) from error
+    return {"commit": Path(str(found)).parent.name}
+
+
+def files(folder: Path) -> dict[str, str]:
+    """Size and time of each file of a local model: weights, and all that says how they are used. A page about it says
+    nothing to the model."""
+    found = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix != ".md")
+    return {path.name: f"{path.stat().st_size} bytes, {path.stat().st_mtime_ns} ns" for path in found}
 
 
 def outlined(source: str) -> PreTrainedModel:

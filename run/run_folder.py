@@ -20,13 +20,13 @@ from omegaconf import DictConfig, OmegaConf
 import languages
 from base import checks, script
 from base.checks import flat
-from base.errors import ConfigError, DataError, RunError
+from base.errors import ConfigError, DataError, ModelError, RunError
 from base.files import write_text
 from base.settings import RENAMED
 from problems.load import today
 
 CONFIG = "config.yaml"
-DATA = "data.json"  # fingerprints of the problems
+DATA = "data.json"  # fingerprints of what a run reads
 FINISHED = "finished.json"  # a run that has done all its steps
 WANDB_ID = "wandb-id.txt"
 OWN = (CONFIG, "versions.json", DATA, WANDB_ID, "checkpoints", "rollouts", "teacher", "wandb", "tensorboard", "data")
@@ -93,13 +93,30 @@ def same_data(folder: Path, fingerprints: dict[str, str]) -> None:
 
 def same_prompts(folder: Path, digest: str) -> None:
     """Notes the hash over all prompts of a run. Raises DataError where a run that goes on began with other words."""
-    noted = json.loads((folder / DATA).read_text(encoding="utf-8"))
-    if noted.setdefault("prompts_sha256", digest) != digest:
+    if not _same(folder, "prompts_sha256", digest):
         raise DataError(
             f"prompt.template: the prompts are not those that the run in {folder} began with; bring the old words "
             "back, or name another run_dir"
         )
+
+
+def same_model(folder: Path, fingerprint: dict[str, str]) -> None:
+    """Notes what a run's own model is (`pretrained.fingerprint`), which LoRA and the KL term need as long as it lasts.
+    Raises ModelError where a run that goes on began with another."""
+    if not _same(folder, "model", fingerprint):
+        raise ModelError(
+            f"model: the files of the model are not those that the run in {folder} began with; bring the old ones "
+            "back, or name another run_dir"
+        )
+
+
+def _same(folder: Path, key: str, value: object) -> bool:
+    """Whether a run's note of `key` is `value`; made if there is none."""
+    noted = json.loads((folder / DATA).read_text(encoding="utf-8"))
+    if noted.setdefault(key, value) != value:
+        return False
     write_text(folder / DATA, json.dumps(noted, indent=2))
+    return True
 
 
 def discard(folder: Path, before: set[Path]) -> None:
@@ -174,6 +191,13 @@ def difference(here: object, folder: Path) -> str | None:
     if OLD_LIMIT in flat_there:  # of before 2026-11-28: limits were wall-clock time and cannot be compared
         flat_there = {key: value for key, value in flat_there.items() if not key.startswith(LIMITS)}
         flat_there |= {key: value for key, value in flat_here.items() if key.startswith(LIMITS)}
+    if not any(key.partition(".")[0] == "base" for key in flat_there):  # of before 2026-11-29: only some files noted
+        flat_there = {key: value for key, value in flat_there.items() if key != "weights"}
+        flat_here = {
+            key: value
+            for key, value in flat_here.items()
+            if key in flat_there or key.partition(".")[0] not in ("weights", "base")
+        }
     for key in sorted({*flat_there, *flat_here}):
         if not {key, key.partition(".")[0]} & set(NOT_COMPARED) and flat_there.get(key) != flat_here.get(key):
             return f"{key} ({flat_there.get(key)!r} there, {flat_here.get(key)!r} here)"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from base.errors import ModelError
 from run import run_folder
 from tests.conftest import SMALL, command, composed, run
 from tests.test_train import refused
@@ -71,6 +72,16 @@ def test_data_that_changed_are_noticed(tmp_path: Path, few: str) -> None:
     (tmp_path / "run" / run_folder.FINISHED).unlink()
     data.write_text(json.dumps(problem | {"statement": "Print 2."}) + "\n")
     refused(run(*arguments, "resume=auto"), "the problems of dataset.train are not those that the run in")
+
+
+def test_a_model_that_changed_is_noticed(tmp_path: Path) -> None:
+    """LoRA's checkpoints hold adapters only, and the KL term wants the weights of the beginning."""
+    run_folder.same_data(tmp_path, {"train": "a"})
+    for _ in range(2):  # noted, and found again
+        run_folder.same_model(tmp_path, {"commit": "0123"})
+    with pytest.raises(ModelError, match="the files of the model are not those that the run in"):
+        run_folder.same_model(tmp_path, {"commit": "4567"})
+    run_folder.same_data(tmp_path, {"train": "a"})
 
 
 def test_two_processes_do_not_share_a_folder(tmp_path: Path, few: str) -> None:
