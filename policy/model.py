@@ -212,8 +212,10 @@ class Policy:
 
     @property
     def pad(self) -> int:
+        """The id that fills rows up: an end, where the tokenizer has none that the model knows ([PAD] is often added to
+        a tokenizer alone)."""
         pad = self.tokenizer.pad_token_id
-        return int(self.eos[0] if pad is None else pad)
+        return int(pad if pad is not None and 0 <= pad < self.vocabulary else self.eos[0])
 
     def trainable(self) -> list[nn.Parameter]:
         """What the optimizer changes."""

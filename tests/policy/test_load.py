@@ -85,6 +85,13 @@ def test_a_template_that_refuses_the_chat_is_one_sentence(policy: Policy) -> Non
         policy.template([{"role": "system", "content": "x"}])
 
 
+def test_a_pad_that_the_model_does_not_know_is_none(policy: Policy) -> None:
+    assert policy.pad == policy.tokenizer.pad_token_id == 0
+    policy.tokenizer.add_tokens([f"<{number}>" for number in range(policy.vocabulary - len(policy.tokenizer))])
+    policy.tokenizer.add_special_tokens({"pad_token": "[PAD]"})
+    assert policy.tokenizer.pad_token_id == policy.vocabulary and policy.pad == policy.eos[0]
+
+
 def test_what_is_no_causal_language_model_is_one_sentence_before_anything_is_loaded(tmp_path: Path) -> None:
     for kind in ("t5", "qwen2_5_vl"):
         (tmp_path / "config.json").write_text(json.dumps({"model_type": kind}))
