@@ -233,6 +233,8 @@ def _unshareable(model: PreTrainedModel) -> str:
             return f"a layer that is not attention ({name}) carries one row's tokens into the next"
     if any(key.startswith("index_topk") and value for key, value in vars(config).items()):
         return "attention to chosen tokens only (index_topk) may choose another row's"
+    if getattr(config, "attn_temperature_tuning", False):  # from 8,192 tokens on, which no probe reaches
+        return "its attention is scaled by a token's place in the sequence at hand (attn_temperature_tuning)"
     if model.config._attn_implementation not in ("sdpa", NAME):
         return f"its attention ({model.config._attn_implementation}) is not torch's scaled dot product"
     return ""

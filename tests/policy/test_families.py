@@ -78,8 +78,6 @@ SHARED = [
     "jetmoe",
     "laguna",
     "llama",
-    "llama4",
-    "llama4_text",
     "longcat_flash",
     "mellum",
     "minicpm3",
@@ -134,6 +132,8 @@ APART = [
     "kimi_linear",
     "lfm2",
     "lfm2_moe",
+    "llama4",
+    "llama4_text",
     "mamba",
     "mamba2",
     "mimo_v2_flash",
@@ -230,6 +230,14 @@ def test_beyond_a_sliding_window_rows_go_apart(kind: str, capsys: pytest.Capture
         "16 tokens only; sequences of more than 16 tokens are computed with a prompt of its own, which is slower"
         in (capsys.readouterr().err)
     )
+
+
+def test_attention_scaled_by_the_place_in_a_pack_is_apart() -> None:
+    """The scale changes at 24 tokens: a probe has fewer, a row of these too, and a pack of all has more."""
+    policy = policy_of(build("llama4_text", floor_scale=24, attn_scale=1.0))
+    assert_exact(policy, PROMPT, MANY, MANY_MASK)
+    assert not policy.shares_prompt(20)
+    assert policy_of(build("llama4_text", attn_temperature_tuning=False)).shares_prompt(20)
 
 
 LONG = {"rope_type": "longrope", "short_factor": [1.0] * 4, "long_factor": [9.0] * 4, "rope_theta": 1e4}
