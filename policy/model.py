@@ -29,7 +29,7 @@ from policy.attention import body
 from policy.logprob import Gap, gap
 from policy.lora import LoraSettings
 from policy.ranks import full_tensor, on_host
-from policy.scorer import ROUNDING, ROW_BY_ROW, Scorer
+from policy.scorer import ROUNDING, ROW_BY_ROW, Scorer, position_limit
 from policy.settings import ModelSettings
 from problems.problem import Problem
 from problems.prompt import messages
@@ -142,6 +142,7 @@ class Policy:
 
         What is slower here than it could be, or left out, is said on stderr by the first rank.
         """
+        self.check_positions(tokens)
         layout, config = self.scorer.layout, self.model.config.get_text_config()
         if 0 < layout.alone < tokens:
             raise ModelError(
@@ -155,6 +156,14 @@ class Policy:
             _say(self.config, f"{layout.why}; {which} computed with a prompt of its own, which is slower")
         if getattr(config, "router_aux_loss_coef", None):
             _say(self.config, "the routers' auxiliary loss is left out: experts are chosen by what the reward teaches")
+
+    def check_positions(self, tokens: int) -> None:
+        """Raises ModelError when the model cannot write sequences of so many tokens, prompt and completion."""
+        if tokens > (most := position_limit(self.model)):
+            raise ModelError(
+                f"model.path: {self.source!r} has positions for {most:.0f} tokens; rollout.max_prompt_tokens + "
+                f"rollout.max_new_tokens is {tokens}: set both so that it is at most {most:.0f}"
+            )
 
     def shares_prompt(self, tokens: int) -> bool:
         """Whether rows of up to so many tokens, prompt and completion, go through the model behind one prompt.

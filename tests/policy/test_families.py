@@ -15,6 +15,8 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_N
 
 from base.errors import ModelError
 from policy.model import Policy
+from policy.settings import RolloutSettings
+from rollout.draw import LocalModel
 from tests.policy.families import build
 from tests.toy_policy import toy_model
 
@@ -261,6 +263,27 @@ def test_positions_that_change_with_length(kind: str) -> None:
         policy.check_length(17)
     if kind == "phi3":  # scored all the same, a row by itself; dynamic positions depend on what was computed before
         assert_exact(policy, PROMPT, MANY, MANY_MASK)
+
+
+@pytest.mark.parametrize("kind", ["biogpt", "codegen", "ctrl", "gpt2", "gpt_neo", "gpt_bigcode", "gptj", "opt"])
+def test_positions_from_a_table_end_with_it(kind: str) -> None:
+    model = build(kind)
+    assert model.config.max_position_embeddings == 128
+    policy = Policy(model, None, toy_model(None), "random", outline=True)
+    policy.check_positions(128)
+    model(input_ids=torch.zeros(1, 128, dtype=torch.long), use_cache=False)
+    with pytest.raises((IndexError, RuntimeError)):
+        model(input_ids=torch.zeros(1, 129, dtype=torch.long), use_cache=False)
+    with pytest.raises(ModelError, match=r"'random' has positions for 128 tokens; .* is 129: set both .* at most 128"):
+        policy.check_length(129)
+
+
+def test_a_model_that_only_answers_has_no_more_positions(monkeypatch: pytest.MonkeyPatch) -> None:
+    policy = Policy(build("gpt2"), None, toy_model(None), "random", outline=True)
+    monkeypatch.setattr(Policy, "load", lambda *_, **__: policy)
+    rollout = RolloutSettings.model_construct(engine="transformers", max_prompt_tokens=100, max_new_tokens=29)
+    with pytest.raises(ModelError, match="has positions for 128 tokens"):
+        LocalModel.open(policy.config, rollout, None, 0)
 
 
 def test_noise_of_training_is_off() -> None:
