@@ -66,7 +66,8 @@ class Policy:
         `adapters`: the key `lora`; with a rank above 0 the model's own weights are frozen and LoRA is trained. A
         checkpoint of LoRA needs no such key. `weights=False` loads none where they are not to be merged: enough where
         another engine samples and nobody trains. Raises ModelError when the weights are not to be had, or when the
-        model cannot be used as it is: by its dtype, without an end token or (in training) a chat template.
+        model cannot be used as it is: by its dtype, without an end token or (in training) a chat template, or with
+        weights that are quantized already.
         """
         dtypes = tuple(DTYPES) if adapters is None else TRAINED_DTYPES
         checks.one_of("model.compute_dtype", config.compute_dtype, dtypes)
@@ -82,6 +83,8 @@ class Policy:
         try:
             if not Path(source).is_dir():
                 hub.settle()
+            if adapters is not None:
+                pretrained.check_trainable(source)
             tokenizer = AutoTokenizer.from_pretrained(source)
             dtype = getattr(torch, config.compute_dtype) if frozen else torch.float32
             quantized = adapters.quantize is not None if adapters else False

@@ -67,6 +67,17 @@ def outlined(source: str) -> PreTrainedModel:
     return model
 
 
+def check_trainable(source: str) -> None:
+    """Raises ModelError for weights that are kept rounded (AWQ, GPTQ, FP8, 4 bits of bitsandbytes)."""
+    found: Any = getattr(AutoConfig.from_pretrained(source), "quantization_config", None)
+    if found:
+        kind = found.get("quant_method", "unknown") if isinstance(found, dict) else found.quant_method
+        raise ModelError(
+            f"model.path: the weights of {source!r} are quantized already ({kind}) and can be evaluated but not "
+            "trained; name the model that they were made from, with lora.quantize=nf4 where memory is short"
+        )
+
+
 def load(source: str, dtype: torch.dtype, quantized: bool = False) -> Any:
     """Tensor by tensor from the file to the device: no rank holds the whole model in host memory."""
     config = AutoConfig.from_pretrained(source)
