@@ -52,6 +52,7 @@ class Policy:
     def __post_init__(self) -> None:
         self.scorer = Scorer(self.model, ROW_BY_ROW if self.outline else None)
         self.reference: Scorer | None = None
+        self.generation_config = self.model.generation_config  # the model's is another one while it samples
 
     @classmethod
     def load(
@@ -364,8 +365,11 @@ class Policy:
     def save(self, path: Path, weights: dict[str, Tensor] | None = None) -> None:
         """Writes `weights` (of `snapshot`; None: the present ones) and the tokenizer as `from_pretrained` reads them,
         fp32; of LoRA, the adapters. Other threads may train meanwhile."""
-        options: Any = {"save_embedding_layers": False} if isinstance(self.model, PeftModel) else {}
+        adapters = isinstance(self.model, PeftModel)
+        options: Any = {"save_embedding_layers": False} if adapters else {}
         self.model.save_pretrained(path, state_dict=self.snapshot() if weights is None else weights, **options)
+        if not adapters:
+            self.generation_config.save_pretrained(path)
         self.tokenizer.save_pretrained(path)
 
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM, Qwen3Config
+from transformers import AutoModelForCausalLM, GenerationConfig, Qwen3Config
 
 from base.errors import ConfigError, ModelError
 from policy import pretrained
@@ -83,6 +83,19 @@ def test_a_template_that_refuses_the_chat_is_one_sentence(policy: Policy) -> Non
     policy.tokenizer.chat_template = "{{ raise_exception('System role not supported') }}"
     with pytest.raises(ModelError, match=r"refuses a chat .System role not supported"):
         policy.template([{"role": "system", "content": "x"}])
+
+
+def test_weights_that_are_quantized_already_are_not_trained(changed: Any) -> None:
+    config = changed("config.json", quantization_config={"quant_method": "awq", "bits": 4})
+    with pytest.raises(ModelError, match=r"quantized already \(awq\) and can be evaluated but not trained"):
+        Policy.load(config, adapters=FULL)
+    assert Policy.load(config, weights=False).outline  # vLLM reads them
+
+
+def test_a_checkpoint_written_while_the_model_samples_keeps_its_ends(policy: Policy, tmp_path: Path) -> None:
+    policy.model.generation_config = GenerationConfig()  # as generate has it meanwhile
+    policy.save(tmp_path)
+    assert json.loads((tmp_path / "generation_config.json").read_text())["eos_token_id"] == 1
 
 
 def test_a_pad_that_the_model_does_not_know_is_none(policy: Policy) -> None:
