@@ -15,6 +15,8 @@ from __future__ import annotations
 import gc
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -33,7 +35,8 @@ from base.lock import locked
 from base.settings import Count, ScriptSettings, Seed
 from chat.settings import AnyModel, EndpointSettings
 from languages import Language
-from policy.settings import RolloutSettings
+from policy import lora, pretrained
+from policy.settings import ModelSettings, RolloutSettings
 from problems import load
 from problems.sources.multipl_e import MultiplESettings
 from problems.task import PromptSettings, Task, prompts_hash
@@ -46,7 +49,6 @@ from sandbox import open_pool
 from sandbox.settings import SandboxSettings
 from study import report
 
-WEIGHTS = {".safetensors", ".bin", ".pt", ".gguf"}
 NOT_IN_HASH = (
     "run_dir",
     "debug",
@@ -109,8 +111,7 @@ def run(config: DictConfig) -> dict[str, Any]:
     task = evaluation.task()
     checkpoint = checkpoint_folder(evaluation)
     folder, settings = results_folder(evaluation, checkpoint, task)
-    with locked(folder):
-        begin(folder, settings)
+    with opened(folder, settings):
         found, trouble = score_of(evaluation, task, checkpoint, folder)
         write_text(folder / "scores.json", json.dumps(found, indent=2))
         write_text(folder / "scores.md", report.page(found))
@@ -200,8 +201,7 @@ def results_folder(evaluation: Evaluation, checkpoint: Path | None, task: Task) 
     for group in ("model", "rollout"):
         settings[group] = {key: value for key, value in settings[group].items() if key not in NOT_IN_GROUPS}
     settings["checkpoint"] = str(checkpoint.resolve()) if checkpoint else None
-    place = checkpoint or getattr(evaluation.model, "path", None)
-    settings["weights"] = weights(Path(place).expanduser()) if place else {}
+    settings |= weights(evaluation.model, checkpoint)
     settings["data"] = load.fingerprint(task.problems)
     settings["prompts"] = prompts_hash([task])
     if evaluation.run_dir:
@@ -211,24 +211,50 @@ def results_folder(evaluation: Evaluation, checkpoint: Path | None, task: Task) 
     return Path("scores") / f"{name}-{digest}", settings
 
 
-def begin(folder: Path, settings: dict[str, Any]) -> None:
-    """Writes the settings into a new folder. Raises RunError when it is the folder of another evaluation."""
+@contextmanager
+def opened(folder: Path, settings: dict[str, Any]) -> Iterator[None]:
+    """Holds the folder of an evaluation. A new one that ends in an error before any answer is forgotten: what mends the
+    error may be another setting. Raises RunError when it is in use, or the folder of another evaluation."""
+    try:
+        with locked(folder):
+            new = begin(folder, settings)
+            try:
+                yield
+            except BaseException:
+                if new and not any(folder.glob("samples*")):
+                    for name in (run_folder.CONFIG, "versions.json"):
+                        (folder / name).unlink(missing_ok=True)
+                raise
+    finally:
+        with suppress(OSError):  # something is in it
+            folder.rmdir()
+
+
+def begin(folder: Path, settings: dict[str, Any]) -> bool:
+    """Writes the settings into a folder that has none; returns whether it did. Raises RunError when it is the folder of
+    another evaluation."""
     path = folder / run_folder.CONFIG
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
+        if new := not path.exists():
             write_text(folder / "versions.json", json.dumps(run_folder.versions(), indent=2))
             write_text(path, yaml.safe_dump(settings, sort_keys=False))
     except OSError as error:
         raise RunError(f"cannot write into run_dir {folder} ({error.strerror})") from error
     if different := run_folder.difference(settings, folder):
         raise RunError(f"run_dir {folder} belongs to another {different}; name another folder")
+    return new
 
 
-def weights(folder: Path) -> dict[str, str]:
-    """Size and time of each weight file of a local model; nothing for a hub id, which the hub's cache keeps apart."""
-    files = sorted(path for path in folder.glob("*") if path.suffix in WEIGHTS) if folder.is_dir() else []
-    return {path.name: f"{path.stat().st_size} bytes, {path.stat().st_mtime_ns} ns" for path in files}
+def weights(model: ModelSettings | EndpointSettings, checkpoint: Path | None) -> dict[str, Any]:
+    """What tells the weights, and the words that they are asked in, from others at the same place: `weights` of the
+    checkpoint or the model, and `base` of the model where the checkpoint holds adapters of it. Raises ModelError."""
+    if isinstance(model, EndpointSettings):
+        return {"weights": {}, "base": None}  # a server does not say
+    if checkpoint is None:
+        return {"weights": pretrained.fingerprint(model), "base": None}
+    base = pretrained.fingerprint(model) if lora.saved_in(checkpoint) else None
+    return {"weights": pretrained.files(checkpoint), "base": base}
 
 
 def other_limits(language: Language) -> str:
@@ -255,7 +281,7 @@ def open_source(evaluation: Evaluation, checkpoint: Path | None, folder: Path) -
             raise ConfigError("checkpoint goes with a model on this machine, not with model=endpoint")
         return EndpointModel(model, folder)
     gpus.check_driver()
-    key = repr((model, evaluation.rollout, checkpoint, weights(checkpoint) if checkpoint else {}, evaluation.seed))
+    key = repr((model, evaluation.rollout, checkpoint, weights(model, checkpoint), evaluation.seed))
     if _open is None or _open[0] != key:
         _open = None
         gc.collect()  # the memory of the model before it

@@ -62,6 +62,8 @@ def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
     if ranks.first and (why := distrust(reward)):
         print(f"warning: {why}", file=sys.stderr)
     problems, held = ranks.first_then_others(lambda: read_problems(settings.dataset, folder, ranks.first))
+    if ranks.first and (settings.lora.rank or settings.loss.kl):
+        run_folder.same_model(folder, pretrained.fingerprint(settings.model))
 
     resumed = run_folder.last_checkpoint(folder)
     policy = open_policy(settings, resumed, ranks)
@@ -239,10 +241,7 @@ def main(config: DictConfig) -> None:
     if config.fit:
         print(memory.page(memory.check(model, settings, machine), machine))
         return
-    if machine.gpu:
-        memory.check(model, settings, machine)
-    else:
-        memory.check_host(model, settings, machine)
+    (memory.check if machine.gpu else memory.check_host)(model, settings, machine)
     launch.start(train, config)
 
 

@@ -17,25 +17,30 @@ NAME = ".lock"  # holds "<host> <process id>" of whoever works in the folder
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Holds `folder`, made if it is not there, against every other process. Raises RunError where another holds it.
+    """Holds `folder`, made if it is not there, against every other process. Raises RunError where another holds it, or
+    where it cannot be written into.
 
     The lock is the kernel's (flock): it ends with its process, however that ends. A file that a killed process has left
     is taken over.
     """
     path = folder / NAME
+    lock = FileLock(path, timeout=0)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path, timeout=0)
-        with lock:
-            path.write_text(f"{socket.gethostname()} {os.getpid()}", encoding="utf-8")
-            try:
-                yield
-            finally:
-                path.unlink(missing_ok=True)  # whoever waits for the old file sees that it is gone, and makes its own
+        lock.acquire()
+        path.write_text(f"{socket.gethostname()} {os.getpid()}", encoding="utf-8")
     except Timeout as error:
         host, _, process = _holder(path).partition(" ")
         who = f"process {process} on {host}" if process else "another process"
         raise RunError(f"{folder} is in use by {who}: wait for its end, or name another run_dir") from error
+    except OSError as error:
+        lock.release()
+        raise RunError(f"cannot write into {folder} ({error.strerror}); mend that, or name another run_dir") from error
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)  # whoever waits for the old file sees that it is gone, and makes its own
+        lock.release()
 
 
 def _holder(path: Path) -> str:

@@ -29,7 +29,7 @@ from policy.attention import body
 from policy.logprob import Gap, gap
 from policy.lora import LoraSettings
 from policy.ranks import full_tensor, on_host
-from policy.scorer import ROUNDING, ROW_BY_ROW, Scorer
+from policy.scorer import ROUNDING, ROW_BY_ROW, Scorer, position_limit
 from policy.settings import ModelSettings
 from problems.problem import Problem
 from problems.prompt import messages
@@ -52,6 +52,7 @@ class Policy:
     def __post_init__(self) -> None:
         self.scorer = Scorer(self.model, ROW_BY_ROW if self.outline else None)
         self.reference: Scorer | None = None
+        self.generation_config = self.model.generation_config  # the model's is another one while it samples
 
     @classmethod
     def load(
@@ -66,7 +67,8 @@ class Policy:
         `adapters`: the key `lora`; with a rank above 0 the model's own weights are frozen and LoRA is trained. A
         checkpoint of LoRA needs no such key. `weights=False` loads none where they are not to be merged: enough where
         another engine samples and nobody trains. Raises ModelError when the weights are not to be had, or when the
-        model cannot be used as it is: by its dtype, without an end token or (in training) a chat template.
+        model cannot be used as it is: by its dtype, without an end token or (in training) a chat template, or with
+        weights that are quantized already.
         """
         dtypes = tuple(DTYPES) if adapters is None else TRAINED_DTYPES
         checks.one_of("model.compute_dtype", config.compute_dtype, dtypes)
@@ -82,6 +84,8 @@ class Policy:
         try:
             if not Path(source).is_dir():
                 hub.settle()
+            if adapters is not None:
+                pretrained.check_trainable(source)
             tokenizer = AutoTokenizer.from_pretrained(source)
             dtype = getattr(torch, config.compute_dtype) if frozen else torch.float32
             quantized = adapters.quantize is not None if adapters else False
@@ -89,7 +93,7 @@ class Policy:
             model: Any = pretrained.outlined(source) if outline else pretrained.load(source, dtype, quantized)
             if checkpoint is not None and trained:
                 model = lora.load(model, checkpoint)
-        except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+        except pretrained.FAULTS as error:
             raise pretrained.unloadable(source, error) from error
         if adapters is not None and frozen and not trained:
             model = lora.attach(model, adapters)
@@ -142,6 +146,7 @@ class Policy:
 
         What is slower here than it could be, or left out, is said on stderr by the first rank.
         """
+        self.check_positions(tokens)
         layout, config = self.scorer.layout, self.model.config.get_text_config()
         if 0 < layout.alone < tokens:
             raise ModelError(
@@ -155,6 +160,14 @@ class Policy:
             _say(self.config, f"{layout.why}; {which} computed with a prompt of its own, which is slower")
         if getattr(config, "router_aux_loss_coef", None):
             _say(self.config, "the routers' auxiliary loss is left out: experts are chosen by what the reward teaches")
+
+    def check_positions(self, tokens: int) -> None:
+        """Raises ModelError when the model cannot write sequences of so many tokens, prompt and completion."""
+        if tokens > (most := position_limit(self.model)):
+            raise ModelError(
+                f"model.path: {self.source!r} has positions for {most:.0f} tokens; rollout.max_prompt_tokens + "
+                f"rollout.max_new_tokens is {tokens}: set both so that it is at most {most:.0f}"
+            )
 
     def shares_prompt(self, tokens: int) -> bool:
         """Whether rows of up to so many tokens, prompt and completion, go through the model behind one prompt.
@@ -214,8 +227,10 @@ class Policy:
 
     @property
     def pad(self) -> int:
+        """The id that fills rows up: an end, where the tokenizer has none that the model knows ([PAD] is often added to
+        a tokenizer alone)."""
         pad = self.tokenizer.pad_token_id
-        return int(self.eos[0] if pad is None else pad)
+        return int(pad if pad is not None and 0 <= pad < self.vocabulary else self.eos[0])
 
     def trainable(self) -> list[nn.Parameter]:
         """What the optimizer changes."""
@@ -352,15 +367,19 @@ class Policy:
     def save(self, path: Path, weights: dict[str, Tensor] | None = None) -> None:
         """Writes `weights` (of `snapshot`; None: the present ones) and the tokenizer as `from_pretrained` reads them,
         fp32; of LoRA, the adapters. Other threads may train meanwhile."""
-        options: Any = {"save_embedding_layers": False} if isinstance(self.model, PeftModel) else {}
+        adapters = isinstance(self.model, PeftModel)
+        options: Any = {"save_embedding_layers": False} if adapters else {}
         self.model.save_pretrained(path, state_dict=self.snapshot() if weights is None else weights, **options)
+        if not adapters:
+            self.generation_config.save_pretrained(path)
         self.tokenizer.save_pretrained(path)
 
 
 def layers(model: PreTrainedModel) -> Any:
-    """The model's layers, by whatever name: the longest list of modules outside any other."""
-    lists = [module for module in body(model).children() if isinstance(module, nn.ModuleList)]
-    return max(lists, key=len)
+    """The model's layers, by whatever name: the longest list of modules outside any other; empty where it has none."""
+    lists = {name: module for name, module in body(model).named_modules() if isinstance(module, nn.ModuleList)}
+    outside = [module for name, module in lists.items() if not any(name.startswith(f"{other}.") for other in lists)]
+    return max(outside, key=len, default=nn.ModuleList())
 
 
 def _say(config: ModelSettings, note: str) -> None:

@@ -30,6 +30,7 @@ PROBE = {7: (5, 3, 1), 4: (2, 4)}  # tokens of each of the probe's prompts, and 
 # What configurations call the things that a head does to its logits: first a factor (or divisor), then a soft cap.
 FACTORS = ("logit_scale", "logits_scaling", "lm_head_multiplier", "logits_mup_width_multiplier", "output_multiplier")
 CAPS = ("final_logit_softcapping", "logits_soft_cap", "output_logit_soft_cap")
+TABLES = {"wpe", "embed_positions", "positions_embed", "pos_encoding"}  # of positions, by the names that models have
 WINDOWS = ("sliding_window", "attention_chunk_size")  # some layers of attention see no more of a sequence
 
 
@@ -233,6 +234,8 @@ def _unshareable(model: PreTrainedModel) -> str:
             return f"a layer that is not attention ({name}) carries one row's tokens into the next"
     if any(key.startswith("index_topk") and value for key, value in vars(config).items()):
         return "attention to chosen tokens only (index_topk) may choose another row's"
+    if getattr(config, "attn_temperature_tuning", False):  # from 8,192 tokens on, which no probe reaches
+        return "its attention is scaled by a token's place in the sequence at hand (attn_temperature_tuning)"
     if model.config._attn_implementation not in ("sdpa", NAME):
         return f"its attention ({model.config._attn_implementation}) is not torch's scaled dot product"
     return ""
@@ -259,3 +262,12 @@ def rope_limit(config: Any) -> float:
         if kind == "longrope" or "dynamic" in kind
     ]
     return min(bounds, default=float("inf"))
+
+
+def position_limit(model: PreTrainedModel) -> float:
+    """Tokens of the longest sequence that a model has positions for, where it looks them up in a table."""
+    decoder = body(model)
+    names = (name for tensors in (decoder.named_parameters(), decoder.named_buffers()) for name, _ in tensors)
+    if any(TABLES & set(name.split(".")) for name in names):
+        return float(model.config.get_text_config().max_position_embeddings)
+    return float("inf")

@@ -54,6 +54,10 @@ class RolloutSettings(Settings):
     def _vllm_can_draw(self) -> RolloutSettings:
         if self.engine == "vllm" and self.temperature > 2:
             raise ValueError(f"{{key}}.temperature is {self.temperature:g}; with rollout=vllm it must be at most 2")
+        if self.engine == "vllm" and 0 < self.temperature < 0.01:  # vLLM would draw at 0.01
+            raise ValueError(
+                f"{{key}}.temperature is {self.temperature:g}; with rollout=vllm it must be 0 or at least 0.01"
+            )
         return self
 
     @model_validator(mode="after")

@@ -27,6 +27,7 @@ import languages
 from base import script
 from base.errors import DataError, RunError
 from base.files import replacing, write_text
+from base.lock import locked
 from base.settings import ScriptSettings
 from languages import Language
 from problems import load
@@ -66,8 +67,8 @@ def run(config: DictConfig) -> Path:
     language = languages.from_config(settings.language) if settings.language else None
     folder = Path(settings.run_dir or f"data/{settings.dataset.name}").expanduser()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        return prepare(settings.dataset, language, folder)
+        with locked(folder):
+            return prepare(settings.dataset, language, folder)
     except OSError as error:
         raise RunError(f"cannot write the data set into run_dir {folder} ({error})") from error
 

@@ -49,9 +49,14 @@ def group_advantages(rewards: Tensor, valid: Tensor, scale: str = "group") -> Te
         centred = centred / (std + STD_EPS)  # [prompts, group]
     elif scale == "max_rl":
         centred = centred / mean.abs().clamp(min=torch.finfo(rewards.dtype).tiny)  # [prompts, group]
-    lowest = rewards.masked_fill(~valid, torch.inf).amin(1, keepdim=True)  # [prompts, 1]
-    highest = rewards.masked_fill(~valid, -torch.inf).amax(1, keepdim=True)  # [prompts, 1]
-    return torch.where(lowest < highest, centred, torch.zeros_like(centred))  # [prompts, group]
+    return torch.where(flat(rewards, valid)[:, None], torch.zeros_like(centred), centred)  # [prompts, group]
+
+
+def flat(rewards: Tensor, valid: Tensor) -> Tensor:
+    """Which groups have no two valid rewards that differ [prompts], of `rewards` and `valid`, both [prompts, group]."""
+    lowest = rewards.masked_fill(~valid, torch.inf).amin(1)  # [prompts]
+    highest = rewards.masked_fill(~valid, -torch.inf).amax(1)  # [prompts]
+    return ~(lowest < highest)  # [prompts]; of NaN too
 
 
 def groups_of(rollouts: Sequence[Rollout], size: int) -> list[list[Rollout]]:
@@ -60,8 +65,8 @@ def groups_of(rollouts: Sequence[Rollout], size: int) -> list[list[Rollout]]:
 
 
 def is_flat(group: Sequence[Rollout]) -> bool:
-    """Whether all known rewards are equal: such a group has no advantage and trains nothing."""
-    return len({rollout.reward for rollout in group if rollout.reward is not None}) < 2
+    """Whether all known rewards are equal as advantages are computed: such a group trains nothing."""
+    return bool(flat(*_rewards(group, len(group))))
 
 
 def flat_groups(rollouts: Sequence[Rollout], size: int) -> int:
@@ -70,8 +75,13 @@ def flat_groups(rollouts: Sequence[Rollout], size: int) -> int:
 
 def assign_advantages(rollouts: Sequence[Rollout], size: int, scale: str) -> None:
     """Fills in each rollout's advantage from the rewards, group by group; one without a reward gets 0."""
-    values = torch.tensor([rollout.reward or 0.0 for rollout in rollouts])  # [prompts * group]
-    valid = torch.tensor([rollout.reward is not None for rollout in rollouts])  # [prompts * group]
-    advantages = group_advantages(values.view(-1, size), valid.view(-1, size), scale)  # [prompts, group]
+    advantages = group_advantages(*_rewards(rollouts, size), scale)  # [prompts, group]
     for rollout, advantage in zip(rollouts, advantages.flatten().tolist(), strict=True):
         rollout.advantage = advantage
+
+
+def _rewards(rollouts: Sequence[Rollout], size: int) -> tuple[Tensor, Tensor]:
+    """Rewards in fp32, and which of them are known, both [prompts, group]."""
+    values = torch.tensor([rollout.reward or 0.0 for rollout in rollouts])  # [prompts * group]
+    valid = torch.tensor([rollout.reward is not None for rollout in rollouts])  # [prompts * group]
+    return values.view(-1, size), valid.view(-1, size)

@@ -119,9 +119,11 @@ class LocalModel:
 
     @classmethod
     def open(cls, model: ModelSettings, rollout: RolloutSettings, checkpoint: Path | None, seed: int) -> LocalModel:
-        """Loads the model of the config group `model`; its weights only once if the engine reads them itself."""
+        """Loads the model of the config group `model`; its weights only once if the engine reads them itself.
+        Raises ModelError."""
         needed = rollout.engine == "transformers" or rollout.quantize is not None
         policy = Policy.load(model, checkpoint, weights=needed)
+        policy.check_positions(rollout.max_prompt_tokens + rollout.max_new_tokens)
         return cls(policy, open_sampler(policy, rollout, seed))
 
     def generate(

@@ -17,9 +17,8 @@ from base import checks
 from base.files import replacing, write_text
 from rollout.rollout import Rollout
 from rollout.samples import first_failure
+from run.run_folder import WANDB_ID
 from sandbox.job import Status
-
-WANDB_ID = "wandb-id.txt"  # of the run folder
 
 
 class Journal:

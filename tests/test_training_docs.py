@@ -55,7 +55,7 @@ def test_command(command: str, calm: Path, tmp_path: Path, monkeypatch: pytest.M
 def trained(folder: Path, data: Path, *overrides: str) -> None:
     files = (f"dataset.train={data}/train.jsonl", f"dataset.heldout={data}/heldout.jsonl")
     config = composed(*SMALL, *files, *overrides, "heldout.every=0", f"run_dir={folder}", "resume=auto")
-    train.train(config, run_folder.create(config), Ranks())
+    train.train(config, run_folder.create(config)[0], Ranks())
 
 
 def test_a_curriculum_goes_on_exactly(tmp_path: Path) -> None:

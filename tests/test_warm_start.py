@@ -44,7 +44,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(folder: Path, data: Path, *overrides: str) -> Path:
     files = ("dataset=jsonl", f"dataset.train={data}/train.jsonl", f"dataset.heldout={data}/heldout.jsonl")
     config = composed(*files, *SMALL, *overrides, f"run_dir={folder}", "resume=auto")
-    train.train(config, run_folder.create(config), Ranks())
+    train.train(config, run_folder.create(config)[0], Ranks())
     return folder
 
 

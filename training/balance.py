@@ -36,8 +36,8 @@ class CostModel:
         """For a transformers configuration; `parameters` of the whole model and `head`, those of its head, which a
         tied embedding is too."""
         config = config.get_text_config()
-        heads = getattr(config, "num_attention_heads", None) or 1
-        size = getattr(config, "head_dim", None) or config.hidden_size // heads
+        heads = widest(config, "num_attention_heads") or 1
+        size = widest(config, "head_dim") or config.hidden_size // heads
         body = max(parameters - head * (1 if getattr(config, "tie_word_embeddings", False) else 2), 1)
         # two products of 2 FLOPs per pair, head and its width, against 2 FLOPs per parameter and token
         return cls(head / body, 2 * config.num_hidden_layers * heads * size / body)
@@ -47,6 +47,14 @@ class CostModel:
 
     def row(self, prompt: int, length: int) -> float:
         return length * (1 + self.head) + self.attention * length * (prompt + length / 2)
+
+
+def widest(config: Any, key: str) -> int:
+    """The largest value of a key of a transformers configuration, which each layer may have its own of; 0 where it is
+    not there at all."""
+    layers = config.per_layer_config if config.is_heterogeneous else [config]
+    values = [getattr(layer, key, None) or 0 for layer in layers]
+    return max(max(value) if isinstance(value, list) else value for value in values)
 
 
 @dataclass

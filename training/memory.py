@@ -24,6 +24,7 @@ from transformers import PreTrainedModel
 from base.errors import ConfigError
 from policy import logprob
 from policy.model import layers
+from training.balance import widest
 from training.settings import TrainSettings
 
 GIB = 2**30
@@ -76,19 +77,19 @@ class Shape:
         config = model.config.get_text_config()
         output: Any = model.get_output_embeddings()
         linear = [m for m in model.modules() if isinstance(m, nn.Linear) and m is not output]
-        heads = config.num_attention_heads
-        size = getattr(config, "head_dim", None) or config.hidden_size // heads
+        heads = widest(config, "num_attention_heads")  # 0 of a state space model
+        size = widest(config, "head_dim") or config.hidden_size // max(heads, 1)
         return cls(
             sum(p.numel() for p in model.parameters()),
             output.weight.numel(),
-            max(sum(p.numel() for p in layer.parameters()) for layer in layers(model)),
+            max((sum(p.numel() for p in layer.parameters()) for layer in layers(model)), default=0),
             sum(m.weight.numel() for m in linear),
             sum(m.in_features + m.out_features for m in linear),
             config.num_hidden_layers,
             config.hidden_size,
             heads * size,
-            (getattr(config, "num_key_value_heads", None) or heads) * size,
-            getattr(config, "intermediate_size", None) or 4 * config.hidden_size,
+            (widest(config, "num_key_value_heads") or heads) * size,
+            widest(config, "intermediate_size") or 4 * config.hidden_size,
             config.vocab_size,
         )
 

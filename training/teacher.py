@@ -31,7 +31,7 @@ from rollout.evaluation import collect as collect_answers
 from rollout.evaluation import new_row
 from rollout.pass_at_k import Row
 from rollout.rollout import RolloutWorker
-from rollout.samples import Samples
+from rollout.samples import Samples, clean
 
 
 class TeacherSettings(Settings):
@@ -154,6 +154,7 @@ def from_file(path: Path, task: Stdio, problems: Sequence[Problem], policy: Poli
         problem, text = row.get("problem"), row.get("completion")
         if not isinstance(problem, str) or not isinstance(text, str):
             raise DataError(f"teacher.answers={path}, row {number}: the keys problem and completion must be strings")
+        text = clean(text)
         if problem not in known:
             strange = problem
             continue

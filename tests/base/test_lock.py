@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
@@ -51,3 +52,19 @@ def test_an_error_inside_is_its_own_and_frees_the_folder(tmp_path: Path) -> None
         raise ZeroDivisionError
     with locked(tmp_path):
         pass
+
+
+def test_a_place_that_cannot_be_written_into_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match=r"^cannot write into .*/file \(File exists\)"), locked(tmp_path / "file"):
+        pytest.fail("held")
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_text", full)
+        with pytest.raises(RunError, match="No space left on device"), locked(tmp_path):
+            pytest.fail("held")
+    with pytest.raises(OSError, match="of its own"), locked(tmp_path):  # and it is free again
+        raise OSError("of its own")

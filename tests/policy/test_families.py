@@ -15,6 +15,8 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_N
 
 from base.errors import ModelError
 from policy.model import Policy
+from policy.settings import RolloutSettings
+from rollout.draw import LocalModel
 from tests.policy.families import build
 from tests.toy_policy import toy_model
 
@@ -78,8 +80,6 @@ SHARED = [
     "jetmoe",
     "laguna",
     "llama",
-    "llama4",
-    "llama4_text",
     "longcat_flash",
     "mellum",
     "minicpm3",
@@ -134,6 +134,8 @@ APART = [
     "kimi_linear",
     "lfm2",
     "lfm2_moe",
+    "llama4",
+    "llama4_text",
     "mamba",
     "mamba2",
     "mimo_v2_flash",
@@ -232,6 +234,14 @@ def test_beyond_a_sliding_window_rows_go_apart(kind: str, capsys: pytest.Capture
     )
 
 
+def test_attention_scaled_by_the_place_in_a_pack_is_apart() -> None:
+    """The scale changes at 24 tokens: a probe has fewer, a row of these too, and a pack of all has more."""
+    policy = policy_of(build("llama4_text", floor_scale=24, attn_scale=1.0))
+    assert_exact(policy, PROMPT, MANY, MANY_MASK)
+    assert not policy.shares_prompt(20)
+    assert policy_of(build("llama4_text", attn_temperature_tuning=False)).shares_prompt(20)
+
+
 LONG = {"rope_type": "longrope", "short_factor": [1.0] * 4, "long_factor": [9.0] * 4, "rope_theta": 1e4}
 ROPES: dict[str, dict[str, Any]] = {
     "phi3": {"rope_parameters": LONG, "original_max_position_embeddings": 16, "max_position_embeddings": 64},
@@ -253,6 +263,27 @@ def test_positions_that_change_with_length(kind: str) -> None:
         policy.check_length(17)
     if kind == "phi3":  # scored all the same, a row by itself; dynamic positions depend on what was computed before
         assert_exact(policy, PROMPT, MANY, MANY_MASK)
+
+
+@pytest.mark.parametrize("kind", ["biogpt", "codegen", "ctrl", "gpt2", "gpt_neo", "gpt_bigcode", "gptj", "opt"])
+def test_positions_from_a_table_end_with_it(kind: str) -> None:
+    model = build(kind)
+    assert model.config.max_position_embeddings == 128
+    policy = Policy(model, None, toy_model(None), "random", outline=True)
+    policy.check_positions(128)
+    model(input_ids=torch.zeros(1, 128, dtype=torch.long), use_cache=False)
+    with pytest.raises((IndexError, RuntimeError)):
+        model(input_ids=torch.zeros(1, 129, dtype=torch.long), use_cache=False)
+    with pytest.raises(ModelError, match=r"'random' has positions for 128 tokens; .* is 129: set both .* at most 128"):
+        policy.check_length(129)
+
+
+def test_a_model_that_only_answers_has_no_more_positions(monkeypatch: pytest.MonkeyPatch) -> None:
+    policy = Policy(build("gpt2"), None, toy_model(None), "random", outline=True)
+    monkeypatch.setattr(Policy, "load", lambda *_, **__: policy)
+    rollout = RolloutSettings.model_construct(engine="transformers", max_prompt_tokens=100, max_new_tokens=29)
+    with pytest.raises(ModelError, match="has positions for 128 tokens"):
+        LocalModel.open(policy.config, rollout, None, 0)
 
 
 def test_noise_of_training_is_off() -> None:

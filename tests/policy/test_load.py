@@ -14,9 +14,10 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM, Qwen3Config
+from transformers import AutoModelForCausalLM, GenerationConfig, Qwen3Config
 
 from base.errors import ConfigError, ModelError
+from policy import pretrained
 from policy.lora import LoraSettings
 from policy.model import Policy
 from policy.samplers.generate import TransformersSampler
@@ -82,6 +83,33 @@ def test_a_template_that_refuses_the_chat_is_one_sentence(policy: Policy) -> Non
     policy.tokenizer.chat_template = "{{ raise_exception('System role not supported') }}"
     with pytest.raises(ModelError, match=r"refuses a chat .System role not supported"):
         policy.template([{"role": "system", "content": "x"}])
+
+
+def test_weights_that_are_quantized_already_are_not_trained(changed: Any) -> None:
+    config = changed("config.json", quantization_config={"quant_method": "awq", "bits": 4})
+    with pytest.raises(ModelError, match=r"quantized already \(awq\) and can be evaluated but not trained"):
+        Policy.load(config, adapters=FULL)
+    assert Policy.load(config, weights=False).outline  # vLLM reads them
+
+
+def test_a_checkpoint_written_while_the_model_samples_keeps_its_ends(policy: Policy, tmp_path: Path) -> None:
+    policy.model.generation_config = GenerationConfig()  # as generate has it meanwhile
+    policy.save(tmp_path)
+    assert json.loads((tmp_path / "generation_config.json").read_text())["eos_token_id"] == 1
+
+
+def test_a_pad_that_the_model_does_not_know_is_none(policy: Policy) -> None:
+    assert policy.pad == policy.tokenizer.pad_token_id == 0
+    policy.tokenizer.add_tokens([f"<{number}>" for number in range(policy.vocabulary - len(policy.tokenizer))])
+    policy.tokenizer.add_special_tokens({"pad_token": "[PAD]"})
+    assert policy.tokenizer.pad_token_id == policy.vocabulary and policy.pad == policy.eos[0]
+
+
+def test_what_is_no_causal_language_model_is_one_sentence_before_anything_is_loaded(tmp_path: Path) -> None:
+    for kind in ("t5", "qwen2_5_vl"):
+        (tmp_path / "config.json").write_text(json.dumps({"model_type": kind}))
+        with pytest.raises(ModelError, match=r"^model\.path: cannot load .* \(Unrecognized configuration class"):
+            pretrained.outlined(str(tmp_path))
 
 
 def test_dtypes(model_config: ModelSettings) -> None:

@@ -15,11 +15,14 @@ import pytest
 import yaml
 
 import languages
+from base.errors import RunError
+from base.lock import locked
 from problems.checkers import REFUSED, TAKEN
 from problems.load import dataset, load
+from problems.prepare import run
 from problems.problem import read_jsonl
 from problems.prompt import render
-from tests.conftest import ROOT
+from tests.conftest import ROOT, composed
 from tests.problems.source_rows import judge, mbpp, solution, write_lines
 from tests.problems.sources.test_codeforces_x import CHECKER
 
@@ -134,6 +137,11 @@ def test_ctrl_c_leaves_nothing_half_written(tmp_path: Path) -> None:
     assert process.returncode == 1
     assert "error: interrupted; what is written is whole" in err and "Traceback" not in err
     assert list(made.iterdir()) == []
+
+
+def test_two_at_once_do_not_share_a_folder(tmp_path: Path) -> None:
+    with locked(tmp_path), pytest.raises(RunError, match=r"is in use by process \d+ on "):
+        run(composed("dataset=mbpp_x", f"run_dir={tmp_path}", script="prepare"))
 
 
 def test_nothing_is_left_of_a_split_that_failed(tmp_path: Path) -> None:

@@ -7,7 +7,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollout.advantage import SCALES, group_advantages
+from policy.samplers.sampler import Completion
+from problems.problem import Problem
+from rollout.advantage import SCALES, assign_advantages, group_advantages, is_flat
+from rollout.rollout import Rollout
+from sandbox.job import Status, Verdict
 
 
 def tensor(rows: list[list[float]]) -> torch.Tensor:
@@ -29,6 +33,18 @@ def test_batch_advantage_divides_by_the_std_of_the_batch() -> None:
     rewards = tensor([[1, 0], [0, 0]])  # std over all four: 0.5
     advantages = group_advantages(rewards, torch.ones(2, 2, dtype=torch.bool), "batch")
     assert advantages.tolist() == [pytest.approx([0.5 / 0.5001, -0.5 / 0.5001]), [0.0, 0.0]]
+
+
+@pytest.mark.parametrize(
+    ("rewards", "flat"),
+    [([0.1 + 0.2, 0.3], True), ([0.3, 0.31], False), ([0.3, None], True), ([None, None], True), ([0, 1, None], False)],
+)
+def test_a_group_is_flat_where_its_advantages_are(rewards: list[float | None], flat: bool) -> None:
+    """In fp32, as they are computed: what differs in the 17th digit trains nothing, and is to be drawn again."""
+    problem, verdict = Problem("p", "s", ()), Verdict("p", Status.PASSED)
+    group = [Rollout(problem, "", [1], Completion(0, [], [], "", True), None, verdict, reward) for reward in rewards]
+    assign_advantages(group, len(group), "group")
+    assert is_flat(group) == flat == (not any(rollout.advantage for rollout in group))
 
 
 def test_unknown_scale_names_the_choices() -> None:

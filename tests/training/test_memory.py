@@ -12,7 +12,10 @@ from transformers import AutoModelForCausalLM, Qwen3Config
 from base.errors import ConfigError
 from benchmarks import memory as benchmark
 from tests.conftest import composed
+from tests.policy.families import configured
+from tests.policy.test_families import APART, SHARED
 from training import memory
+from training.balance import CostModel
 from training.memory import GIB, Machine, Plan, Shape
 from training.settings import TrainSettings
 
@@ -42,6 +45,18 @@ def test_the_shape_is_the_models() -> None:
     shape = Shape.of(outline("qwen3_4b"))
     assert shape.parameters == 4_022_468_096 and shape.head == 151_936 * 2560
     assert (shape.layers, shape.width, shape.queries, shape.keys, shape.hidden) == (36, 2560, 4096, 1024, 9728)
+
+
+@pytest.mark.parametrize("kind", [*SHARED, *APART, "gemma2", "bert", "big_bird", "xlnet"])
+def test_every_family_has_an_estimate(kind: str) -> None:
+    """Also those that will be refused: by a sentence, once they are loaded."""
+    config = configured(kind)
+    with torch.device("meta"):
+        shape = Shape.of(AutoModelForCausalLM.from_config(config))
+    assert shape.largest_layer > 0 or kind == "modernbert-decoder"  # whose body is not told from its head
+    found = memory.estimate(shape, Plan.of(TrainSettings.read(composed())), H100)
+    assert found.phases["update, layers"]["weights"] == 4 * shape.parameters
+    assert CostModel.of(config, shape.parameters, shape.head).attention > 0
 
 
 def test_the_papers_run_fits_eight_gpus() -> None:

@@ -61,11 +61,14 @@ def test_sequence_corrections_want_the_whole_distribution() -> None:
         TrainSettings.read(composed(f"loss.correction={kind}"))
 
 
-def test_vllm_draws_at_no_higher_temperature_than_2() -> None:
-    with pytest.raises(ConfigError, match=r"^rollout.temperature is 3; with rollout=vllm it must be at most 2$"):
-        TrainSettings.read(composed("rollout=vllm", "rollout.temperature=3"))
-    TrainSettings.read(composed("rollout=vllm", "rollout.temperature=2"))
-    TrainSettings.read(composed("rollout=transformers", "rollout.temperature=3"))
+def test_what_vllm_would_not_draw_at_is_refused() -> None:
+    """Below 0.01 it would draw at 0.01, and the trainer would score at another."""
+    for value, words in (("0.009", "it must be 0 or at least 0.01"), ("3", "it must be at most 2")):
+        with pytest.raises(ConfigError, match=rf"^rollout\.temperature is {value}; with rollout=vllm {words}$"):
+            TrainSettings.read(composed("rollout=vllm", f"rollout.temperature={value}"))
+        TrainSettings.read(composed("rollout=transformers", f"rollout.temperature={value}"))
+    for value in ("0.01", "2"):
+        TrainSettings.read(composed("rollout=vllm", f"rollout.temperature={value}"))
 
 
 def test_what_may_be_a_fraction_or_null_may() -> None:
