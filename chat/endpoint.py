@@ -128,6 +128,7 @@ class Endpoint:
             failed, why = 0, ""
             while failed <= self.model.retries:
                 await asyncio.sleep(self.resume_at - time.monotonic())
+                asked = min(question["n"], self.most_at_once)  # another question may lower it meanwhile
                 try:
                     body = await self._send(self._request(question, bool(grows)), grows)
                 except _Passing as error:
@@ -142,7 +143,7 @@ class Endpoint:
                     raise
                 except UnansweredError as error:
                     self.file.add(key, question, error=str(error))
-                    if question["n"] == 1 or self.most_at_once == 1:
+                    if asked == 1:
                         raise
                     self.most_at_once = 1  # many servers know only n = 1
                 else:

@@ -121,6 +121,15 @@ def test_a_server_that_knows_one_answer_only(tmp_path: Path) -> None:
         assert [request["n"] for request in server.requests] == [4, 1, 1, 1, 1]
 
 
+def test_such_a_server_loses_none_of_the_questions_under_way(tmp_path: Path) -> None:
+    def script(request: dict[str, Any]) -> str | Raw:
+        return Raw(400, b"n must be 1") if request["n"] > 1 else "x"
+
+    with serve(script) as server:
+        replies, _ = ask(server, tmp_path, *"abc", n=2, retries=0)
+        assert [len(reply.answers) for reply in replies if isinstance(reply, Reply)] == [2, 2, 2]
+
+
 PASSING = {
     "busy": Raw(429, b"slow down", {"Retry-After": "0"}),
     "overloaded": Raw(503, b"<html>overloaded</html>"),
