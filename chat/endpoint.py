@@ -31,6 +31,7 @@ from urllib.parse import urlsplit
 
 import httpx2 as httpx
 
+from base.text import visible
 from chat.kept import ChatFile
 from chat.reply import AnswerError, Counts, EndpointError, Message, Reply, UnansweredError
 from chat.settings import EndpointSettings
@@ -238,7 +239,7 @@ class Endpoint:
         if status in (400, 404, 422):
             models = await self._models()
             if models and self.name not in models:
-                listed = ", ".join(models[:20])
+                listed = _one_line(", ".join(models[:20]))
                 raise EndpointError(f"{self.group}.name is {self.name!r}; the models at {self.url} are {listed}")
             if status == 404:
                 raise EndpointError(
@@ -290,4 +291,4 @@ def _is_loopback(host: str) -> bool:
 
 
 def _one_line(value: object) -> str:
-    return " ".join(str(value).split())
+    return visible(" ".join(str(value).split()))

@@ -18,8 +18,8 @@ from run import gpus
 def job(count: int) -> Iterator[bool]:
     """Around one job of train.py. Yields whether it is one of a sweep (-m).
 
-    Of a sweep with hydra/launcher=gpus, it holds `count` GPUs while it runs. A job that fails ends no other one; one that
-    the user stops ends the sweep.
+    Of a sweep with hydra/launcher=gpus, it holds `count` GPUs while it runs. A job that fails ends no other one; one
+    that the user stops ends the sweep.
     """
     if not HydraConfig.initialized() or HydraConfig.get().mode is not RunMode.MULTIRUN:
         yield False

@@ -24,6 +24,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 import languages
 from base import script
@@ -31,6 +32,7 @@ from base.errors import RunError
 from base.files import write_text
 from base.lock import locked
 from base.settings import Count, ScriptSettings, Share
+from base.text import visible
 from chat import open_chat
 from chat.reply import Chat, UnansweredError
 from chat.settings import AnyModel
@@ -244,15 +246,13 @@ def run(config: DictConfig) -> dict[str, Any]:
     with locked(folder):
         report = asyncio.run(advise(settings, folder))
         write_text(folder / "report.json", json.dumps(report, indent=2))
-    table = Table("", "", title=f"advice on {report['language']} for {report['model']}", show_header=False)
+    table = Table("", "", title=Text(f"advice on {report['language']} for {report['model']}"), show_header=False)
     for key, value in report.items():
-        table.add_row(key, f"{value:.4f}" if isinstance(value, float) else str(value))
+        table.add_row(key, Text(f"{value:.4f}" if isinstance(value, float) else visible(str(value))))
     console = Console()
-    console.print(table, markup=False)
+    console.print(table)
     if report["file"]:
-        console.print(
-            f"AGNOSTICS_LANGUAGES={folder} python train.py language={report['language']}_advised", markup=False
-        )
+        console.print(Text(f"AGNOSTICS_LANGUAGES={folder} python train.py language={report['language']}_advised"))
     return report
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from base.errors import DataError
+from base.text import visible
 from rollout.pass_at_k import resampled_means
 from study import report
 
@@ -96,7 +97,7 @@ def main(arguments: list[str]) -> None:
     except DataError as error:
         sys.exit(f"error: {error}")
     for name, scores in (("A", a), ("B", b)):
-        print(f"{name}: {report.percent(scores['pass@1'])} %  {scores['model']} in {scores['language']}")
+        print(visible(f"{name}: {report.percent(scores['pass@1'])} %  {scores['model']} in {scores['language']}"))
     print(
         f"B - A: {100 * found['difference']:+.1f} points, 95 % interval [{100 * found['low']:+.1f}, "
         f"{100 * found['high']:+.1f}], p = {found['p']:.4f}, {found['problems']} problems"

@@ -11,8 +11,10 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from base.errors import DataError
+from base.text import visible
 from run.cost import Cost, summary
 from study.run_data import Run
 
@@ -35,13 +37,13 @@ def table(runs: Mapping[str, Run]) -> Table:
     figures = []
     for name, run in runs.items():
         rows, method = run.metrics, str(run.config.get("method", "grpo"))
-        found.add_column(name, justify="right", overflow="fold")
+        found.add_column(Text(visible(name)), justify="right", overflow="fold")
         short = summary(rows, method)
         cost, held = short["cost"], short["heldout"] or {}
         share = "" if short["accepted_share"] is None else f" ({100 * short['accepted_share']:.1f}%)"
         figures.append(
             {
-                "method": method,
+                "method": visible(method),
                 "samples": f"{cost['samples']:,}",
                 "sampled tokens": f"{cost['sampled_tokens']:,}",
                 "accepted programs": f"{cost['accepted']:,}{share}",
@@ -53,7 +55,7 @@ def table(runs: Mapping[str, Run]) -> Table:
             }
         )
     for label in figures[0]:
-        found.add_row(label, *(one[label] for one in figures))
+        found.add_row(label, *(Text(one[label]) for one in figures))
     return found
 
 

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from base.errors import DataError
+from base.text import visible
 from study import report
 from study.compare import read
 from study.report import Scores
@@ -36,7 +37,7 @@ def matrix(found: Iterable[Scores]) -> str:
             [model, *(cells.get(language, "") for language in languages)] for model, cells in sorted(models.items())
         ]
         pages.append(f"## {dataset} ({protocol})\n\n" + report.table(["model", *languages], rows))
-    return "\n".join(pages)
+    return visible("\n".join(pages))
 
 
 def main(folders: list[str]) -> None:

@@ -22,6 +22,7 @@ from typing import Any
 
 from base.errors import DataError
 from base.files import write_text
+from base.text import visible
 from run import run_folder
 from study import report
 from study.compare import read
@@ -152,7 +153,7 @@ def page(keys: Sequence[str], found: Sequence[Found]) -> str:
         ]
         for row in means(keys, found)
     ]
-    return (
+    return visible(
         "## Runs\n\nHeld-out pass@1 in %, with its 95 % interval (bootstrap over problems).\n\n"
         + report.table(["run", *keys, "steps", "before", "after", "best", *names, "minutes"], runs)
         + "\n## Over seeds\n\nMean and standard deviation of the finished runs' last held-out pass@1.\n\n"

@@ -33,6 +33,7 @@ from base.errors import DataError, RunError
 from base.files import write_text
 from base.jsonl import RowLog
 from base.lock import locked
+from base.text import visible
 from languages import Language
 from problems import load
 from problems.problem import Problem
@@ -212,7 +213,7 @@ def page(found: dict[str, Any]) -> str:
     if asked:
         agreement = "" if found["jaccard"] is None else f"; mean Jaccard index of the two sets {found['jaccard']:.2f}"
         lines.append(f"\nModel: {found['model']}. Both labelled {found['compared']} programs{agreement}.")
-    return "\n".join(lines) + "\n"
+    return visible("\n".join(lines) + "\n")
 
 
 def run(config: DictConfig) -> dict[str, Any]:

@@ -58,7 +58,7 @@ class Pages:
         self.jinja = Environment(
             loader=FileSystemLoader(TEMPLATES),
             autoescape=True,
-            finalize=text.visible,
+            finalize=text.finalized,
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,

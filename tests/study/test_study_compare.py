@@ -98,6 +98,10 @@ def test_a_matrix_has_models_by_languages_and_a_table_a_protocol() -> None:
     assert text.count("## ladder") == 2
 
 
+def test_a_name_from_somebody_elses_file_cannot_steer_the_terminal() -> None:
+    assert "| \u241b[2JA |" in matrix.matrix([result([4], model="\x1b[2JA")])
+
+
 def test_other_protocols_are_not_compared_but_other_numbers_of_samples_are() -> None:
     a, b = result([2, 2]), result([2, 2], samples=8)
     assert compare(a, b)["difference"] == pytest.approx(-0.25)
