@@ -80,6 +80,7 @@ def card(run: Run, checkpoint: Path, evaluations: Sequence[dict[str, Any]], name
     if dataset.get("source"):
         front["datasets"] = [dataset["source"]]
     rows = _scores(run, step, evaluations)
+    scored = [row for row in rows if row["score"]]
     front["model-index"] = [
         {
             "name": name,
@@ -89,11 +90,11 @@ def card(run: Run, checkpoint: Path, evaluations: Sequence[dict[str, Any]], name
                     "dataset": {"name": f"{row['dataset']} ({row['language']})", "type": row["dataset"]},
                     "metrics": [{"type": "pass@1", "value": round(row["score"]["value"], 4)}],
                 }
-                for row in rows
+                for row in scored
             ],
         }
     ]
-    if not rows:
+    if not scored:
         del front["model-index"]
     table = report.table(
         ["benchmark", "language", "pass@1, % [95 % interval]", "problems", "samples", "temperature"],
@@ -161,7 +162,7 @@ def _scores(run: Run, step: int, evaluations: Sequence[dict[str, Any]]) -> list[
     """What is known of the checkpoint, one row per benchmark."""
     rows = []
     heldout = run.heldout(step)
-    if heldout and "pass@1" in heldout:
+    if heldout and heldout.get("pass@1"):
         rows.append(
             {
                 "dataset": f"{run.config['dataset']['name']}, held out",
