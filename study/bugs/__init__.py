@@ -235,6 +235,7 @@ def run(config: DictConfig) -> dict[str, Any]:
         "folder": str(folder),
         "languages": [language.name for language in source.languages],
         "model": None if settings.model is None else settings.model.name,
+        "asked": {"problems": settings.problems, "samples": settings.samples, "seed": settings.seed},
         "programs": len(failures),
         "problems": len({failure.problem for failure in failures}),
         "drawn": drawn,
