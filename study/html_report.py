@@ -83,7 +83,7 @@ def _open(folder: Folder, place: str, group: Group) -> tuple[str, Group, list[fo
 
 def _bugs(folder: Folder) -> list[dict[str, object]]:
     for part in (found := folder.bugs()):
-        if not part["programs"]:
+        if not part["by"]:
             raise DataError(f"{folder.path / part['where']} is not a bugs.json of `python -m study.bugs`")
     return found
 

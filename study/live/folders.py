@@ -131,19 +131,24 @@ class Folder:
         return True
 
     def bugs(self) -> list[dict[str, Any]]:
-        """Every bugs.json of `python -m study.bugs`, with the place it is from: {where, by, programs, shares}."""
+        """Every bugs.json of `python -m study.bugs`, with the place it is from: {where, by, programs, shares}.
+
+        `by` is "" for one that cannot be read.
+        """
         found = []
         for path in [self.path / "bugs" / "bugs.json", *sorted((self.path / "bugs").glob("*/bugs.json"))]:
             try:
                 read = json.loads(path.read_text(encoding="utf-8"))
                 who = "model" if read["model"] else "rules"
-                shares = {str(theme): float(row[who]) / read["programs"] for theme, row in read["themes"].items()}
+                shares = {
+                    str(theme): float(row[who]) / max(1, read["programs"]) for theme, row in read["themes"].items()
+                }
                 where = "" if path.parent == self.path / "bugs" else path.parent.name.replace("_", " ")
                 by = str(read["model"] or "rules")
                 found.append({"where": where, "by": by, "programs": int(read["programs"]), "shares": shares})
             except FileNotFoundError:
                 continue
-            except (OSError, ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError):
+            except (OSError, ValueError, KeyError, TypeError, AttributeError):
                 found.append({"where": str(path.relative_to(self.path)), "by": "", "programs": 0, "shares": {}})
         return found
 
