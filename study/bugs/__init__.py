@@ -123,11 +123,13 @@ def choose(rows: Sequence[Row], problems: int, samples: int, seed: int) -> tuple
 
 
 class Kept:
-    """Failures by program, in a file to which they are added as they come."""
+    """Failures by program, in a file to which they are added as they come; without those that were the sandbox's own,
+    which the next command tries again."""
 
     def __init__(self, path: Path) -> None:
         self._log = RowLog(path)
-        self.rows = {row.pop("key"): row for _, row in self._log.rows() if "key" in row}
+        rows = (row for _, row in self._log.rows() if row.get("verdict") != Status.INFRASTRUCTURE_ERROR)
+        self.rows = {row.pop("key"): row for row in rows if "key" in row}
 
     def add(self, key: str, row: dict[str, Any]) -> None:
         self.rows[key] = row
