@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
+from base import script
 from base.errors import DataError
 from base.text import visible
 from study import report
@@ -44,11 +45,9 @@ def main(folders: list[str]) -> None:
     paths = sorted(path for folder in folders for path in Path(folder).expanduser().rglob("scores.json"))
     if not paths:
         sys.exit(f"error: there is no scores.json under {', '.join(folders)}")
-    try:
-        print(matrix(read(str(path)) for path in paths), end="")
-    except DataError as error:
-        sys.exit(f"error: {error}")
+    print(matrix(read(str(path)) for path in paths), end="")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or ["scores"])
+    with script.one_sentence("interrupted"):
+        main(sys.argv[1:] or ["scores"])

@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from base import script
 from base.errors import DataError
 from base.files import write_text
 from base.text import visible
@@ -177,7 +178,8 @@ def page(keys: Sequence[str], found: Sequence[Found]) -> str:
         for row in means(keys, found)
     ]
     return visible(
-        "## Runs\n\nHeld-out pass@1 in %, with its 95 % interval (bootstrap over problems).\n\n"
+        "## Runs\n\nHeld-out pass@1 in %, with its 95 % interval over problems: a bootstrap's, or Wilson's where each "
+        "problem is solved always or never.\n\n"
         + report.table(["run", *keys, "steps", "before", "after", "best", *names, "minutes"], runs)
         + "\n## Over seeds\n\nMean and standard deviation of the finished runs' last held-out pass@1.\n\n"
         + report.table(["settings", "runs", "after", *names, "minutes"], seeds)
@@ -203,10 +205,11 @@ def main(arguments: list[str]) -> None:
         write_text(runs / "sweep.md", text)
         record = {"keys": keys, "runs": found, "means": means(keys, found)}
         write_text(runs / "sweep.json", json.dumps(record, indent=2))
-    except (DataError, OSError) as error:
-        sys.exit(f"error: {error}")
+    except OSError as error:
+        raise DataError(str(error)) from error
     print(text, end="")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    with script.one_sentence("interrupted"):
+        main(sys.argv[1:])

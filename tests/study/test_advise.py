@@ -160,8 +160,7 @@ def test_sentences(text: str, count: int) -> None:
 def test_a_problem_without_a_verdict_is_no_failure() -> None:
     problem = Problem("p", "", (Test("", ""),))
     passed, broken = (
-        [advise.Attempt(problem, "", Verdict("p", status))]
-        for status in (Status.PASSED, Status.INFRASTRUCTURE_ERROR)
+        [advise.Attempt(problem, "", Verdict("p", status))] for status in (Status.PASSED, Status.INFRASTRUCTURE_ERROR)
     )
     assert advise.shares([passed, broken, passed + broken]) == [1.0, None, 1.0]
 

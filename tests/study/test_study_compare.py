@@ -14,7 +14,7 @@ import pytest
 
 from base.errors import DataError
 from study import matrix
-from study.compare import compare, p_value, read
+from study.compare import compare, p_value, points, read
 from tests.conftest import ROOT
 
 
@@ -39,7 +39,12 @@ def test_p_is_the_share_of_sign_changes_that_reach_the_difference() -> None:
 
 def test_equal_results_differ_by_nothing() -> None:
     found = compare(result([1, 2, 3, 0]), result([1, 2, 3, 0]))
-    assert (found["difference"], found["low"], found["high"], found["p"]) == (0.0, 0.0, 0.0, 1.0)
+    assert (found["difference"], found["low"], found["high"], found["p"]) == (0.0, None, None, 1.0)
+    assert points(found) == "+0.0 points, no interval"
+
+
+def test_one_problem_has_no_interval() -> None:
+    assert compare(result([1]), result([3]))["low"] is None
 
 
 def test_a_clear_difference_is_found_and_chance_is_not() -> None:
