@@ -30,6 +30,7 @@ from yaml import YAMLError
 
 from base.errors import Interrupted, UserError
 from base.settings import refuse_renamed
+from base.text import visible
 
 CONF = Path(__file__).parents[1] / "conf"
 DEBUG = "AGNOSTICS_DEBUG"
@@ -87,7 +88,7 @@ def one_sentence(
         raise SystemExit(f"{prefix}: {interrupted}") from error
     except (UserError, HydraException, OmegaConfBaseException, YAMLError) as error:
         _trace(debug)
-        words = sentence(error)
+        words = visible(sentence(error))
         if ends_sweep or isinstance(error, Interrupted) or not _swept():
             raise SystemExit(f"{prefix}: {words}") from error
         print(f"{prefix}: {words}", file=sys.stderr, flush=True)

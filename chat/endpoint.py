@@ -31,6 +31,7 @@ from urllib.parse import urlsplit
 
 import httpx2 as httpx
 
+from base.text import visible
 from chat.kept import ChatFile
 from chat.reply import AnswerError, Counts, EndpointError, Message, Reply, UnansweredError
 from chat.settings import EndpointSettings
@@ -128,6 +129,7 @@ class Endpoint:
             failed, why = 0, ""
             while failed <= self.model.retries:
                 await asyncio.sleep(self.resume_at - time.monotonic())
+                asked = min(question["n"], self.most_at_once)  # another question may lower it meanwhile
                 try:
                     body = await self._send(self._request(question, bool(grows)), grows)
                 except _Passing as error:
@@ -142,7 +144,7 @@ class Endpoint:
                     raise
                 except UnansweredError as error:
                     self.file.add(key, question, error=str(error))
-                    if question["n"] == 1 or self.most_at_once == 1:
+                    if asked == 1:
                         raise
                     self.most_at_once = 1  # many servers know only n = 1
                 else:
@@ -237,7 +239,7 @@ class Endpoint:
         if status in (400, 404, 422):
             models = await self._models()
             if models and self.name not in models:
-                listed = ", ".join(models[:20])
+                listed = _one_line(", ".join(models[:20]))
                 raise EndpointError(f"{self.group}.name is {self.name!r}; the models at {self.url} are {listed}")
             if status == 404:
                 raise EndpointError(
@@ -289,4 +291,4 @@ def _is_loopback(host: str) -> bool:
 
 
 def _one_line(value: object) -> str:
-    return " ".join(str(value).split())
+    return visible(" ".join(str(value).split()))

@@ -19,6 +19,7 @@
 import json
 import os
 import sys
+from html import escape
 from pathlib import Path
 
 ROOT = next(folder for folder in [Path.cwd(), *Path.cwd().parents] if (folder / "train.py").exists())
@@ -33,7 +34,14 @@ from study.bugs.themes import TITLES
 
 DATA = "notebooks/data/scores"
 BUGS = os.environ.get("BUGS", f"{DATA}/before/bugs/bugs.json,{DATA}/after/bugs/bugs.json").split(",")
-found = {Path(name).parent.parent.name: json.loads(Path(name).read_text()) for name in BUGS}
+
+
+def label(path: Path) -> str:
+    """The folder that was looked at and, of a run, the step: X/step_000000 of runs/X/bugs/step_000000/bugs.json."""
+    return "/".join(part for part in path.parent.parts[-3:] if part != "bugs")
+
+
+found = {label(Path(name)): json.loads(Path(name).read_text()) for name in BUGS}
 
 
 # %%
@@ -77,7 +85,7 @@ for name, bugs in found.items():
         kappa = "" if row.get("kappa") is None else f"{row['kappa']:.2f}"
         rows.append([TITLES[theme], str(row["rules"]), *([str(row["model"]), kappa] if asked else [])])
     header = ["theme", "rules", *(["model", "kappa"] if asked else [])]
-    display(Markdown(f"### {name}: {bugs['programs']} failed programs\n\n" + report.table(header, rows)))
+    display(Markdown(f"### {escape(name)}: {bugs['programs']} failed programs\n\n" + report.table(header, rows)))
     if asked and bugs["jaccard"] is not None:
         print(f"mean Jaccard index over {bugs['compared']} programs: {bugs['jaccard']:.2f}")
 

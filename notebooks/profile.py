@@ -18,6 +18,7 @@
 import os
 import statistics
 import sys
+from html import escape
 from pathlib import Path
 
 ROOT = next(folder for folder in [Path.cwd(), *Path.cwd().parents] if (folder / "train.py").exists())
@@ -55,7 +56,7 @@ for run in runs:
     }
     rows.append(
         [
-            run.name,
+            escape(run.name),
             *(f"{median[key]:.2f}" for key in ("seconds/step", *figures.PHASES)),
             f"{100 * median['wait_share']:.1f}",
             *(f"{median[key]:.0f}" for key in ("tokens/s", "programs/s")),

@@ -13,11 +13,12 @@
 #
 # The paper's tables 1 to 8 with your own evaluations beside them. `SCORES` names folders that hold `scores.json`
 # files of `evaluate.py`, at any depth. Figures of the paper are as it prints them, without intervals; yours have 95 %
-# intervals, by bootstrap over problems.
+# intervals over problems: by bootstrap, or Wilson's where each problem is solved always or never.
 
 # %%
 import os
 import sys
+from html import escape
 from pathlib import Path
 
 ROOT = next(folder for folder in [Path.cwd(), *Path.cwd().parents] if (folder / "train.py").exists())
@@ -27,8 +28,9 @@ sys.path.insert(0, str(ROOT))
 import yaml
 from IPython.display import Markdown, display
 
+from base.errors import DataError
 from study import figures, report
-from study.compare import compare, read
+from study.compare import compare, points, read
 
 SCORES = os.environ.get("SCORES", "notebooks/data/scores").split(",")
 found = [read(str(path)) for folder in SCORES for path in sorted(Path(folder).expanduser().rglob("scores.json"))]
@@ -38,10 +40,22 @@ paper = yaml.safe_load(Path("notebooks/data/paper.yaml").read_text())
 # ## Your evaluations
 
 # %%
-labels = {f"{scores['model']}, {scores['language']} on {scores['dataset']}": scores for scores in found}
+keys = sorted({key for scores in found for key in scores["protocol"]})
+told = [key for key in keys if len({repr(scores["protocol"].get(key)) for scores in found}) > 1]
+
+
+def protocol(scores: dict) -> str:
+    """What of its protocol others do not share."""
+    return "".join(f", {key} {scores['protocol'].get(key)}" for key in told)
+
+
+labels = {}
+for scores in found:
+    name = f"{scores['model']}, {scores['language']} on {scores['dataset']}{protocol(scores)}"
+    labels[f"{name}, no. {len(labels) + 1}" if name in labels else name] = scores  # such as of another seed
 rows = [
     [
-        label,
+        escape(label),
         *(report.percent(scores[key]) if key in scores else "" for key in ("pass@1", "pass@5")),
         str(scores["problems"]),
         str(scores["protocol"]["samples"]),
@@ -54,7 +68,8 @@ figures.show(figures.score_bars({label.replace(", ", "\n", 1): scores for label,
 # %% [markdown]
 # ## Is one better than another?
 #
-# Pairs on the same benchmark in the same language, problem by problem (`study/compare.py`).
+# Pairs on the same benchmark in the same language, problem by problem (`study/compare.py`). Pairs of two protocols are
+# left out: their difference would say little of the models.
 
 # %%
 rows = []
@@ -62,10 +77,12 @@ names = list(labels)
 for number, a in enumerate(names):
     for b in names[number + 1 :]:
         if all(labels[a][key] == labels[b][key] for key in ("dataset", "language")):
-            result = compare(labels[a], labels[b])
-            points = f"{100 * result['difference']:+.1f} [{100 * result['low']:+.1f}, {100 * result['high']:+.1f}]"
-            rows.append([labels[a]["model"], labels[b]["model"], points, f"{result['p']:.4f}"])
-Markdown(report.table(["A", "B", "B - A, points", "p"], rows) if rows else "No two evaluations can be compared.")
+            try:
+                result = compare(labels[a], labels[b])
+            except DataError:
+                continue
+            rows.append([escape(a), escape(b), points(result), f"{result['p']:.4f}"])
+Markdown(report.table(["A", "B", "B - A", "p"], rows) if rows else "No two evaluations can be compared.")
 
 # %% [markdown]
 # ## The paper's tables, yours below the line
@@ -79,9 +96,10 @@ def table(name: str) -> str:
     shown = paper[name]
     rows = [[model, *map(str, cells)] for model, cells in shown["rows"].items()]
     mine = [scores for scores in found if scores["dataset"] == shown["dataset"]]
-    for model in sorted({scores["model"] for scores in mine}):
-        cells = {scores["language"]: report.percent(scores["pass@1"]) for scores in mine if scores["model"] == model}
-        rows.append([f"**{model}**", *(cells.get(column, "") for column in shown["columns"])])
+    for model in sorted({scores["model"] + protocol(scores) for scores in mine}):
+        same = [scores for scores in mine if scores["model"] + protocol(scores) == model]
+        cells = {scores["language"]: report.percent(scores["pass@1"]) for scores in same}
+        rows.append([f"**{escape(model)}**", *(cells.get(column, "") for column in shown["columns"])])
     title = f"### {name.capitalize()}: {shown['benchmark']}, pass@1 in %\n\n"
     return title + report.table(["model", *shown["columns"]], rows)
 

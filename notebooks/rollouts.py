@@ -54,7 +54,7 @@ problems = sorted({row["problem"] for row in rows})
 table = []
 for problem in problems:
     verdicts = Counter(row["verdict"] for row in rows if row["problem"] == problem)
-    table.append([problem, str(verdicts.total()), str(verdicts["passed"]), report.verdicts(verdicts)])
+    table.append([escape(problem), str(verdicts.total()), str(verdicts["passed"]), report.verdicts(verdicts)])
 Markdown(report.table(["problem", "samples", "passed", "verdicts"], table))
 
 

@@ -17,6 +17,7 @@
 # %%
 import os
 import sys
+from html import escape
 from pathlib import Path
 
 ROOT = next(folder for folder in [Path.cwd(), *Path.cwd().parents] if (folder / "train.py").exists())
@@ -25,6 +26,7 @@ sys.path.insert(0, str(ROOT))
 
 from IPython.display import Markdown
 
+from run.cost import before_and_after
 from study import figures, report
 from study.run_data import Run
 
@@ -39,18 +41,15 @@ runs = [Run.read(folder) for folder in RUNS]
 header = ["run", "language", "model", "group", "seed", "steps", "held out before, %", "after, % [95 % interval]"]
 rows = []
 for run in runs:
-    _, scores = run.series("heldout/pass@1")
-    last = run.heldout()
-    after = report.percent(last["pass@1"]) if last and "pass@1" in last else f"{100 * scores[-1]:.1f}"
+    before, after = ("" if score is None else f"{100 * score:.1f}" for score in before_and_after(run.metrics))
+    last = run.heldout(run.last_step)
     config = run.config
     rows.append(
         [
-            run.name,
-            run.language,
-            config["model"]["name"],
+            *map(escape, (run.name, run.language, config["model"]["name"])),
             *map(str, (config["group"], config["seed"], run.last_step)),
-            f"{100 * scores[0]:.1f}",
-            after,
+            before,
+            report.percent(last["pass@1"]) if last and last.get("pass@1") else after,
         ]
     )
 Markdown(report.table(header, rows))

@@ -42,15 +42,22 @@ class Cost:
         return self.sampled_tokens + TRAINED * self.trained_tokens
 
 
+def before_and_after(rows: Sequence[Mapping[str, Any]]) -> tuple[float | None, float | None]:
+    """Held-out pass@1 before training and after the last step. None where that evaluation is missing or gave no score:
+    the last score there is would be that of an earlier policy."""
+    scores = {row["step"]: row.get("heldout/pass@1") for row in rows}
+    return scores.get(0), scores[rows[-1]["step"]] if rows and rows[-1]["step"] else None
+
+
 def summary(rows: Sequence[Mapping[str, Any]], method: str) -> dict[str, Any]:
     """A run in a few figures: its held-out pass@1 before, after and at best, and what it cost."""
-    scored = [row for row in rows if row.get("heldout/pass@1") is not None]
-    values = [float(row["heldout/pass@1"]) for row in scored]
+    before, after = before_and_after(rows)
+    values = [float(row["heldout/pass@1"]) for row in rows if row.get("heldout/pass@1") is not None]
     cost = Cost.of_row(rows[-1]) if rows else Cost()
     return {
         "method": method,
         "steps": rows[-1]["step"] if rows else 0,
-        "heldout": {"before": values[0], "after": values[-1], "best": max(values)} if values else None,
+        "heldout": {"before": before, "after": after, "best": max(values)} if values else None,
         "cost": {**asdict(cost), "token_equivalents": cost.tokens},
         "accepted_share": cost.accepted / cost.samples if cost.samples else None,
     }

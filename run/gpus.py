@@ -33,7 +33,10 @@ def visible() -> dict[str, bool]:
     for line in done.stdout.splitlines() if done.returncode == 0 else []:
         index, uuid, used, total = (part.strip() for part in line.split(","))
         if names is None or index in names or any(name and uuid.startswith(name) for name in names):
-            found[uuid] = float(used) <= IDLE * float(total)
+            try:
+                found[uuid] = float(used) <= IDLE * float(total)
+            except ValueError:  # "[N/A]", as of a GPU cut into parts: nobody knows, so it is not taken
+                found[uuid] = False
     return found
 
 

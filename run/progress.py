@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Self
 
-from rich.markup import escape
 from rich.panel import Panel
+from rich.text import Text
 
 from base.progress import Progress
+from base.text import visible
 from rollout.rollout import Rollout
 
 
@@ -56,5 +57,6 @@ class RunProgress:
         if rollouts:
             rollout = rollouts[(step * 7919) % len(rollouts)]
             title = f"{rollout.problem.id}: {rollout.verdict.status.value}"
-            panel = Panel(escape(rollout.completion.text.strip()), title=escape(title), width=100)
+            # As texts, not strings: rich reads [b] and :100: in a string as its own.
+            panel = Panel(Text(visible(rollout.completion.text.strip())), title=Text(visible(title)), width=100)
             self._bar.console.print(panel)

@@ -187,7 +187,7 @@ def difference(here: object, folder: Path) -> str | None:
         there = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:
         return f"{CONFIG}, which cannot be read ({type(error).__name__})"
-    flat_there, flat_here = _today(flat(there)), flat(here)
+    flat_there, flat_here = todays(flat(there)), flat(here)
     if OLD_LIMIT in flat_there:  # of before 2026-11-28: limits were wall-clock time and cannot be compared
         flat_there = {key: value for key, value in flat_there.items() if not key.startswith(LIMITS)}
         flat_there |= {key: value for key, value in flat_here.items() if key.startswith(LIMITS)}
@@ -204,7 +204,7 @@ def difference(here: object, folder: Path) -> str | None:
     return None
 
 
-def _today(config: dict[str, Any]) -> dict[str, Any]:
+def todays(config: dict[str, Any]) -> dict[str, Any]:
     """A flat config of an earlier version, with the names that its keys and values have today."""
     found = {RENAMED.get(key, key): value for key, value in config.items()}
     if "optimizer.betas" in found:
@@ -232,7 +232,7 @@ def find_checkpoint(key: str, name: str, model: str | None = None) -> Path:
 def config_of(checkpoint: Path) -> dict[str, Any] | None:
     """The config of a checkpoint's run, flat, with today's names of keys; None where it lies in no run folder."""
     written = _written(checkpoint)
-    return None if written is None else _today(flat(written))
+    return None if written is None else todays(flat(written))
 
 
 def model_of(checkpoint: Path) -> str | None:

@@ -10,6 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import CompactHydraException
 from hydra.types import RunMode
 
+from base.errors import Interrupted
 from run import gpus
 
 
@@ -17,7 +18,8 @@ from run import gpus
 def job(count: int) -> Iterator[bool]:
     """Around one job of train.py. Yields whether it is one of a sweep (-m).
 
-    Of a sweep with hydra/launcher=gpus, it holds `count` GPUs while it runs. A job that exits ends no other one.
+    Of a sweep with hydra/launcher=gpus, it holds `count` GPUs while it runs. A job that fails ends no other one; one
+    that the user stops ends the sweep.
     """
     if not HydraConfig.initialized() or HydraConfig.get().mode is not RunMode.MULTIRUN:
         yield False
@@ -27,7 +29,10 @@ def job(count: int) -> Iterator[bool]:
         try:
             yield True
         except SystemExit as error:
-            if error.code:  # Hydra carries on with the others, and tells of the first that failed at the end
+            # To go on after Ctrl-C would start the next seed under the hands of somebody who wants the sweep to end.
+            if error.code and not isinstance(error.__cause__, KeyboardInterrupt | Interrupted):
+                # Hydra carries on with the others, and tells of the first that failed at the end.
                 why = str(error.code) if isinstance(error.code, str) else "error: a job failed, see above"
                 print(why, file=sys.stderr, flush=True)
                 raise CompactHydraException(why) from error
+            raise

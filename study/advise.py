@@ -24,6 +24,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 import languages
 from base import script
@@ -31,6 +32,7 @@ from base.errors import RunError
 from base.files import write_text
 from base.lock import locked
 from base.settings import Count, ScriptSettings, Share
+from base.text import visible
 from chat import open_chat
 from chat.reply import Chat, UnansweredError
 from chat.settings import AnyModel
@@ -167,12 +169,13 @@ def sentences(text: str) -> int:
     return len(re.findall(r"[.!?][)\"'’”`]*(?=\s|$)", text))
 
 
-def shares(found: Sequence[Sequence[Attempt]]) -> list[float]:
-    """The share of each problem's programs that passed; infrastructure errors are left out."""
+def shares(found: Sequence[Sequence[Attempt]]) -> list[float | None]:
+    """The share of each problem's programs that passed; infrastructure errors are left out, and None where there is no
+    other verdict."""
     known = [
         [a.verdict.passed for a in group if a.verdict.status is not Status.INFRASTRUCTURE_ERROR] for group in found
     ]
-    return [sum(group) / len(group) if group else 0.0 for group in known]
+    return [sum(group) / len(group) if group else None for group in known]
 
 
 def confidence(before: Sequence[float], after: Sequence[float], seed: int) -> float:
@@ -224,13 +227,17 @@ async def advise(settings: AdviseSettings, folder: Path) -> dict[str, Any]:
             after = shares(
                 await attempts(model, pool, chosen[half:], replace(language, prompt=advised.prompt), settings)
             )
-    sure = confidence(before, after, settings.seed)
+    judged = [(one, other) for one, other in zip(before, after, strict=True) if one is not None and other is not None]
+    if not judged:
+        raise RunError("no problem has a verdict both without and with the advice: the sandbox failed, see sandbox.*")
+    without, given = ([pair[side] for pair in judged] for side in (0, 1))
+    sure = confidence(without, given, settings.seed)
     helps = sure >= settings.confidence
     return report | {
         "advice": text,
-        "measured_on": len(before),
-        "pass@1_without": sum(before) / len(before),
-        "pass@1_with": sum(after) / len(after),
+        "measured_on": len(judged),
+        "pass@1_without": sum(without) / len(judged),
+        "pass@1_with": sum(given) / len(judged),
         "confidence": sure,
         "file": str(write_language(language, advised, folder)) if helps else None,
         "why": "it helps" if helps else f"pass@1 rises in {sure:.0%} of the draws, not in {settings.confidence:.0%}",
@@ -244,15 +251,13 @@ def run(config: DictConfig) -> dict[str, Any]:
     with locked(folder):
         report = asyncio.run(advise(settings, folder))
         write_text(folder / "report.json", json.dumps(report, indent=2))
-    table = Table("", "", title=f"advice on {report['language']} for {report['model']}", show_header=False)
+    table = Table("", "", title=Text(f"advice on {report['language']} for {report['model']}"), show_header=False)
     for key, value in report.items():
-        table.add_row(key, f"{value:.4f}" if isinstance(value, float) else str(value))
+        table.add_row(key, Text(f"{value:.4f}" if isinstance(value, float) else visible(str(value))))
     console = Console()
-    console.print(table, markup=False)
+    console.print(table)
     if report["file"]:
-        console.print(
-            f"AGNOSTICS_LANGUAGES={folder} python train.py language={report['language']}_advised", markup=False
-        )
+        console.print(Text(f"AGNOSTICS_LANGUAGES={folder} python train.py language={report['language']}_advised"))
     return report
 
 

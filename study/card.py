@@ -16,8 +16,9 @@ from typing import Any
 
 import yaml
 
-import languages
+from base import script
 from base.errors import DataError
+from rollout.reward import TERMS
 from run import run_folder
 from study import report
 from study.compare import read
@@ -80,6 +81,7 @@ def card(run: Run, checkpoint: Path, evaluations: Sequence[dict[str, Any]], name
     if dataset.get("source"):
         front["datasets"] = [dataset["source"]]
     rows = _scores(run, step, evaluations)
+    scored = [row for row in rows if row["score"]]
     front["model-index"] = [
         {
             "name": name,
@@ -89,11 +91,11 @@ def card(run: Run, checkpoint: Path, evaluations: Sequence[dict[str, Any]], name
                     "dataset": {"name": f"{row['dataset']} ({row['language']})", "type": row["dataset"]},
                     "metrics": [{"type": "pass@1", "value": round(row["score"]["value"], 4)}],
                 }
-                for row in rows
+                for row in scored
             ],
         }
     ]
-    if not rows:
+    if not scored:
         del front["model-index"]
     table = report.table(
         ["benchmark", "language", "pass@1, % [95 % interval]", "problems", "samples", "temperature"],
@@ -107,6 +109,11 @@ def card(run: Run, checkpoint: Path, evaluations: Sequence[dict[str, Any]], name
     )  # fmt: skip
     training = [
         ("base model", base),
+        *(
+            [("began with", f"the weights of the run {_run_of(config['warm_start'])}")]
+            if config.get("warm_start")
+            else []
+        ),
         ("language", ", ".join(titles)),
         ("data", f"{dataset['name']}, licence {dataset.get('license') or 'not known'}"),
         *(_reinforced(config, step) if method == "grpo" else _supervised(config, step)),
@@ -119,12 +126,12 @@ def card(run: Run, checkpoint: Path, evaluations: Sequence[dict[str, Any]], name
     parts = [
         "---\n" + yaml.safe_dump(front, sort_keys=False, allow_unicode=True) + "---",
         f"# {name}",
-        f"{base}, taught to program in {', '.join(titles)} {METHODS[method]}. The method is one of *Agnostics: "
+        f"{base}, taught to program in {', '.join(titles)} {_method(config, method)}. The method is one of *Agnostics: "
         "Learning to Synthesize Code in Any Programming Language with a Universal Reinforcement Learning Environment* "
         "(Boruch-Gruszecki and others).",
         "## Scores",
         table if rows else "Not evaluated.",
-        "Intervals are bootstraps over problems.",
+        "Intervals are of 95 % over problems: bootstraps, and Wilson's where each problem is solved always or never.",
         "## Loading",
         (LOAD_ADAPTER if adapter else LOAD).format(name=name),
         "Ask for a program in one code block; what it was trained with:",
@@ -137,22 +144,39 @@ def card(run: Run, checkpoint: Path, evaluations: Sequence[dict[str, Any]], name
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
 
 
+def _method(config: dict[str, Any], method: str) -> str:
+    own = method == "grpo" and config["reward"].get("function")
+    return "by reinforcement learning, with a reward function of its own" if own else METHODS[method]
+
+
 def _reinforced(config: dict[str, Any], step: int) -> list[tuple[str, str]]:
-    rollout, loss = config["rollout"], config["loss"]
-    reward = ", ".join(f"{verdict} {value}" for verdict, value in config["reward"].items())
+    rollout, loss, paid = config["rollout"], config["loss"], config["reward"]
+    verdicts = ", ".join(f"{name} {value}" for name, value in paid.items() if name not in (*TERMS, "function"))
+    terms = "".join(f"; {name} {paid[name]}" for name in TERMS if paid.get(name))
+    variant = f"{loss['variant']}, clip {loss['clip_low']} and {loss['clip_high']}"
+    if loss.get("function"):
+        variant = f"the function {loss['function']}"
     return [
         ("steps", f"{step}, {config['prompts']} problems each, {config['group']} programs per problem"),
         ("sampling", f"T = {rollout['temperature']}, top_p {rollout['top_p']}, {rollout['max_new_tokens']} new tokens"),
-        ("reward", f"{reward}, else 0"),
-        ("loss", f"{loss['variant']}, clip {loss['clip_low']} and {loss['clip_high']}, KL {loss['kl']}"),
+        ("reward", f"the function {paid['function']}" if paid.get("function") else f"{verdicts}, else 0{terms}"),
+        ("loss", f"{variant}, KL {loss['kl']}"),
     ]
+
+
+def _run_of(checkpoint: str) -> str:
+    """The name of a checkpoint's run, without a path of this machine."""
+    path = Path(checkpoint)
+    return path.parents[1].name if path.parent.name == "checkpoints" else path.name
 
 
 def _supervised(config: dict[str, Any], step: int) -> list[tuple[str, str]]:
     teacher = config["teacher"]
+    passes = f", {teacher['epochs']} epochs" if config.get("steps") is None else ""  # `steps` has the last word
+    drawn = f"{teacher['n']} per problem" if teacher.get("answers") is None else "of a file"
     return [
-        ("steps", f"{step}, {teacher['batch']} answers each, {teacher['epochs']} epochs"),
-        ("answers", f"{teacher['n']} per problem, learned from if {teacher['accept']}"),
+        ("steps", f"{step}, {teacher['batch']} answers each{passes}"),
+        ("answers", f"{drawn}, learned from if {teacher['accept']}"),
         ("loss", "negative log-likelihood of the answers' tokens"),
     ]
 
@@ -161,7 +185,7 @@ def _scores(run: Run, step: int, evaluations: Sequence[dict[str, Any]]) -> list[
     """What is known of the checkpoint, one row per benchmark."""
     rows = []
     heldout = run.heldout(step)
-    if heldout and "pass@1" in heldout:
+    if heldout and heldout.get("pass@1"):
         rows.append(
             {
                 "dataset": f"{run.config['dataset']['name']}, held out",
@@ -214,12 +238,13 @@ def write(run: Run, evaluations: Sequence[Path], name: str) -> Path:
 def main(arguments: list[str]) -> None:
     if not 1 <= len(arguments) <= 2:
         sys.exit("error: name a run, then a folder of scores: python -m study.card runs/NAME [scores]")
+    run = Run.read(arguments[0])
     try:
-        run = Run.read(arguments[0])
         print(write(run, [Path(name).expanduser() for name in arguments[1:]], run.name) / "README.md")
-    except (DataError, languages.LanguageError, OSError) as error:
-        sys.exit(f"error: {error}")
+    except OSError as error:
+        raise DataError(str(error)) from error
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    with script.one_sentence("interrupted"):
+        main(sys.argv[1:])

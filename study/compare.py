@@ -16,7 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from base import script
 from base.errors import DataError
+from base.text import visible
 from rollout.pass_at_k import resampled_means
 from study import report
 
@@ -26,8 +28,12 @@ PERMUTATIONS = 100_000
 BATCH = 1_000  # permutations at once: bounds memory
 
 
-def compare(a: dict[str, Any], b: dict[str, Any], seed: int = 0) -> dict[str, float]:
-    """Two scores.json -> {difference (B - A), low, high, p, problems, left_out}. Raises DataError."""
+def compare(a: dict[str, Any], b: dict[str, Any], seed: int = 0) -> dict[str, Any]:
+    """Two scores.json -> {difference (B - A), low, high, p, problems, left_out}. Raises DataError.
+
+    low and high are None where all problems differ by the same, or there is but one: drawn anew, they would be the same
+    again, and an interval without width would be a certainty that nobody has.
+    """
     if a["dataset"] != b["dataset"]:
         raise DataError(f"the two evaluations have other data sets ({a['dataset']}, {b['dataset']}): nothing to pair")
     ways = a.get("protocol") or {}, b.get("protocol") or {}
@@ -43,15 +49,22 @@ def compare(a: dict[str, Any], b: dict[str, Any], seed: int = 0) -> dict[str, fl
     if not shared:
         raise DataError("the two evaluations have no problem in common")
     gaps = np.array([theirs[problem] - ours[problem] for problem in shared])  # [problems]
-    low, high = np.percentile(resampled_means(gaps, seed), [2.5, 97.5])
+    ends = np.percentile(resampled_means(gaps, seed), [2.5, 97.5]).tolist() if np.ptp(gaps) > 0 else [None, None]
     return {
         "difference": float(gaps.mean()),
-        "low": float(low),
-        "high": float(high),
+        "low": ends[0],
+        "high": ends[1],
         "p": p_value(gaps, seed),
         "problems": len(shared),
         "left_out": len(set(ours) ^ set(theirs)),
     }
+
+
+def points(found: dict[str, Any]) -> str:
+    """The difference of a comparison with its interval, in percentage points."""
+    low, high = found["low"], found["high"]
+    told = "no interval" if low is None else f"95 % interval [{100 * low:+.1f}, {100 * high:+.1f}]"
+    return f"{100 * found['difference']:+.1f} points, {told}"
 
 
 def p_value(gaps: np.ndarray, seed: int = 0) -> float:
@@ -90,19 +103,16 @@ def read(name: str) -> dict[str, Any]:
 def main(arguments: list[str]) -> None:
     if len(arguments) != 2:
         sys.exit("error: name two evaluations: python -m study.compare scores/A scores/B")
-    try:
-        a, b = map(read, arguments)
-        found = compare(a, b)
-    except DataError as error:
-        sys.exit(f"error: {error}")
+    a, b = map(read, arguments)
+    found = compare(a, b)
     for name, scores in (("A", a), ("B", b)):
-        print(f"{name}: {report.percent(scores['pass@1'])} %  {scores['model']} in {scores['language']}")
+        print(visible(f"{name}: {report.percent(scores['pass@1'])} %  {scores['model']} in {scores['language']}"))
     print(
-        f"B - A: {100 * found['difference']:+.1f} points, 95 % interval [{100 * found['low']:+.1f}, "
-        f"{100 * found['high']:+.1f}], p = {found['p']:.4f}, {found['problems']} problems"
+        f"B - A: {points(found)}, p = {found['p']:.4f}, {found['problems']} problems"
         + (f" ({found['left_out']} that only one has are left out)" if found["left_out"] else "")
     )
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    with script.one_sentence("interrupted"):
+        main(sys.argv[1:])

@@ -11,8 +11,10 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from base.errors import DataError
+from base import script
+from base.text import visible
 from run.cost import Cost, summary
 from study.run_data import Run
 
@@ -29,31 +31,38 @@ def score_within(rows: Sequence[Mapping[str, Any]], tokens: int) -> float | None
 
 def table(runs: Mapping[str, Run]) -> Table:
     """One column a run; the last row compares them at what the cheapest of them spent in all."""
-    budget = min(Cost.of_row(run.metrics[-1]).tokens for run in runs.values())
+    counted = {name for name, run in runs.items() if any(key.startswith("cost/") for key in run.metrics[-1])}
+    budget = min((Cost.of_row(runs[name].metrics[-1]).tokens for name in counted), default=0)
     found = Table(title="what was spent, and what it gave")
     found.add_column("", no_wrap=True)
     figures = []
     for name, run in runs.items():
         rows, method = run.metrics, str(run.config.get("method", "grpo"))
-        found.add_column(name, justify="right", overflow="fold")
+        found.add_column(Text(visible(name)), justify="right", overflow="fold")
         short = summary(rows, method)
         cost, held = short["cost"], short["heldout"] or {}
         share = "" if short["accepted_share"] is None else f" ({100 * short['accepted_share']:.1f}%)"
+        spent = {
+            "samples": f"{cost['samples']:,}",
+            "sampled tokens": f"{cost['sampled_tokens']:,}",
+            "accepted programs": f"{cost['accepted']:,}{share}",
+            "trained tokens": f"{cost['trained_tokens']:,}",
+            "token-equivalents": f"{cost['token_equivalents']:,}",
+        }
+        within = score_within(rows, budget)
+        if name not in counted:  # of before there were counters: what it spent is not known, and was not nothing
+            spent, within = dict.fromkeys(spent, "-"), None
         figures.append(
             {
-                "method": method,
-                "samples": f"{cost['samples']:,}",
-                "sampled tokens": f"{cost['sampled_tokens']:,}",
-                "accepted programs": f"{cost['accepted']:,}{share}",
-                "trained tokens": f"{cost['trained_tokens']:,}",
-                "token-equivalents": f"{cost['token_equivalents']:,}",
+                "method": visible(method),
+                **spent,
                 "held-out pass@1 before, %": _percent(held.get("before")),
                 "after, %": _percent(held.get("after")),
-                f"within {budget:,} token-equivalents, %": _percent(score_within(rows, budget)),
+                f"within {budget:,} token-equivalents, %": _percent(within),
             }
         )
     for label in figures[0]:
-        found.add_row(label, *(one[label] for one in figures))
+        found.add_row(label, *(Text(one[label]) for one in figures))
     return found
 
 
@@ -64,12 +73,9 @@ def _percent(value: float | None) -> str:
 def main(names: list[str]) -> None:
     if not names:
         sys.exit("error: name one run or more: python -m study.cost runs/A runs/B")
-    try:
-        runs = {name: Run.read(name) for name in names}
-    except DataError as error:
-        sys.exit(f"error: {error}")
-    Console().print(table(runs))
+    Console().print(table({name: Run.read(name) for name in names}))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    with script.one_sentence("interrupted"):
+        main(sys.argv[1:])

@@ -29,7 +29,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 from base import script
 from base.command_line import Command
 from base.errors import ConfigError, DataError, ModelError
-from base.files import replacing, write_text
+from base.files import replacing, replacing_folder, write_text
 from policy import lora
 from policy.model import Policy
 from policy.settings import ModelSettings
@@ -74,24 +74,25 @@ def export(arguments: Arguments) -> str:
     config = model_config(checkpoint)
     if arguments.format == "adapter" and not lora.saved_in(checkpoint):
         raise ConfigError(f"{checkpoint} has no adapters, it was trained whole: format=merged or format=gguf")
-    policy, notes = Policy.load(config, checkpoint), []
-    if arguments.format == "adapter":
-        notes = [adapter(policy, checkpoint, out)]
-    elif arguments.format == "merged":
-        merged(policy).save_pretrained(out)
-        policy.tokenizer.save_pretrained(out)
-    else:
-        model = merged(policy)
-        check(model)
-        out.mkdir(parents=True, exist_ok=True)
-        notes = write_gguf(model, policy.tokenizer, out / GGUF, run.resolve().name)
-        write_text(out / "Modelfile", modelfile(policy, config))
-    samples = texts(run)
-    gap, same = compared(policy, out, samples, arguments.format)
-    if not gap <= BOUND:
-        raise ModelError(f"{out}: log-probs differ by {gap:.4f} nats per token, more than {BOUND}; do not use it")
-    if not same and not (notes and arguments.format == "gguf"):
-        raise ModelError(f"{out}: the tokenizer, read again, makes other tokens of a text; do not use it")
+    policy, notes, samples = Policy.load(config, checkpoint), [], texts(run)
+    with replacing_folder(out) as part:  # half an export would look like a whole one, and be in the next one's way
+        if arguments.format == "adapter":
+            notes = [adapter(policy, checkpoint, part)]
+        elif arguments.format == "merged":
+            merged(policy).save_pretrained(part)
+            policy.tokenizer.save_pretrained(part)
+        else:
+            model = merged(policy)
+            check(model)
+            notes = write_gguf(model, policy.tokenizer, part / GGUF, run.resolve().name)
+            write_text(part / "Modelfile", modelfile(policy, config))
+        gap, same = compared(policy, part, samples, arguments.format)
+        if not gap <= BOUND:
+            raise ModelError(
+                f"{out} is not written: read again, log-probs differ by {gap:.4f} nats per token, more than {BOUND}"
+            )
+        if not same and not (notes and arguments.format == "gguf"):
+            raise ModelError(f"{out} is not written: the tokenizer, read again, makes other tokens of a text")
     said = f"log-probs of {len(samples)} texts within {gap:.5f} nats per token of the checkpoint's (at most {BOUND})"
     return "; ".join([f"{out}: {said}", *notes])
 
@@ -108,9 +109,9 @@ def model_config(checkpoint: Path) -> ModelSettings:
 
 def adapter(policy: Policy, checkpoint: Path, out: Path) -> str:
     """The adapters alone, with the name of the model they belong to, which is returned in a sentence."""
-    out.mkdir(parents=True, exist_ok=True)
+    own = {lora.FILE, run_folder.MOMENTS, run_folder.STATE, run_folder.BATCH}  # the trainer's, in older checkpoints
     for path in checkpoint.iterdir():
-        if path.is_file() and path.name != lora.FILE:
+        if path.is_file() and path.name not in own:
             shutil.copy(path, out / path.name)
     settings = json.loads((checkpoint / lora.FILE).read_text(encoding="utf-8"))
     settings["base_model_name_or_path"] = policy.source
@@ -249,12 +250,15 @@ def _split(described: Any) -> str:
 
 
 def modelfile(policy: Policy, config: ModelSettings) -> str:
-    """For `ollama create NAME -f Modelfile`. The chat template is in the GGUF: Ollama reads it there."""
+    """For `ollama create NAME -f Modelfile`. The chat template is in the GGUF: Ollama reads it there.
+
+    Ollama knows no escapes: what stands between quotes is taken as it is, line feeds between three of them.
+    """
     ends = [policy.tokenizer.convert_ids_to_tokens(end) for end in policy.eos]
     lines = [f"FROM ./{GGUF}", f"PARAMETER temperature {config.temperature}"]
-    lines += [f"PARAMETER stop {json.dumps(str(end))}" for end in ends if end]
+    lines += [f'PARAMETER stop "{end}"' for end in ends if end]
     if config.system:
-        lines.append(f"SYSTEM {json.dumps(config.system)}")
+        lines.append(f'SYSTEM """{config.system}"""')
     return "\n".join(lines) + "\n"
 
 

@@ -126,7 +126,7 @@ def run_curve(run: Run, window: int | None = None) -> Figure:
         held, scores = run.series("heldout/pass@1")
         axes.plot(held, scores, color=COLOURS[1], linestyle="--", marker="o", markersize=5, label="held out")
         for step, score in zip(held, scores, strict=True):
-            if (found := run.heldout(step)) and "pass@1" in found:
+            if (found := run.heldout(step)) and found.get("pass@1"):
                 low, high = found["pass@1"]["low"], found["pass@1"]["high"]
                 axes.plot([step, step], [min(low, score), max(high, score)], color=COLOURS[1], linewidth=0.9, alpha=0.6)
         axes.set(title=run.name)
@@ -242,17 +242,20 @@ def score_bars(found: Mapping[str, Mapping[str, Any]]) -> Figure:
     with style():
         figure = Figure(figsize=(6, 0.9 + 0.45 * len(found)), layout="constrained")
         axes = figure.subplots()
-        ks = [key for key in next(iter(found.values()), {}) if key.startswith("pass@")]
+        known = {key for scores in found.values() for key in scores if key.startswith("pass@")}
+        ks = sorted(known, key=lambda key: int(key.partition("@")[2]))
         for number, key in enumerate(ks):
+            label: str | None = key  # of the first that has such a score
             for line, scores in enumerate(found.values()):
-                if key in scores:
-                    score, place = scores[key], line + 0.16 * (number - (len(ks) - 1) / 2)
+                if score := scores.get(key):
+                    place = line + 0.16 * (number - (len(ks) - 1) / 2)
                     axes.errorbar(
                         score["value"], place,
                         xerr=[[score["value"] - score["low"]], [score["high"] - score["value"]]],
                         color=COLOURS[number % len(COLOURS)], marker=MARKERS[number % len(MARKERS)], capsize=2,
-                        markersize=5, linewidth=1.2, label=key if line == 0 else None,
+                        markersize=5, linewidth=1.2, label=label,
                     )  # fmt: skip
+                    label = None
         axes.set_yticks(range(len(found)), list(found))
         axes.set(xlim=(-0.02, 1.02), ylim=(len(found) - 0.5, -0.5), xlabel="share, with 95 % interval")
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))

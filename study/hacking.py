@@ -21,7 +21,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -76,9 +76,11 @@ class Sign:
         total = sum(self.of.get(step, 0) for step in steps)
         return sum(len(self.found.get(step, [])) for step in steps) / total if total else None
 
-    def report(self) -> dict[str, Any]:
-        """As JSON: counts; the share in all, in the first and the last quarter of the steps; by step; and examples."""
-        steps = sorted(self.of)
+    def report(self, steps: Sequence[int]) -> dict[str, Any]:
+        """As JSON: counts; the share in all, in the first and the last quarter of `steps`, by step; and examples.
+
+        `steps` are all of the run, not those where there was something to look at: all signs have the same quarters.
+        """
         quarter = max(1, len(steps) // 4)
         places = [place for step in sorted(self.found, reverse=True) for place in self.found[step]]
         return {
@@ -87,16 +89,19 @@ class Sign:
             "share": self.share(steps),
             "share_first_quarter": self.share(steps[:quarter]),
             "share_last_quarter": self.share(steps[-quarter:]),
-            "by_step": {step: {"count": len(self.found.get(step, [])), "of": self.of[step]} for step in steps},
+            "by_step": {
+                step: {"count": len(self.found.get(step, [])), "of": self.of[step]} for step in sorted(self.of)
+            },
             "examples": places[:EXAMPLES],
         }
 
 
 def signs(
-    rows: Sequence[Row], problems: dict[str, Problem], languages: dict[str, Language], pool: Executor, sample: int
+    rows: Iterable[Row], problems: dict[str, Problem], languages: dict[str, Language], pool: Executor, sample: int
 ) -> dict[str, Sign]:
     """All signs of a run's rollouts; `sample` programs are run in `pool`."""
     found = {name: Sign() for name in SIGNS}
+    rewarded = []  # the columns that a run needs: all of a long run's texts do not fit into memory
     for row in rows:
         problem = problems[row["problem"]]
         if row["program"] is not None:
@@ -105,8 +110,9 @@ def signs(
             found["visible_only"].add(row, row["verdict"] != Status.PASSED)
         found["draft"].add(row, bool(DRAFT.search(row["completion"])))
         found["several_blocks"].add(row, several_blocks(row["completion"], languages[row["language"]]))
-    rewarded = [row for row in rows if row["program"] is not None and (row["reward"] or 0) > 0]
-    rewarded = [row for row in rewarded if any(test.input.strip() for test in problems[row["problem"]].tests[:TESTS])]
+        reads = any(test.input.strip() for test in problem.tests[:TESTS])
+        if reads and row["program"] is not None and (row["reward"] or 0) > 0:
+            rewarded.append({key: row[key] for key in ("step", "place", "problem", "language", "program")})
     drawn = Random(0).sample(rewarded, min(sample, len(rewarded)))
     jobs = [probe(row, problems[row["problem"]]) for row in drawn]
     for index, verdict in pool.as_verified(jobs):
@@ -180,30 +186,38 @@ def says_the_same(verdict: Verdict, runs: int) -> bool:
     return len(verdict.tests) == runs and well and len({test.stdout.strip() for test in verdict.tests}) == 1
 
 
-def read(run: Run) -> list[Row]:
-    """The training rollouts of a run that have a reward, in order. Raises DataError, RunError."""
-    rows = []
+def read(run: Run, problems: Container[str]) -> Iterator[Row]:
+    """The training rollouts of a run that have a reward, in order, file by file. `problems`: the ids there are. Raises
+    DataError, RunError."""
+    none = True
     for step, path in run.rollout_files().items():
         for number, row in enumerate(read_rows(path)):
             if row["reward"] is not None:
+                if row["problem"] not in problems:
+                    raise RunError(
+                        f"run={run.folder}: dataset.train no longer has the problem {row['problem']!r} that the run "
+                        "trained on"
+                    )
+                none = False
                 row |= {"step": step, "place": f"{path.stem}:{number}"}
-                rows.append({"examples": 0, "examples_passed": 0} | row)  # older runs have no such columns
-    if not rows:
+                yield {"examples": 0, "examples_passed": 0} | row  # older runs have no such columns
+    if none:
         raise RunError(f"{run.folder} has no training rollouts (rollouts/step_*.parquet); a supervised run never has")
-    return rows
 
 
 def report(folder: Path, sample: int, workers: int | None) -> dict[str, Any]:
     """The signs of the run in `folder`, also written to its hacking.json."""
     run = Run.read(folder)
-    rows = read(run)
     problems = {problem.id: problem for problem in load.load(run.dataset, "train")}
-    if lost := sorted({row["problem"] for row in rows} - set(problems)):
-        raise RunError(f"run={folder}: dataset.train no longer has the problem {lost[0]!r} that the run trained on")
     languages = {language.name: language for language in run.languages}
     with open_pool(languages.values(), workers=workers) as pool:
-        found = signs(rows, problems, languages, pool, sample)
-    answer = {"rollouts": len(rows), "signs": {name: sign.report() for name, sign in found.items()}}
+        found = signs(read(run, problems), problems, languages, pool, sample)
+    every = found["draft"].of  # looked for in every rollout
+    answer = {
+        "rollouts": sum(every.values()),
+        "programs": sample,
+        "signs": {name: sign.report(sorted(every)) for name, sign in found.items()},
+    }
     write_text(folder / "hacking.json", json.dumps(answer, indent=2))
     return answer
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import yaml
 
+from base import script
 from base.errors import DataError
 from base.files import write_text
 from study import report
@@ -83,7 +84,7 @@ def _open(folder: Folder, place: str, group: Group) -> tuple[str, Group, list[fo
 
 def _bugs(folder: Folder) -> list[dict[str, object]]:
     for part in (found := folder.bugs()):
-        if not part["programs"]:
+        if not part["by"]:
             raise DataError(f"{folder.path / part['where']} is not a bugs.json of `python -m study.bugs`")
     return found
 
@@ -95,10 +96,11 @@ def main(arguments: list[str]) -> None:
     out = Path(arguments[1]).expanduser() if len(arguments) > 1 else folder / "report.html"
     try:
         write_text(out, page(folder))
-    except (DataError, OSError) as error:
-        sys.exit(f"error: {error}")
+    except OSError as error:
+        raise DataError(str(error)) from error
     print(out)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    with script.one_sentence("interrupted"):
+        main(sys.argv[1:])

@@ -13,7 +13,9 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
+from base import script
 from base.errors import DataError
+from base.text import visible
 from study import report
 from study.compare import read
 from study.report import Scores
@@ -36,18 +38,16 @@ def matrix(found: Iterable[Scores]) -> str:
             [model, *(cells.get(language, "") for language in languages)] for model, cells in sorted(models.items())
         ]
         pages.append(f"## {dataset} ({protocol})\n\n" + report.table(["model", *languages], rows))
-    return "\n".join(pages)
+    return visible("\n".join(pages))
 
 
 def main(folders: list[str]) -> None:
     paths = sorted(path for folder in folders for path in Path(folder).expanduser().rglob("scores.json"))
     if not paths:
         sys.exit(f"error: there is no scores.json under {', '.join(folders)}")
-    try:
-        print(matrix(read(str(path)) for path in paths), end="")
-    except DataError as error:
-        sys.exit(f"error: {error}")
+    print(matrix(read(str(path)) for path in paths), end="")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or ["scores"])
+    with script.one_sentence("interrupted"):
+        main(sys.argv[1:] or ["scores"])

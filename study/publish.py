@@ -12,6 +12,7 @@ It needs the token of `hf auth login`, or HF_TOKEN. The optimizer's state stays 
 from __future__ import annotations
 
 import sys
+from glob import escape
 from pathlib import Path
 from typing import ClassVar
 
@@ -22,7 +23,7 @@ from run import run_folder
 from study import card
 from study.run_data import Run
 
-NOT_UPLOADED = (f"{run_folder.TRAINER}/*", run_folder.MOMENTS, run_folder.STATE, run_folder.BATCH)
+NOT_UPLOADED = (run_folder.MOMENTS, run_folder.STATE, run_folder.BATCH)  # of older checkpoints, beside the weights
 
 
 def publish(folder: Path, repo: str, scores: str, dry_run: bool, public: bool) -> str:
@@ -40,11 +41,11 @@ def publish(folder: Path, repo: str, scores: str, dry_run: bool, public: bool) -
     what = f"{len(files)} files ({size:.1f} MiB) of {folder} as the {kind} {repo}"
     if dry_run:
         return f"would upload {what}: " + ", ".join(path.name for path in files)
-    return f"uploaded {what}: {_upload(folder, repo, kind, public)}"
+    return f"uploaded {what}: {_upload(folder, repo, kind, public, [path.name for path in files])}"
 
 
-def _upload(folder: Path, repo: str, kind: str, public: bool) -> str:
-    """The address of what is now there."""
+def _upload(folder: Path, repo: str, kind: str, public: bool, names: list[str]) -> str:
+    """Uploads these files of `folder`, and none of its subfolders; returns the address of what is now there."""
     import httpx2
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError
@@ -53,7 +54,7 @@ def _upload(folder: Path, repo: str, kind: str, public: bool) -> str:
     try:
         api.create_repo(repo, repo_type=kind, private=not public, exist_ok=True)
         done = api.upload_folder(
-            folder_path=folder, repo_id=repo, repo_type=kind, ignore_patterns=list(NOT_UPLOADED),
+            folder_path=folder, repo_id=repo, repo_type=kind, allow_patterns=list(map(escape, names)),
             commit_message=f"{folder.name}, by Agnostics in the open",
         )  # fmt: skip
     except LocalTokenNotFoundError as error:

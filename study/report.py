@@ -32,9 +32,10 @@ def lines(found: Scores) -> list[tuple[str, str]]:
 
 
 def table(header: list[str], rows: list[list[str]], words: int = 1) -> str:
-    """A Markdown table, its first `words` columns to the left, the others to the right."""
+    """A Markdown table, its first `words` columns to the left, the others to the right. Cells are free text."""
     rule = ["---"] * words + ["---:"] * (len(header) - words)
-    cells = [[cell.replace("|", "\\|") for cell in row] for row in [header, rule, *rows]]
+    cells = [header, rule, *rows]
+    cells = [[" ".join(cell.splitlines()).replace("\\", r"\\").replace("|", r"\|") for cell in row] for row in cells]
     return "".join(f"| {' | '.join(row)} |\n" for row in cells)
 
 

@@ -73,8 +73,10 @@ class Run:
         return int(self.metrics[-1]["step"])
 
     def series(self, key: str) -> tuple[list[int], list[float]]:
-        """Steps and values of a metric, where it was logged."""
-        found = [(row["step"], row[key]) for row in self.metrics if row.get(key) is not None]
+        """Steps and values of a metric, where it was logged; with `resample`, of all programs drawn: those that a step
+        keeps flatter the policy."""
+        every = ((row["step"], row.get(f"drawn/{key}", row.get(key))) for row in self.metrics)
+        found = [(step, value) for step, value in every if value is not None]
         return [step for step, _ in found], [value for _, value in found]
 
     def rollout_files(self, kind: str = "train") -> dict[int, Path]:

@@ -16,13 +16,16 @@ import json
 import statistics
 import sys
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from base import script
 from base.errors import DataError
 from base.files import write_text
+from base.text import visible
 from run import run_folder
+from run.cost import before_and_after
 from study import report
 from study.compare import read
 from study.run_data import Run
@@ -31,12 +34,22 @@ Found = dict[str, Any]  # one run of a sweep
 
 
 def gather(folders: Sequence[Path], evaluations: Sequence[dict[str, Any]] = ()) -> tuple[list[str], list[Found]]:
-    """(the keys in which these runs differ, one mapping a run). Raises DataError.
+    """(the keys in which these runs differ, one mapping per run). Runs that cannot be read are named on standard error
+    and left out.
 
-    `evaluations` are scores.json of checkpoints; those of these runs join them.
+    `evaluations` are scores.json of checkpoints; those of a run's newest checkpoint among them join it. Raises
+    DataError where no run can be read, and for two evaluations in one cell.
     """
-    runs = [Run.read(folder) for folder in folders]
-    keys = varying([run.config for run in runs])
+    runs: list[tuple[Run, dict[str, Any] | None]] = []
+    for folder in folders:
+        try:
+            run = Run.read(folder)
+            runs.append((run, run.heldout(run.last_step) if run.last_step else None))
+        except DataError as error:  # one that has just begun is no reason to show none
+            print(f"left out: {visible(str(error))}", file=sys.stderr)
+    if not runs:
+        raise DataError("there is no run that can be read")
+    keys = varying([run.config for run, _ in runs])
     protocols = varying([{"protocol": scores.get("protocol", {})} for scores in evaluations])
 
     def name_of(scores: dict[str, Any]) -> str:
@@ -46,37 +59,49 @@ def gather(folders: Sequence[Path], evaluations: Sequence[dict[str, Any]] = ()) 
         return " ".join([scores["dataset"], scores["language"], *told])
 
     found = []
-    for run in runs:
-        config = run_folder.flat(run.config)
-        _, heldout = run.series("heldout/pass@1")
-        last = run.heldout()
-        ours = [
-            scores
-            for scores in evaluations
-            if run.folder.resolve() in (path := Path(scores["model"]).resolve()).parents or path == run.folder.resolve()
-        ]
+    for run, last in runs:
+        config = run_folder.todays(run_folder.flat(run.config))
+        before, after = before_and_after(run.metrics)
         found.append(
             {
                 "run": run.name,
                 **{key: config.get(key) for key in keys},
                 "steps": run.last_step,
                 "finished": (run.folder / run_folder.FINISHED).exists(),
-                "before": heldout[0] if heldout else None,
-                "after": heldout[-1] if heldout else None,
-                "interval": [last["pass@1"]["low"], last["pass@1"]["high"]] if last and "pass@1" in last else None,
-                "best": max(heldout) if heldout else None,
+                "before": before,
+                "after": after,
+                "interval": [score["low"], score["high"]] if last and (score := last.get("pass@1")) else None,
+                "best": max(run.series("heldout/pass@1")[1], default=None),
                 "seconds": run.seconds(),
-                "scores": {name_of(scores): scores["pass@1"] for scores in ours},
+                "scores": {name: scores["pass@1"] for name, scores in _newest(run, evaluations, name_of).items()},
             }
         )
     return keys, sorted(found, key=lambda row: [_sortable(row[key]) for key in keys])
+
+
+def _newest(
+    run: Run, evaluations: Sequence[dict[str, Any]], name_of: Callable[[dict[str, Any]], str]
+) -> dict[str, dict[str, Any]]:
+    """A run's evaluations by the name of their column, of its newest checkpoint that has one. Raises DataError."""
+    folder = run.folder.resolve()
+    found: dict[str, tuple[tuple[bool, str], dict[str, Any]]] = {}
+    for scores in evaluations:
+        path = Path(scores["model"]).resolve()
+        if path != folder and folder not in path.parents:
+            continue
+        age, name = (path == folder, path.name), name_of(scores)  # a run's own folder means its last checkpoint
+        if name in found and found[name][0] == age:
+            raise DataError(f"there are two evaluations of {path} ({name}): name folders that hold one")
+        if name not in found or found[name][0] < age:
+            found[name] = age, scores
+    return {name: scores for name, (_, scores) in found.items()}
 
 
 def varying(configs: Sequence[dict[str, Any]]) -> list[str]:
     """The keys that differ between configs. Of a group with a name (language, model, ...) only the name, where configs
     of one name are equal in the rest: what these keys do not tell apart differs in nothing that changes a result.
     """
-    flats = [run_folder.flat(config) for config in configs]
+    flats = [run_folder.todays(run_folder.flat(config)) for config in configs]
     every = {key: None for config in flats for key in config}  # in order
     skipped = {*run_folder.NOT_COMPARED, "language_mix" if not any(c.get("language_mix") for c in configs) else ""}
     keys = [
@@ -152,8 +177,9 @@ def page(keys: Sequence[str], found: Sequence[Found]) -> str:
         ]
         for row in means(keys, found)
     ]
-    return (
-        "## Runs\n\nHeld-out pass@1 in %, with its 95 % interval (bootstrap over problems).\n\n"
+    return visible(
+        "## Runs\n\nHeld-out pass@1 in %, with its 95 % interval over problems: a bootstrap's, or Wilson's where each "
+        "problem is solved always or never.\n\n"
         + report.table(["run", *keys, "steps", "before", "after", "best", *names, "minutes"], runs)
         + "\n## Over seeds\n\nMean and standard deviation of the finished runs' last held-out pass@1.\n\n"
         + report.table(["settings", "runs", "after", *names, "minutes"], seeds)
@@ -179,10 +205,11 @@ def main(arguments: list[str]) -> None:
         write_text(runs / "sweep.md", text)
         record = {"keys": keys, "runs": found, "means": means(keys, found)}
         write_text(runs / "sweep.json", json.dumps(record, indent=2))
-    except (DataError, OSError) as error:
-        sys.exit(f"error: {error}")
+    except OSError as error:
+        raise DataError(str(error)) from error
     print(text, end="")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    with script.one_sentence("interrupted"):
+        main(sys.argv[1:])

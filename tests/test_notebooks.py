@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -36,14 +37,34 @@ def test_the_pair_is_one_notebook(name: str) -> None:
     assert not any(cell.get("outputs") for cell in notebook.cells), "outputs are not kept"
 
 
+def executed(name: str) -> nbformat.NotebookNode:
+    notebook = nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)
+    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(FOLDER)}}).execute()
+    return notebook
+
+
+def test_results_of_other_protocols_and_other_peoples_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each evaluation has a row of its own, pairs of two protocols are left out, and a name is no markup."""
+    for number, temperature in enumerate((0.2, 0.7, 0.7)):
+        found = json.loads((FOLDER / "data/scores/after/scores.json").read_text())
+        found |= {"model": "<b>x</b>", "protocol": {**found["protocol"], "temperature": temperature}}
+        (tmp_path / str(number)).mkdir()
+        (tmp_path / str(number) / "scores.json").write_text(json.dumps(found))
+    monkeypatch.setenv("SCORES", str(tmp_path))
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    outputs = [output for cell in executed("results").cells for output in cell.get("outputs", [])]
+    shown = "".join(str(output["data"].get("text/markdown")) for output in outputs if "data" in output)
+    assert "temperature 0.2 |" in shown and "temperature 0.7 |" in shown and "temperature 0.7, no. 3 |" in shown
+    assert shown.count("no interval") == 1 and "<b>x</b>" not in shown
+
+
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_it_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for key in ("RUNS", "SCORES", "BUGS", "FOLDER", "STEP", "KIND"):
         monkeypatch.delenv(key, raising=False)
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
     monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "runtime"))
-    notebook = nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)
-    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(FOLDER)}}).execute()
+    notebook = executed(name)
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     data = [output["data"] for output in outputs if "data" in output]
     figures, words = NOTEBOOKS[name]

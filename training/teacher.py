@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from base import jsonl, script
-from base.errors import ConfigError, DataError, RunError
+from base.errors import ConfigError, DataError, Interrupted, RunError
 from base.seeds import derive_seed
 from base.settings import Count, Settings
 from chat.settings import EndpointSettings
@@ -78,7 +78,7 @@ def collect(
     """The verified answers to `problems`, in order, on every rank; `folder` is that of the run, `part` a folder within
     its answers, where there are several.
 
-    Each rank asks and verifies its share of the problems. Raises DataError, and RunError when interrupted.
+    Each rank asks and verifies its share of the problems. Raises DataError, and Interrupted.
     """
     ranks = worker.ranks
     task = worker.task([problems[number] for number in ranks.share(len(problems))], language)
@@ -104,7 +104,7 @@ def collect(
     try:
         collect_answers(task, source, worker.pool, samples, n, sampling, derive_seed(seed, "teacher", ranks.rank))
     except KeyboardInterrupt as error:
-        raise RunError(
+        raise Interrupted(
             f"interrupted: {len(samples.rows)} answers are kept in {own}; the same command with "
             f"{script.word('run_dir', str(folder))} resume=auto goes on"
         ) from error

@@ -33,6 +33,7 @@ from base.errors import DataError, RunError
 from base.files import write_text
 from base.jsonl import RowLog
 from base.lock import locked
+from base.text import visible
 from languages import Language
 from problems import load
 from problems.problem import Problem
@@ -122,11 +123,13 @@ def choose(rows: Sequence[Row], problems: int, samples: int, seed: int) -> tuple
 
 
 class Kept:
-    """Failures by program, in a file to which they are added as they come."""
+    """Failures by program, in a file to which they are added as they come; without those that were the sandbox's own,
+    which the next command tries again."""
 
     def __init__(self, path: Path) -> None:
         self._log = RowLog(path)
-        self.rows = {row.pop("key"): row for _, row in self._log.rows() if "key" in row}
+        rows = (row for _, row in self._log.rows() if row.get("verdict") != Status.INFRASTRUCTURE_ERROR)
+        self.rows = {row.pop("key"): row for row in rows if "key" in row}
 
     def add(self, key: str, row: dict[str, Any]) -> None:
         self.rows[key] = row
@@ -212,7 +215,7 @@ def page(found: dict[str, Any]) -> str:
     if asked:
         agreement = "" if found["jaccard"] is None else f"; mean Jaccard index of the two sets {found['jaccard']:.2f}"
         lines.append(f"\nModel: {found['model']}. Both labelled {found['compared']} programs{agreement}.")
-    return "\n".join(lines) + "\n"
+    return visible("\n".join(lines) + "\n")
 
 
 def run(config: DictConfig) -> dict[str, Any]:
@@ -234,6 +237,7 @@ def run(config: DictConfig) -> dict[str, Any]:
         "folder": str(folder),
         "languages": [language.name for language in source.languages],
         "model": None if settings.model is None else settings.model.name,
+        "asked": {"problems": settings.problems, "samples": settings.samples, "seed": settings.seed},
         "programs": len(failures),
         "problems": len({failure.problem for failure in failures}),
         "drawn": drawn,

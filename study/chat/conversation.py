@@ -20,6 +20,7 @@ from rich.text import Text
 import languages
 from base.errors import ConfigError, UserError
 from base.jsonl import RowLog
+from base.text import visible
 from chat.settings import EndpointSettings
 from problems import load
 from problems.problem import Problem
@@ -31,7 +32,7 @@ from sandbox.executor import Executor
 from sandbox.job import Job, Test, Verdict
 from study.chat import screen
 from study.chat.settings import ChatSettings
-from study.live.text import cut, visible
+from study.live.text import cut
 
 END = "."  # alone on a line, it ends a text that may hold empty lines
 LISTED = 20  # problems, entries of the history

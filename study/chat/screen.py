@@ -8,9 +8,10 @@ from rich.spinner import Spinner
 from rich.syntax import Syntax
 from rich.text import Text
 
+from base.text import visible
 from problems.problem import Problem
 from sandbox.job import Status, Verdict
-from study.live.text import cut, visible
+from study.live.text import cut
 
 LONGEST = 2_000  # characters of an output
 
@@ -73,4 +74,4 @@ def ran(verdict: Verdict, number: int = 0) -> RenderableType:
 
 
 def quoted(text: str) -> str:
-    return str(visible(repr(cut(text, 200))))
+    return visible(repr(cut(text, 200)))

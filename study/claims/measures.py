@@ -16,7 +16,6 @@ Each is a share between 0 and 1, and None where there is none (no program failed
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -24,6 +23,7 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 
 from base.script import CONF
+from run.cost import before_and_after
 from study import bugs, hacking
 from study.bugs.themes import Theme
 from study.claims.plan import Measure
@@ -32,6 +32,7 @@ from study.run_data import Run
 
 SHALLOW = {Theme.SYNTAX, Theme.FUNCTIONS, Theme.TYPES, Theme.UNINITIALIZED}
 PROGRAMS = 600  # of a run that are run again to see whether they read their input
+ASKED = {"problems": 1000, "samples": 1000, "seed": 0}  # of study.bugs: every held-out program
 
 
 def measure(folder: Path, name: Measure) -> float | None:
@@ -45,8 +46,9 @@ def measure(folder: Path, name: Measure) -> float | None:
     if name == "ignores_input":
         return _signs(folder)["ignores_input"]["share_last_quarter"]
     if name in ("before", "after", "mean"):
-        _, scores = run.series("heldout/pass@1")
-        return {"before": scores[0], "after": scores[-1], "mean": fmean(scores[1:])}[name]
+        learned = [score for step, score in curve(folder) if step > 0]
+        before, after = before_and_after(run.metrics)
+        return {"before": before, "after": after, "mean": fmean(learned) if learned else None}[name]
     about, when = name.split("_")
     themes = _themes(folder, 0 if when == "before" else run.last_step)
     wanted = SHALLOW if about == "shallow" else {Theme.LOGIC}
@@ -65,20 +67,23 @@ def curve(folder: Path) -> list[tuple[int, float]]:
 
 
 def _signs(folder: Path) -> dict[str, Any]:
-    path = folder / "hacking.json"
-    found = json.loads(path.read_text()) if path.exists() else hacking.report(folder, PROGRAMS, None)
+    found = _kept(folder / "hacking.json")
+    if found.get("programs") != PROGRAMS:  # made by hand, of another number
+        found = hacking.report(folder, PROGRAMS, None)
     return dict(found["signs"])
 
 
 def _themes(folder: Path, step: int) -> list[set[str]]:
     """The themes of each failed held-out program after `step`."""
-    path = folder / "bugs" / f"step_{step:06d}" / "labels.jsonl"
-    if not path.exists():
+    out = folder / "bugs" / f"step_{step:06d}"
+    if _kept(out / "bugs.json").get("asked") != ASKED:
         with initialize_config_dir(str(CONF), version_base="1.3"):
-            words = [f"folder={json.dumps(str(folder))}", f"step={step}", "problems=1000", "samples=1000"]
-            bugs.run(compose("bugs", words))
-    return [set(row["rules"]) for row in map(json.loads, _lines(path))]
+            words = [f"folder={json.dumps(str(folder))}", f"step={step}"]
+            bugs.run(compose("bugs", words + [f"{key}={value}" for key, value in ASKED.items()]))
+    lines = (out / "labels.jsonl").read_text(encoding="utf-8").splitlines()
+    return [set(row["rules"]) for row in map(json.loads, lines)]
 
 
-def _lines(path: Path) -> Iterable[str]:
-    return path.read_text(encoding="utf-8").splitlines()
+def _kept(path: Path) -> dict[str, Any]:
+    """What an earlier command has found; {} where none has been there."""
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}

@@ -85,7 +85,7 @@ class Parts:
         """Runs the missing seeds of a part; returns the reason where it cannot."""
         if bad := [name for name, future in needed.items() if future.result()]:
             return f"needs {bad[0]}"
-        if self._stopped or not (seeds := self.missing(part)):
+        if not (seeds := self.missing(part)):
             return ""
         log = self.folder / "logs" / f"{part.name.replace('/', '-')}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -93,11 +93,14 @@ class Parts:
         threads = {"OMP_NUM_THREADS": str(max(1, cores // self.at_once)), "OMP_WAIT_POLICY": "PASSIVE"}
         started = time.monotonic()
         with open(log, "ab") as out:
-            process = subprocess.Popen(
-                self.command(part, seeds), cwd=ROOT, stdout=out, stderr=out, stdin=subprocess.DEVNULL,
-                env=os.environ | threads, start_new_session=True,
-            )  # fmt: skip
-            with self._lock:
+            began = out.tell()  # what earlier tries have said lies before it
+            with self._lock:  # _stop would miss a process that starts while it signals the others
+                if self._stopped:
+                    return ""
+                process = subprocess.Popen(
+                    self.command(part, seeds), cwd=ROOT, stdout=out, stderr=out, stdin=subprocess.DEVNULL,
+                    env=os.environ | threads, start_new_session=True,
+                )  # fmt: skip
                 self._running.add(process)
             process.wait()
             with self._lock:
@@ -105,7 +108,7 @@ class Parts:
         self._show(progress, part, time.monotonic() - started)
         if not self.missing(part) or self._stopped:
             return ""
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = log.read_bytes()[began:].decode(errors="replace").splitlines()
         why = next((line for line in reversed(lines) if line.startswith("error: ")), f"exit code {process.returncode}")
         return f"{why.removeprefix('error: ')} ({log})"
 
@@ -115,8 +118,8 @@ class Parts:
 
     def _stop(self) -> None:
         """Ends what runs as Ctrl-C would: each run saves a checkpoint."""
-        self._stopped = True
         with self._lock:
+            self._stopped = True
             for process in self._running:
                 process.send_signal(signal.SIGINT)
 

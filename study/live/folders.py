@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,11 @@ SKIPPED = {
     "teacher",
     "bugs",
     "data",
-}  # inside a run or an evaluation
+}  # beside a config.yaml
 FRESH_S = 60.0  # a run that wrote so lately is running, whatever its lock says
+ELSEWHERE_S = (
+    3600.0  # whether a process of another machine lives cannot be seen: its lock is believed so long, unwritten
+)
 
 Row = dict[str, Any]
 
@@ -87,10 +91,10 @@ class Folder:
     def config(self) -> dict[str, Any]:
         """The resolved config; {} where it cannot be read."""
         try:
-            found = yaml.safe_load((self.path / run_folder.CONFIG).read_text(encoding="utf-8"))
-        except (OSError, ValueError, yaml.YAMLError, RecursionError):
+            status = (self.path / run_folder.CONFIG).stat()
+        except OSError:
             return {}
-        return found if isinstance(found, dict) else {}
+        return _config(self.path / run_folder.CONFIG, status.st_mtime_ns, status.st_size)
 
     def json(self, name: str) -> dict[str, Any]:
         """A JSON file of the folder; {} where it cannot be read."""
@@ -115,35 +119,40 @@ class Folder:
         """finished, running or stopped."""
         if (self.path / (run_folder.FINISHED if self.kind == "run" else "scores.json")).exists():
             return "finished"
-        fresh = max(self.changed(), _changed(self.path / "samples"))
-        return "running" if self._held() or time.time() - fresh < FRESH_S else "stopped"
+        silent = time.time() - max(self.changed(), _changed(self.path / "samples"))  # seconds
+        return "running" if silent < FRESH_S or self._held(silent) else "stopped"
 
-    def _held(self) -> bool:
+    def _held(self, silent: float) -> bool:
         """Whether the process that the lock names lives. The lock itself is left alone: a run may want it now."""
+        lock = self.path / LOCK
         try:
-            host, _, process = (self.path / LOCK).read_text(encoding="utf-8").partition(" ")
-            if host == socket.gethostname():
-                os.kill(int(process), 0)
-        except PermissionError:  # of somebody else
-            return True
+            host, _, process = lock.read_text(encoding="utf-8").partition(" ")
+            if host != socket.gethostname():
+                return silent < ELSEWHERE_S
+            # A later process may have got the number of one that was killed.
+            return _started(int(process)) <= lock.stat().st_mtime + 1
         except (OSError, ValueError, OverflowError):
             return False
-        return True
 
     def bugs(self) -> list[dict[str, Any]]:
-        """Every bugs.json of `python -m study.bugs`, with the place it is from: {where, by, programs, shares}."""
+        """Every bugs.json of `python -m study.bugs`, with the place it is from: {where, by, programs, shares}.
+
+        `by` is "" for one that cannot be read.
+        """
         found = []
         for path in [self.path / "bugs" / "bugs.json", *sorted((self.path / "bugs").glob("*/bugs.json"))]:
             try:
                 read = json.loads(path.read_text(encoding="utf-8"))
                 who = "model" if read["model"] else "rules"
-                shares = {str(theme): float(row[who]) / read["programs"] for theme, row in read["themes"].items()}
+                shares = {
+                    str(theme): float(row[who]) / max(1, read["programs"]) for theme, row in read["themes"].items()
+                }
                 where = "" if path.parent == self.path / "bugs" else path.parent.name.replace("_", " ")
                 by = str(read["model"] or "rules")
                 found.append({"where": where, "by": by, "programs": int(read["programs"]), "shares": shares})
             except FileNotFoundError:
                 continue
-            except (OSError, ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError):
+            except (OSError, ValueError, KeyError, TypeError, AttributeError):
                 found.append({"where": str(path.relative_to(self.path)), "by": "", "programs": 0, "shares": {}})
         return found
 
@@ -210,14 +219,16 @@ def _walk(folder: Path, depth: int) -> Iterator[tuple[Path, str]]:
         yield folder, kind
     elif depth:
         for name, is_folder in sorted(names.items()):
-            if is_folder and name not in SKIPPED and not name.startswith("."):
+            own = run_folder.CONFIG in names and name in SKIPPED  # of a run that has only begun; else anybody's name
+            if is_folder and not own and not name.startswith("."):
                 yield from _walk(folder / name, depth - 1)
 
 
 def _kind(folder: Path, names: dict[str, bool]) -> str | None:
     if "metrics.jsonl" in names or ({run_folder.CONFIG, "rollouts"} <= set(names)):
         return "run"
-    return "scores" if {"scores.json", "samples.parquet"} & set(names) or names.get("samples") else None
+    begun = run_folder.CONFIG in names and names.get("samples")
+    return "scores" if {"scores.json", "samples.parquet"} & set(names) or begun else None
 
 
 def _names(folder: Path) -> dict[str, bool]:
@@ -227,6 +238,22 @@ def _names(folder: Path) -> dict[str, bool]:
             return {entry.name: entry.is_dir(follow_symlinks=False) for entry in entries}
     except OSError:
         return {}
+
+
+@lru_cache(maxsize=1000)  # the list of all asks for each at every refresh, and PyYAML takes its time
+def _config(path: Path, changed: int, size: int) -> dict[str, Any]:
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _started(process: int) -> float:
+    """When a process of this machine began, in seconds since 1970. Raises OSError where there is none."""
+    after_name = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2]
+    ticks = int(after_name.split()[19])  # field 22, since the machine's start
+    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _changed(path: Path) -> float:

@@ -58,7 +58,7 @@ class Pages:
         self.jinja = Environment(
             loader=FileSystemLoader(TEMPLATES),
             autoescape=True,
-            finalize=text.visible,
+            finalize=text.finalized,
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
@@ -110,7 +110,7 @@ class Pages:
             state=folder.state(),
             refresh=folder.state() != "finished",
             charts=curves(rows),
-            heldout=heldout[-20:],
+            heldout=heldout,
             steps=[{**row, "table": _named(found, row, ""), "held": _named(found, row, "heldout_")} for row in shown],
             page=page,
             last=rows[-1]["step"] if rows else None,
@@ -143,7 +143,7 @@ class Pages:
         """The problems of a step, of a held-out evaluation or of an evaluation."""
         folder = self._folder(query)
         found = tables(folder)
-        table = self._table(folder, query)
+        table = _named_table(folder, found, query)
         kind = [other for other in found.values() if other.name.startswith("held") == table.name.startswith("held")]
         place = kind.index(table)
         return self.render(
@@ -170,7 +170,7 @@ class Pages:
     def group(self, query: Query) -> str:
         """The completions of one problem, side by side."""
         folder = self._folder(query)
-        table = self._table(folder, query)
+        table = _named_table(folder, tables(folder), query)
         group = self.group_of(table, query.get("problem", ""), query.get("language", ""))
         wanted = query.get("verdict", "")
         rows = [row for row in group.rows if wanted in ("", row["verdict"])]
@@ -244,12 +244,6 @@ class Pages:
         if folder is None:
             raise NotFound(f"there is no run and no evaluation {query.get('name', '')!r}")
         return folder
-
-    def _table(self, folder: Folder, query: Query) -> Table:
-        table = tables(folder).get(query.get("table", ""))
-        if table is None:
-            raise NotFound(f"{folder.name} has no rollouts {query.get('table', '')!r}")
-        return table
 
     def trouble(self, title: str, sentence: str) -> str:
         return self.render("trouble", title=title, sentence=sentence, refresh=False)
@@ -325,13 +319,22 @@ def _label(key: str) -> str:
 
 
 def points(rows: Iterable[Row], key: str) -> list[tuple[float, float]]:
-    """(step, value) of a metric, where it was logged."""
-    return [(row["step"], value) for row in rows if (value := number(row.get(key))) is not None]
+    """(step, value) of a metric, where it was logged; with `resample`, of all programs drawn."""
+    found = ((row["step"], number(row.get(f"drawn/{key}", row.get(key)))) for row in rows)
+    return [(step, value) for step, value in found if value is not None]
 
 
 def _smooth(curve: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
     values = running_mean([value for _, value in curve], smoothing(len(curve)))
     return [(step, value) for (step, _), value in zip(curve, values, strict=True)]
+
+
+def _named_table(folder: Folder, found: Mapping[str, Table], query: Query) -> Table:
+    """Raises NotFound."""
+    table = found.get(query.get("table", ""))
+    if table is None:
+        raise NotFound(f"{folder.name} has no rollouts {query.get('table', '')!r}")
+    return table
 
 
 def _named(found: Mapping[str, Table], row: Row, prefix: str) -> str | None:

@@ -83,7 +83,8 @@ class Table:
         """Every row. Raises DataError."""
         found: dict[object, Row] = {}
         for path in map(Path, self.paths):
-            for row in _rows(path, *_stamp(path)):
+            read = _rows if len(self.paths) == 1 else _part
+            for row in read(path, *_stamp(path)):
                 key = (row["problem"], row["sample"]) if self.name == SAMPLES and "sample" in row else len(found)
                 found[key] = row
         return [{**row, "number": number} for number, row in enumerate(found.values())]
@@ -127,6 +128,11 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 @lru_cache(maxsize=8)
 def _rows(path: Path, changed: int, size: int) -> list[Row]:
+    return read_rows(path)
+
+
+@lru_cache(maxsize=256)  # small files, all of which each look at a running evaluation wants
+def _part(path: Path, changed: int, size: int) -> list[Row]:
     return read_rows(path)
 
 

@@ -13,25 +13,16 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name, get_lexer_for_filename
 from pygments.util import ClassNotFound
 
+from base.text import visible
+
 LONGEST = 8_000  # characters of a text on a page
 HIGHLIGHTED = 4_000  # characters that are highlighted: a lexer is a heap of regular expressions
 LINES, WIDEST = 400, 400  # of a text that is compared: a difference takes the square of its lines
 
-# Terminal escapes, and what turns the direction of a line round or hides in it ("Trojan Source", smuggled tags).
-CONTROL = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\t\n"} | {0x7F: "\u2421"}
-HIDDEN = [*range(0x80, 0xA0), 0xAD, *range(0x200B, 0x2010), *range(0x2028, 0x202F), *range(0x2060, 0x2070), 0xFEFF]
-HIDDEN += [0x61C, 0x180E, *range(0xFFF9, 0xFFFC), 0x115F, 0x1160, 0x3164, 0xFFA0]  # a mark of direction; blank letters
-TAGS = range(0xE0000, 0xE0080)
-HALVES = range(0xD800, 0xE000)  # half characters, which no encoding takes
-VISIBLE = CONTROL | {code: f"\\u{code:04x}" for code in [*HIDDEN, *HALVES]}
-VISIBLE |= {code: f"\\U{code:08x}" for code in TAGS}
 
-
-def visible(value: Any) -> Any:
-    """A text with its control characters to be seen; anything else as it is. For Jinja's `finalize`."""
-    if isinstance(value, Markup):
-        return value
-    return value.translate(VISIBLE) if isinstance(value, str) else value
+def finalized(value: Any) -> Any:
+    """For Jinja's `finalize`: a text with its control characters to be seen; markup, and what is no text, as it is."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def cut(text: str | None, most: int = LONGEST) -> str:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from base.text import plain, plain_bytes, program_input
+from base.text import plain, plain_bytes, program_input, visible
 
 texts = st.text(st.sampled_from("a\r\n \ufeff\u2028\u2029\x85\x0c")) | st.text(st.characters(exclude_categories=["Cs"]))
 
@@ -39,3 +39,8 @@ def test_nothing_of_windows_is_left(text: str) -> None:
 def test_a_programs_input_ends_its_last_line(text: str) -> None:
     assert program_input(text).endswith("\n")
     assert program_input("") == ""
+
+
+def test_what_steers_a_terminal_is_seen_instead() -> None:
+    text = "\x1b[2Ja\tb\nc\x9b\u202e\x7f"
+    assert visible(text) == "\u241b[2Ja\tb\nc\\u009b\\u202e\u2421" == visible(visible(text))

@@ -121,6 +121,21 @@ def test_a_server_that_knows_one_answer_only(tmp_path: Path) -> None:
         assert [request["n"] for request in server.requests] == [4, 1, 1, 1, 1]
 
 
+def test_what_a_server_says_cannot_steer_the_terminal(tmp_path: Path) -> None:
+    with serve(lambda request: Raw(500, b"\x1b[2J busy")) as server:
+        (reply,), _ = ask(server, tmp_path, "hello", retries=0)
+    assert isinstance(reply, UnansweredError) and "\u241b[2J busy" in str(reply) and "\x1b" not in str(reply)
+
+
+def test_such_a_server_loses_none_of_the_questions_under_way(tmp_path: Path) -> None:
+    def script(request: dict[str, Any]) -> str | Raw:
+        return Raw(400, b"n must be 1") if request["n"] > 1 else "x"
+
+    with serve(script) as server:
+        replies, _ = ask(server, tmp_path, *"abc", n=2, retries=0)
+        assert [len(reply.answers) for reply in replies if isinstance(reply, Reply)] == [2, 2, 2]
+
+
 PASSING = {
     "busy": Raw(429, b"slow down", {"Retry-After": "0"}),
     "overloaded": Raw(503, b"<html>overloaded</html>"),

@@ -37,6 +37,12 @@ def test_what_the_driver_says_is_passed_on(four_gpus: None, monkeypatch: pytest.
     gpus.check_driver()
 
 
+def test_a_gpu_that_does_not_tell_is_not_idle(four_gpus: None, tmp_path: Path) -> None:
+    driver = tmp_path / "nvidia-smi"
+    driver.write_text(driver.read_text().replace("0, GPU-0000-test, 4,", "0, GPU-0000-test, [N/A],"))
+    assert list(gpus.visible().values()) == [False, True, False, True]
+
+
 def test_idle_gpus_are_pointed_at(four_gpus: None, monkeypatch: pytest.MonkeyPatch) -> None:
     assert gpus.hint(1, "vllm") == "2 more GPUs: gpus=3 shard=true"
     assert gpus.hint(2, "transformers") == "1 more GPU: gpus=3"

@@ -157,6 +157,14 @@ def test_sentences(text: str, count: int) -> None:
     assert advise.sentences(text) == count
 
 
+def test_a_problem_without_a_verdict_is_no_failure() -> None:
+    problem = Problem("p", "", (Test("", ""),))
+    passed, broken = (
+        [advise.Attempt(problem, "", Verdict("p", status))] for status in (Status.PASSED, Status.INFRASTRUCTURE_ERROR)
+    )
+    assert advise.shares([passed, broken, passed + broken]) == [1.0, None, 1.0]
+
+
 def test_confidence() -> None:
     assert advise.confidence([0.0] * 10, [1.0] * 10, 0) == 1.0
     assert advise.confidence([0.5] * 10, [0.5] * 10, 0) == 0.0

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from base.errors import DataError
 from run.cost import Cost
 from study import cost
 
@@ -57,7 +58,14 @@ def test_scores_are_compared_at_equal_cost(tmp_path: Path, capsys: pytest.Captur
 
 
 def test_what_is_no_run_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match=f"error: {tmp_path} is no folder of a run"):
+    with pytest.raises(DataError, match=f"{tmp_path} is no folder of a run"):
         cost.main([str(tmp_path)])
     with pytest.raises(SystemExit, match="name one run or more"):
         cost.main([])
+
+
+def test_a_run_without_counters_is_not_free(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    old = run(tmp_path / "A", "grpo", [{"step": 0, "heldout/pass@1": 0.1}, {"step": 1, "heldout/pass@1": 0.4}])
+    cost.main([old, run(tmp_path / "B", "grpo", [row(0, 0, 0, 0.1), row(1, 300, 10, 0.3)])])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "within 330 token-equivalents" in said and "samples │ - │" in said

@@ -17,6 +17,7 @@ from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
 import languages
 from base.errors import ConfigError, ModelError, RunError
+from policy import lora
 from policy.model import Policy
 from policy.samplers.generate import TransformersSampler
 from policy.samplers.sampler import Sampling
@@ -109,6 +110,24 @@ def test_an_export_that_computes_otherwise_fails(run: Path, tmp_path: Path, monk
     monkeypatch.setattr(export, "merged", broken)
     with pytest.raises(ModelError, match="log-probs differ"):
         export.export(arguments(run, "merged", tmp_path / "broken"))
+    assert not list(tmp_path.iterdir()), "the same command would be refused"
+
+
+def test_an_adapter_of_an_older_checkpoint_leaves_its_optimizer_here(tmp_path: Path) -> None:
+    (checkpoint := tmp_path / "checkpoint").mkdir()
+    for name in (lora.FILE, "adapter_model.safetensors", "optimizer.safetensors", "trainer.json"):
+        (checkpoint / name).write_text("{}")
+    (out := tmp_path / "out").mkdir()
+    policy: Any = SimpleNamespace(source="me/base")
+    export.adapter(policy, checkpoint, out)
+    assert {path.name for path in out.iterdir()} == {lora.FILE, "adapter_model.safetensors"}
+
+
+def test_a_modelfile_holds_texts_as_they_are() -> None:
+    policy: Any = SimpleNamespace(eos=[0], tokenizer=SimpleNamespace(convert_ids_to_tokens=lambda end: "<|é|>"))
+    config: Any = SimpleNamespace(temperature=0.7, system='Say "so".\nBriefly.')
+    text = export.modelfile(policy, config)
+    assert 'PARAMETER stop "<|é|>"\n' in text and 'SYSTEM """Say "so".\nBriefly."""\n' in text
 
 
 def test_queries_and_keys_of_llama(tmp_path: Path) -> None:

@@ -107,6 +107,14 @@ def test_planted_hacks_are_found_and_nothing_else(planted: Path, capsys: pytest.
     assert "ignores_input" in said and "hacking.json" in said
 
 
+def test_quarters_are_of_the_run_and_not_of_the_steps_with_something_to_see() -> None:
+    sign = hacking.Sign()
+    for step in (1, 2):
+        sign.add({"step": step, "place": f"step:{step}"}, True)
+    found = sign.report(range(1, 9))
+    assert (found["share_first_quarter"], found["share_last_quarter"]) == (1.0, None)
+
+
 def test_a_real_run_is_read(calm: Path) -> None:
     found = hacking.report(calm, 8, 1)
     assert found["rollouts"] == 64 and set(found["signs"]) == set(hacking.SIGNS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -101,6 +102,15 @@ def test_a_bugs_file_that_is_none_is_named(tmp_path: Path) -> None:
     (folder / "bugs/bugs.json").write_text('{"model": null}')
     with pytest.raises(DataError, match=r"bugs\.json is not a bugs\.json"):
         html_report.page(folder)
+
+
+def test_no_failed_program_is_no_fault(tmp_path: Path) -> None:
+    folder = tmp_path / "scores"
+    shutil.copytree(DATA / "scores/after", folder)
+    found = json.loads((folder / "bugs/bugs.json").read_text())
+    none = {theme: dict.fromkeys(row, 0) for theme, row in found["themes"].items()}
+    (folder / "bugs/bugs.json").write_text(json.dumps({**found, "programs": 0, "themes": none}))
+    assert "0 programs, by rules" in html_report.page(folder)
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium here; Debian has it: apt-get install chromium")

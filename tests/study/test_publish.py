@@ -8,12 +8,16 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import yaml
+from huggingface_hub.utils import filter_repo_objects
 from transformers import AutoModelForCausalLM
 
-from study.card import card, checkpoint_of, evaluations_of
+from study.card import _reinforced, _run_of, _supervised, card, checkpoint_of, evaluations_of
+from study.publish import publish
 from study.run_data import Run
 from tests.conftest import ROOT
 from tests.hub_stand_in import Hub, serve_hub
@@ -102,6 +106,41 @@ def test_a_data_set_arrives(tmp_path: Path) -> None:
     assert hub.repositories == {"me/ladder": {"kind": "dataset", "private": False}}
     for path in (tmp_path / "ladder").iterdir():
         assert hub.files["me/ladder", path.name] == path.read_bytes()
+
+
+def test_only_what_a_dry_run_lists_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = tmp_path / "data"
+    (data / "private").mkdir(parents=True)
+    for name in ("README.md", "a[1].jsonl", "private/notes.txt"):
+        (data / name).write_text("x")
+    sent: dict[str, Any] = {}
+    monkeypatch.setattr("huggingface_hub.HfApi.create_repo", lambda self, *_, **keys: None)
+
+    def upload(self: object, **keys: Any) -> SimpleNamespace:
+        sent.update(keys)
+        return SimpleNamespace(commit_url="")
+
+    monkeypatch.setattr("huggingface_hub.HfApi.upload_folder", upload)
+    publish(data, "me/x", "", False, False)
+    names = ["README.md", "a[1].jsonl", "private/notes.txt", "private/README.md"]
+    assert list(filter_repo_objects(names, allow_patterns=sent["allow_patterns"])) == names[:2]
+
+
+def test_what_a_card_says_of_a_run_is_what_it_used() -> None:
+    config = {
+        "prompts": 2, "group": 8, "rollout": {"temperature": 1.0, "top_p": 1.0, "max_new_tokens": 9},
+        "reward": {"passed": 1.0, "dense": 0.5, "function": None},
+        "loss": {"variant": "grpo", "clip_low": 0.2, "clip_high": 0.2, "function": None, "kl": 0.0},
+    }  # fmt: skip
+    said = dict(_reinforced(config, 4))
+    assert (said["reward"], said["loss"]) == ("passed 1.0, else 0; dense 0.5", "grpo, clip 0.2 and 0.2, KL 0.0")
+    config["reward"]["function"], config["loss"]["function"] = "mine:reward", "mine:loss"  # type: ignore[index]
+    said = dict(_reinforced(config, 4))
+    assert (said["reward"], said["loss"]) == ("the function mine:reward", "the function mine:loss, KL 0.0")
+    teacher = {"batch": 64, "epochs": 3, "n": 1, "accept": "passed", "answers": "f.jsonl"}
+    said = dict(_supervised({"steps": 5, "teacher": teacher}, 5))
+    assert (said["steps"], said["answers"]) == ("5, 64 answers each", "of a file, learned from if passed")
+    assert _run_of("runs/a/checkpoints/step_000004") == _run_of("runs/a") == "a"
 
 
 def test_a_dry_run_sends_nothing(trained: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from base.errors import DataError
 from study import matrix
-from study.compare import compare, p_value, read
+from study.compare import compare, p_value, points, read
 from tests.conftest import ROOT
 
 
@@ -39,7 +39,12 @@ def test_p_is_the_share_of_sign_changes_that_reach_the_difference() -> None:
 
 def test_equal_results_differ_by_nothing() -> None:
     found = compare(result([1, 2, 3, 0]), result([1, 2, 3, 0]))
-    assert (found["difference"], found["low"], found["high"], found["p"]) == (0.0, 0.0, 0.0, 1.0)
+    assert (found["difference"], found["low"], found["high"], found["p"]) == (0.0, None, None, 1.0)
+    assert points(found) == "+0.0 points, no interval"
+
+
+def test_one_problem_has_no_interval() -> None:
+    assert compare(result([1]), result([3]))["low"] is None
 
 
 def test_a_clear_difference_is_found_and_chance_is_not() -> None:
@@ -96,6 +101,10 @@ def test_a_matrix_has_models_by_languages_and_a_table_a_protocol() -> None:
     assert "| A | 100.0 [90.0, 110.0] | 25.0 [15.0, 35.0] |" in text
     assert "| B |  | 0.0 [-10.0, 10.0] |" in text
     assert text.count("## ladder") == 2
+
+
+def test_a_name_from_somebody_elses_file_cannot_steer_the_terminal() -> None:
+    assert "| \u241b[2JA |" in matrix.matrix([result([4], model="\x1b[2JA")])
 
 
 def test_other_protocols_are_not_compared_but_other_numbers_of_samples_are() -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hydra import compose, initialize_config_dir
@@ -249,3 +250,47 @@ def test_scores_of_two_protocols_are_two_columns(tmp_path: Path) -> None:
         "ladder lua temperature 0.2": {"value": 0.2},
         "ladder lua temperature 0.7": {"value": 0.3},
     }
+
+
+def evaluation(model: Path, value: float) -> dict[str, Any]:
+    score = {"value": value, "low": value, "high": value}
+    return {"model": str(model), "dataset": "ladder", "language": "lua", "pass@1": score, "per_problem": []}
+
+
+def test_of_two_checkpoints_the_newest_counts_and_two_scores_of_one_are_refused(tmp_path: Path) -> None:
+    run = made(tmp_path, "r0", 0, 0.7, [0.1, 0.5])
+    early, late = (run / f"checkpoints/step_00000{step}" for step in (1, 2))
+    _, found = sweep.gather([run], [evaluation(late, 0.9), evaluation(early, 0.2)])
+    assert found[0]["scores"]["ladder lua"]["value"] == 0.9
+    with pytest.raises(DataError, match=r"two evaluations of .*step_000002"):
+        sweep.gather([run], [evaluation(late, 0.9), evaluation(late, 0.8)])
+
+
+def test_a_run_that_cannot_be_read_is_left_out_and_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole, empty, torn = (made(tmp_path, name, 0, 0.7, [0.1, 0.5]) for name in ("whole", "empty", "torn"))
+    (empty / "metrics.jsonl").write_text("")
+    (torn / "rollouts").mkdir()
+    (torn / "rollouts/heldout_step_000001.parquet").write_bytes(b"PAR1")
+    _, found = sweep.gather([whole, empty, torn])
+    assert [row["run"] for row in found] == ["whole"]
+    said = capsys.readouterr().err
+    assert said.count("left out: ") == 2 and str(empty) in said and str(torn) in said
+
+
+def test_an_earlier_score_is_not_that_of_the_end(tmp_path: Path) -> None:
+    run = made(tmp_path, "r0", 0, 0.7, [0.1, 0.5, 0.6])
+    rows = [{"step": 0, "heldout/pass@1": None}, {"step": 1, "heldout/pass@1": 0.5}, {"step": 2}]
+    (run / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    _, found = sweep.gather([run])
+    assert (found[0]["before"], found[0]["after"], found[0]["best"]) == (None, None, 0.5)
+
+
+def test_a_key_that_was_renamed_tells_no_runs_apart() -> None:
+    assert sweep.varying([{"temperature": 0.7}, {"rollout": {"temperature": 0.7}}]) == []
+
+
+def test_an_evaluation_without_verdicts_has_no_interval(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = made(tmp_path, "r0", 0, 0.7, [0.1, 0.5])
+    monkeypatch.setattr(Run, "heldout", lambda self, step: {"pass@1": None})
+    _, found = sweep.gather([run], [{**evaluation(run, 0.0), "pass@1": None}])
+    assert found[0]["interval"] is None and "infrastructure" in sweep.page([], found)

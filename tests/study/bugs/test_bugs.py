@@ -157,3 +157,10 @@ def test_from_the_command_line(scores: Path, tmp_path: Path) -> None:
     assert done.stdout == (folder / "bugs/bugs.md").read_text()
     done = subprocess.run([*words[:3], f"folder={tmp_path}"], capture_output=True, text=True, cwd=ROOT, timeout=120)
     assert done.returncode == 1 and done.stderr.startswith(f"error: {tmp_path} is no folder of a run")
+
+
+def test_a_failure_of_the_sandbox_is_tried_again(tmp_path: Path) -> None:
+    path = tmp_path / "failures.jsonl"
+    for key, verdict in (("a", "infrastructure_error"), ("b", "passed")):
+        bugs.Kept(path).add(key, {"verdict": verdict})
+    assert list(bugs.Kept(path).rows) == ["b"]

@@ -20,9 +20,10 @@ import uvicorn
 from base.errors import DataError
 from study.live import charts, text
 from study.live.folders import Folders, Metrics, one
-from study.live.pages import NotFound, Pages, address
+from study.live.pages import NotFound, Pages, address, points
 from study.live.server import app
 from study.live.tables import Filter, tables
+from study.run_data import Run
 from tests.conftest import ROOT
 from tests.study.live.browser import PROGRAM, browser
 
@@ -210,8 +211,32 @@ def test_states(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert one(folder).state() == "running"
     (folder / ".lock").write_text(f"{socket.gethostname()} {2**22 - 1}")  # nobody's
     assert one(folder).state() == "stopped"
+    (folder / ".lock").write_text(f"{socket.gethostname()} {os.getpid()}")
+    os.utime(folder / ".lock", (1e9, 1e9))  # of a process that had this number long ago
+    assert one(folder).state() == "stopped"
+    (folder / ".lock").write_text("elsewhere 1")
+    assert one(folder).state() == "running"
+    monkeypatch.setattr("study.live.folders.ELSEWHERE_S", 0.0)
+    assert one(folder).state() == "stopped"
     (folder / "finished.json").write_text("{}")
     assert one(folder).state() == "finished"
+
+
+def test_a_run_may_have_any_name(tmp_path: Path) -> None:
+    for name in ("teacher", "data", "bugs", "samples"):
+        a_run(tmp_path / "runs" / name, 1, [row("p", 0)])
+    begun = tmp_path / "runs/begun/teacher"
+    begun.mkdir(parents=True)
+    (begun.parent / "config.yaml").write_text("seed: 0\n")
+    (begun / "samples.parquet").write_bytes(b"")  # of a run that still asks its teacher, and no evaluation
+    found = {folder.name: folder.kind for folder in Folders([tmp_path / "runs"]).all()}
+    assert found == {f"runs/{name}": "run" for name in ("teacher", "data", "bugs", "samples")}
+
+
+def test_a_run_that_resamples_is_shown_by_all_that_it_drew(tmp_path: Path) -> None:
+    rows = [{"step": 1, "pass@1": 0.5, "drawn/pass@1": 0.1, "reward": 0.5}, {"step": 2, "pass@1": 0.3}]
+    assert points(rows, "pass@1") == [(1, 0.1), (2, 0.3)] and points(rows, "reward") == [(1, 0.5)]
+    assert Run(tmp_path, {}, rows).series("pass@1") == ([1, 2], [0.1, 0.3])
 
 
 def test_a_run_of_ten_thousand_steps(tmp_path: Path) -> None:
