@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -46,9 +47,11 @@ def test_idle_gpus_are_pointed_at(four_gpus: None, monkeypatch: pytest.MonkeyPat
 
 
 def test_without_a_hub_it_says_what_it_needs(tmp_path: Path) -> None:
-    """The command of the README, on a machine that has neither GPU nor hub."""
+    """The command of the README, on a machine that has neither GPU nor hub: within seconds."""
     offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hf")}
+    began = time.monotonic()
     done = run("language=ocaml", "model=qwen3_4b", f"run_dir={tmp_path}/run", env=offline)
+    assert time.monotonic() - began < 60
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert "error: model.path: 'Qwen/Qwen3-4B' is no folder and not in the hub's cache, and no hub" in done.stderr
     assert "rollout=auto: transformers, as no GPU is here" in done.stdout
