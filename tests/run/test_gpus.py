@@ -14,7 +14,8 @@ import languages
 from base.errors import ConfigError
 from policy.samplers import choose
 from run import gpus
-from tests.conftest import ROOT, run
+from tests.conftest import ROOT, composed, run
+from training.settings import TrainSettings
 
 pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="has a GPU")
 
@@ -38,12 +39,25 @@ def test_what_the_driver_says_is_passed_on(four_gpus: None, monkeypatch: pytest.
     gpus.check_driver()
 
 
-def test_idle_gpus_are_pointed_at(four_gpus: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert gpus.hint(1, "vllm") == "2 more GPUs: gpus=3 shard=true"
-    assert gpus.hint(2, "transformers") == "1 more GPU: gpus=3"
-    assert gpus.hint(3, "vllm") == ""
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["rollout=vllm"], "2 more GPUs: gpus=3 shard=true"),
+        (["rollout=vllm", "optimizer=adamw8bit"], "2 more GPUs: gpus=3"),
+        (["rollout=vllm", "lora.rank=8", "lora.quantize=nf4"], "2 more GPUs: gpus=3"),
+        (["rollout=transformers", "gpus=2"], "1 more GPU: gpus=3"),
+        (["rollout=vllm", "gpus=3"], ""),
+    ],
+)
+def test_idle_gpus_are_pointed_at(four_gpus: None, overrides: list[str], words: str) -> None:
+    config = composed(*overrides)
+    assert gpus.hint(config) == words
+    TrainSettings.read(composed(*overrides, *words.partition(": ")[2].split()))
+
+
+def test_without_gpus_there_is_no_hint(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
-    assert gpus.hint(1, "vllm") == ""
+    assert gpus.hint(composed("rollout=vllm")) == ""
 
 
 def test_without_a_hub_it_says_what_it_needs(tmp_path: Path) -> None:
