@@ -175,7 +175,6 @@ def ahead(tmp_path_factory: pytest.TempPathFactory, few: str) -> Path:
     return folder
 
 
-@pytest.mark.slow
 def test_one_rank_samples_ahead_while_the_other_trains(ahead: Path) -> None:
     """Batches sampled during an update are one update old, and say so, also those after a checkpoint."""
     assert [row["step"] for row in rows(ahead)] == [0, 1, 2, 3, 4]
@@ -185,7 +184,16 @@ def test_one_rank_samples_ahead_while_the_other_trains(ahead: Path) -> None:
     assert gaps.get(1, 0.0) < 1e-3, gaps
 
 
-@pytest.mark.slow
+def test_the_time_of_a_step_ahead_is_that_of_its_phases(ahead: Path) -> None:
+    """On the rank that trains; beside them, how long the other one sampled."""
+    for row in rows(ahead)[1:]:
+        phases = row["seconds/wait"] + row["seconds/update"] + row["seconds/sync"]
+        assert 0.9 * row["seconds/step"] <= phases <= row["seconds/step"], row
+        assert row["seconds/sample"] > 0.02 and row["heldout/seconds"] > 0.02, "more than drawing nothing takes"
+    first = rows(ahead)[1]
+    assert first["seconds/wait"] > first["seconds/sample"], "nothing was ahead yet"
+
+
 def test_a_batch_sampled_ahead_outlives_a_stop(ahead: Path, tmp_path: Path, few: str) -> None:
     """The older weights that drew it are gone, so it is in the checkpoint."""
     folder = tmp_path / "run"
