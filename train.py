@@ -138,12 +138,12 @@ def grpo(
                 rate = set_learning_rate(learner.optimizer, settings.optimizer, step, batches.steps)
                 figures = learner.update(batch.rollouts, batches.objective) if ranks.trains else {}
                 done = step + 1
-            batches.prefetch(done)  # ranks that only sample are here while the others update
+            with run.phase("sampling ahead"):  # where ranks that only sample are while the others update
+                batches.prefetch(done)
             with run.phase("weight sync"):
                 figures = ranks.broadcast(lambda: figures)  # noqa: B023 (called at once)
                 sampler.sync()
             learner.count_skipped(figures)
-
             row = run.row(
                 done,
                 batch.stats,

@@ -46,7 +46,7 @@ PARTS = {  # in order of value
     "attention": Part(parts.attention, 90),
     "update": Part(parts.update, 150),
     "sampler": Part(parts.sampler, 200),
-    "step": Part(parts.step, 240),
+    "step": Part(parts.step, 420),  # up to four runs, each of which opens engines
     "scoring": Part(parts.scoring, 60),
     "shard": Part(parts.shard, 120),
     "launcher": Part(parts.launcher, 120),

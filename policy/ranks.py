@@ -54,7 +54,7 @@ class Ranks:
             # gloo carries what lies on the CPU, such as gathered rollouts
             dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=SILENCE)
         world = dist.get_world_size()
-        training = dist.new_group(list(range(world - samplers))) if samplers else None
+        training = dist.new_group(list(range(world - samplers)), timeout=SILENCE) if samplers else None
         return cls(dist.get_rank(), world, samplers, training)
 
     @property

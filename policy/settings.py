@@ -82,3 +82,13 @@ class Sampling:
     top_p: float = 1.0
     max_prompt_tokens: int = 2048  # a longer prompt is an error, not cut
     stop: tuple[str, ...] = ()  # texts that end a completion; they may stay in it
+
+
+def unshardable(optimizer: str, quantized: bool) -> str:
+    """Why weights cannot be spread over the ranks (shard=true) with this optimizer (its name), or with frozen weights
+    of 4 bits; "" if they can."""
+    if optimizer == "adamw8bit":
+        return "optimizer=adamw8bit goes with shard=false: shard=true spreads the moments over the ranks"
+    if quantized:
+        return "lora.quantize goes with shard=false: weights of 4 bits are small enough for every rank"
+    return ""

@@ -1,4 +1,4 @@
-"""Attention over packed sequences by torch's flash-attention kernels: GPUs, bf16 and fp16.
+"""Attention over packed sequences by torch's flash-attention kernels: GPUs from Ampere on, bf16 and fp16.
 
 A row sees its prompt and itself. Softmax over the union of two sets of keys is made of the softmaxes over each, weighed
 by their sums of exponentials (as in FlashDecoding and ring attention): one call lets every sequence see itself, another
@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn.attention.varlen import AuxRequest, varlen_attn
 
 WIDEST = 256  # head width that the kernels take
+OLDEST = (8, 0)  # compute capability of the GPUs that they are built for: Ampere, such as A100
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ def applies(query: Tensor, key: Tensor, value: Tensor, rows: Sequence[Sequence[i
     """Whether the kernels compute what this layer means; masked attention does otherwise."""
     return (
         query.is_cuda
+        and torch.cuda.get_device_capability(query.device) >= OLDEST
         and _dtype(query) in (torch.bfloat16, torch.float16)
         and query.shape[-1] == key.shape[-1] == value.shape[-1] <= WIDEST
         and query.shape[-1] % 8 == 0

@@ -120,9 +120,8 @@ class RolloutWorker:
         waited = time.perf_counter()
         rollouts = self.ranks.all_gather(rollouts)
         stats = RolloutStats.of(rollouts)
-        # The step waits for the slowest rank. Ranks that only sample are at it while others train: nobody waits.
-        times = [(sampled - started, waited - started)]
-        times = times if self.ranks.samplers else self.ranks.all_gather(times)
+        # Of the slowest rank; one that only trains has drawn nothing, in no time.
+        times = self.ranks.all_gather([(sampled - started, waited - started)])
         stats.sample, ready = (max(seconds) for seconds in zip(*times, strict=True))
         stats.wait = ready - stats.sample
         return rollouts, stats

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import torch
 from filelock import FileLock, Timeout
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from base.errors import ConfigError
+from policy.settings import unshardable
 
 IDLE = 0.05  # share of its memory that a free GPU may have in use: drivers take some
 POLL_S = 2.0
@@ -54,13 +55,16 @@ def check_driver() -> None:
     raise ConfigError(f"{why}; to use the CPU all the same, set CUDA_VISIBLE_DEVICES= (to nothing)")
 
 
-def hint(used: int, engine: str) -> str:
-    """What to add to the command so that idle GPUs work too, beside the `used` ones; "" where none is idle."""
-    idle = sum(visible().values()) - used
+def hint(config: DictConfig) -> str:
+    """What to add to the command of a run with this config so that idle GPUs work too; "" where none is idle."""
+    idle = sum(visible().values()) - config.gpus
     if idle <= 0:
         return ""
-    more = f"{idle} more GPU{'s' * (idle > 1)}: gpus={used + idle}"
-    return more + (" shard=true" if used == 1 and engine == "vllm" else "")
+    more = f"{idle} more GPU{'s' * (idle > 1)}: gpus={config.gpus + idle}"
+    spreads = config.gpus == 1 and config.rollout.engine == "vllm"
+    if spreads and not unshardable(config.optimizer.name, bool(config.lora.quantize)):
+        more += " shard=true"
+    return more
 
 
 def jobs_at_once(each: int) -> int:

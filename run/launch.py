@@ -39,7 +39,7 @@ def start(train: Train, config: DictConfig) -> None:
         if run_folder.finished(folder):
             print(f"finished already: {folder}")
             return
-        if not started and not swept and (more := gpus.hint(config.gpus, config.rollout.engine)):
+        if not started and not swept and (more := gpus.hint(config)):
             print(more)
         # The jobs of a sweep follow each other in one process, where CUDA's state would leak from one to the next.
         apart = swept and bool(torch.cuda.device_count())

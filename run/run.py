@@ -111,17 +111,19 @@ class Run:
         `asleep`: of throughput.peak_memory_gib.
         """
         seconds = time.perf_counter() - self._began
+        # Ranks that train wait in these two phases for those that only sample, and for verdicts as part of that.
+        waited = self.seconds["sampling"] + self.seconds["sampling ahead"] if self.ranks.samplers else stats.wait
         self.spent.add(stats.programs, stats.tokens, stats.passed, figures["trained_tokens"])
         row = {
             "step": step,
             **more,
             **self.spent.row(),
             "seconds/sample": stats.sample,
-            "seconds/wait": stats.wait,
+            "seconds/wait": waited,
             "seconds/update": self.seconds["update"],
             "seconds/sync": self.seconds["weight sync"],
             "seconds/step": seconds,
-            "wait_share": stats.wait / seconds,
+            "wait_share": waited / seconds,
             "sampled_tokens": stats.tokens,
             "tokens/s": stats.tokens / seconds,
             "programs/s": stats.programs / seconds,

@@ -169,7 +169,11 @@ def step_profile(run: Run) -> Figure:
         rows = [row for row in run.metrics if "seconds/step" in row]
         steps = [row["step"] for row in rows]
         floor = [0.0] * len(rows)
-        for number, (key, label) in enumerate(PHASES.items()):
+        phases = dict(PHASES)
+        if run.config.get("samplers"):  # some ranks sample while the others update, and wait for them
+            del phases["seconds/sample"]
+            phases["seconds/wait"] = "waiting for samplers"
+        for number, (key, label) in enumerate(phases.items()):
             values = [row.get(key, 0.0) for row in rows]
             above.bar(
                 steps, values, bottom=floor, width=0.9, label=label, color=COLOURS[number], hatch=HATCHES[number],

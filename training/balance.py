@@ -110,7 +110,9 @@ def cut(lengths: Lengths, budget: int, ranks: int) -> list[Part]:
     while True:
         count = min(rounds * ranks, rows)
         firsts = range(min(len(lengths.prompts), TRIES))
-        tries = [_balanced(lengths, count, budget, *start) for start in product(firsts, (True, False))]
+        orders = (True, False) if any(len(set(own)) > 1 for own in lengths.rows) else (True,)  # of equal rows, one
+        starts = product(firsts, orders)
+        tries = [_balanced(lengths, count, budget, *start) for start in starts]
         fitting = [parts for parts in tries if all(p.tokens <= budget or p.count == 1 for p in parts) or count == rows]
         if fitting:
             return min(fitting, key=lambda parts: in_step(parts, ranks))
@@ -226,11 +228,15 @@ def _evened(high: Part, low: Part, costs: Any, prompts: Any, budget: int) -> boo
     def value(cost: Any, tokens: Any) -> Any:
         return cost + OVER * np.maximum(tokens - budget, 0)
 
-    found = value(dearer(0, high.cost, low.cost), dearer(1, high.tokens, low.tokens))  # [give, 1 + take]
+    enough = value(high.cost, max(high.tokens, low.tokens)) * (1 - 1e-9)
+    found = dearer(0, high.cost, low.cost)  # [give, 1 + take]
     if high.count == 1:
         found[:, 0] = np.inf  # a part keeps a row
+    if found.min() >= enough:
+        return False  # that is most pairs, and tokens beyond the budget would only add to it
+    found = value(found, dearer(1, high.tokens, low.tokens))  # [give, 1 + take]
     best = np.unravel_index(int(np.argmin(found)), found.shape)
-    if found[best] >= value(high.cost, max(high.tokens, low.tokens)) * (1 - 1e-9):
+    if found[best] >= enough:
         return False
     moves = [(give[best[0]], high, low), *([(take[best[1] - 1], low, high)] if best[1] else [])]
     for row, _, goal in moves:

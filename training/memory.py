@@ -24,6 +24,7 @@ from transformers import PreTrainedModel
 from base.errors import ConfigError
 from policy import logprob
 from policy.model import layers
+from policy.settings import unshardable
 from training.balance import widest
 from training.settings import TrainSettings
 
@@ -112,7 +113,7 @@ class Plan:
     reference: bool  # a second copy of the weights, for the KL term
     vllm: float  # its share of the GPU; 0: transformers samples
     rows: int  # completions sampled at once
-    dedicated: bool = False  # ranks that sample do nothing else
+    samplers: int = 0  # more ranks, which only sample
     rounded: bool = False  # vLLM keeps linear layers in 8 bits
 
     @classmethod
@@ -134,7 +135,7 @@ class Plan:
             bool(settings.loss.kl) and lora.rank == 0,
             (rollout.gpu_memory_utilization or SHARES[0]) if rollout.engine == "vllm" else 0.0,
             rollout.batch_size,
-            bool(settings.samplers),
+            settings.samplers,
             rollout.quantize is not None,
         )
 
@@ -231,7 +232,7 @@ def estimate(shape: Shape, plan: Plan, machine: Machine) -> Estimate:
         "reference weights": shape.parameters * float(plan.compute) if plan.reference else 0.0,
     }
     context = {"CUDA": CONTEXT} if machine.gpu else {}
-    asleep = {"vLLM asleep": ASLEEP} if machine.gpu and plan.vllm and not plan.dedicated else {}
+    asleep = {"vLLM asleep": ASLEEP} if machine.gpu and plan.vllm and not plan.samplers else {}
     share = machine.memory * plan.vllm if machine.gpu and plan.vllm else 0.0
     key_values = shape.layers * 2 * shape.keys * plan.compute  # bytes per token
     small = shape.linear if plan.rounded else 0
@@ -244,9 +245,8 @@ def estimate(shape: Shape, plan: Plan, machine: Machine) -> Estimate:
             "KV cache": share - engine_weights - ENGINE,
             "KV cache of one sequence": float(key_values * plan.longest),
         }
-    here = not plan.dedicated and bool(plan.vllm)
-    sampling: dict[str, float] = {"vLLM's share": share} if here and share else {}
-    if not plan.vllm and not plan.dedicated:
+    sampling: dict[str, float] = {"vLLM's share": share} if share and not plan.samplers else {}
+    if not plan.vllm and not plan.samplers:
         sampling = {"KV cache": float(plan.rows * plan.longest * key_values)}
     loading = {"weights, whole": weights, "reference weights": state["reference weights"]}
     phases = {
@@ -255,7 +255,7 @@ def estimate(shape: Shape, plan: Plan, machine: Machine) -> Estimate:
     }
     for name, parts_of in zip(("update, scoring", "update, layers"), update(shape, plan, trained / parts), strict=True):
         phases[name] = {**state, **parts_of, **asleep, **context}
-    if plan.dedicated and share:
+    if plan.samplers and share:
         phases["a rank that samples"] = {"vLLM's share": share, **context}
     saved = {"checkpoint, copied on the first rank": trained * (4.0 + MOMENTS[plan.optimizer])}
     host = {"processes": PROCESS * plan.ranks, **saved} if machine.gpu else {}
@@ -299,14 +299,15 @@ def changes(plan: Plan, machine: Machine) -> list[dict[str, Any]]:
     found += [{"token_budget": budget} for budget in (8192, 4096) if plan.longest <= budget < plan.token_budget]
     if not plan.checkpointing:
         found.append({"checkpointing": True})
-    if machine.gpus > plan.ranks == 1 and plan.vllm:
-        found.append({"ranks": machine.gpus, "shard": True})
+    if machine.gpus - plan.samplers > plan.ranks == 1 and plan.vllm:
+        found.append({"ranks": machine.gpus - plan.samplers, "shard": True})
     if plan.optimizer == "adamw" and plan.full:
         found.append({"optimizer": "adamw8bit"})
     if plan.full:
         found.append({"full": False, "rank": 32})
     if not plan.quantized:
-        found.append({"full": False, "rank": plan.rank or 32, "quantized": True})
+        whole = {"shard": False} if plan.shard else {}
+        found.append({"full": False, "rank": plan.rank or 32, "quantized": True, **whole})
     return found
 
 
@@ -322,8 +323,8 @@ NAMES = {
 }
 
 
-def _named(change: Mapping[str, Any]) -> str:
-    values = {"quantized": "nf4"}
+def _named(change: Mapping[str, Any], plan: Plan) -> str:
+    values = {"quantized": "nf4", "ranks": change.get("ranks", 0) + plan.samplers}
     shown = {
         NAMES[key]: values.get(key, str(value).lower() if isinstance(value, bool) else value)
         for key, value in change.items()
@@ -343,8 +344,11 @@ def fitting(shape: Shape, plan: Plan, machine: Machine, most: int = 3) -> Iterat
                 continue  # two values for one key
             if tuple(merged) in found:
                 continue  # a smaller value than one that fits
-            if not estimate(shape, replace(plan, **merged), machine).trouble(machine):
-                yield _named(merged)
+            other = replace(plan, **merged)
+            if other.shard and unshardable(other.optimizer, other.quantized):
+                continue
+            if not estimate(shape, other, machine).trouble(machine):
+                yield _named(merged, plan)
                 found.add(tuple(merged))
                 if len(found) == most:
                     return
@@ -354,7 +358,7 @@ def fitting(shape: Shape, plan: Plan, machine: Machine, most: int = 3) -> Iterat
 
 def share(shape: Shape, plan: Plan, machine: Machine) -> float:
     """Of a GPU's memory, the largest part for vLLM that the trainer leaves; where all is too much, the largest."""
-    shares = (ALONE,) if plan.dedicated else SHARES
+    shares = (ALONE,) if plan.samplers else SHARES
     fitting = (share for share in shares if not estimate(shape, replace(plan, vllm=share), machine).trouble(machine))
     return next(fitting, shares[0])
 

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from base.settings import Count, Positive, Seed, Settings, Whole
 from policy.lora import LoraSettings
-from policy.settings import ModelSettings, RolloutSettings
+from policy.settings import ModelSettings, RolloutSettings, unshardable
 from problems.load import Dataset
 from problems.task import PromptSettings
 from rollout.advantage import Scale
@@ -114,10 +114,8 @@ class TrainSettings(Settings):
                 "shard=true needs gpus= above 1, without those of samplers=, and rollout=vllm: transformers' generate "
                 "wants all weights"
             )
-        if self.shard and self.optimizer.name == "adamw8bit":
-            raise ValueError("optimizer=adamw8bit goes with shard=false: shard=true spreads the moments over the ranks")
-        if self.shard and self.lora.quantize:
-            raise ValueError("lora.quantize goes with shard=false: weights of 4 bits are small enough for every rank")
+        if self.shard and (why := unshardable(self.optimizer.name, self.lora.quantize is not None)):
+            raise ValueError(why)
         if self.samplers >= self.gpus:
             raise ValueError(f"samplers is {self.samplers}; of gpus={self.gpus} at least one must train")
         if self.samplers and self.loss.correction == "none":

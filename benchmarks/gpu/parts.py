@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ import languages
 import train
 from benchmarks.gap import sampler_gap
 from benchmarks.gpu import random_model
-from policy import logprob, varlen
+from policy import logprob, pretrained, varlen
 from policy.attention import Pack, _shared_prompt
 from policy.lora import LoraSettings
 from policy.model import Policy
@@ -50,6 +51,7 @@ CPU = os.environ.get("GPU_CHECK_CPU") == "1"
 SIZE = "toy" if CPU else "qwen3_4b"
 WORK = Path(os.environ.get("GPU_CHECK_WORK", "."))
 DEVICE = "cpu" if CPU else "cuda"
+STEPS = 2 if CPU else 3  # of a run, the first of which warms up
 
 
 # --- what the parts use
@@ -120,6 +122,28 @@ def rollouts(prompts: int, group: int, prompt: int, length: int) -> list[Rollout
 
 def objective(length: int) -> Objective:
     return Objective(policy_loss, LossConfig(correction="none"), 1.0, length)
+
+
+def updated(trained: Learner, batch: list[Rollout], length: int) -> tuple[float, dict[str, float]]:
+    """Seconds and figures of an optimizer step after one that warms up and makes the moments; the peak of memory is of
+    the second alone."""
+    trained.update(batch, objective(length))
+    if not CPU:
+        torch.cuda.reset_peak_memory_stats()
+    figures: dict[str, float] = {}
+    took = seconds(lambda: figures.update(trained.update(batch, objective(length))))
+    return took, figures
+
+
+def predicted(config: Any, **changes: Any) -> dict[str, float]:
+    """GiB by phase that training/memory.py predicts, less CUDA's context, which torch does not count as allocated.
+
+    `changes` of its Plan.
+    """
+    plan, here = replace(memory.Plan.of(TrainSettings.read(config)), **changes), memory.Machine.here()
+    phases = memory.estimate(memory.Shape.of(pretrained.outlined(str(model_folder()))), plan, here).phases
+    context = memory.CONTEXT if here.gpu else 0.0
+    return {name: (sum(held.values()) - context) / memory.GIB for name, held in phases.items()}
 
 
 def engine(policy: Policy, ranks: Ranks | None = None) -> Any:
@@ -199,21 +223,11 @@ def update() -> None:
     budget, length = (400, 16) if CPU else (16_384, 1024)
     trained = learner(policy, budget)
     for group in (4, 32):
-        batch = rollouts(4, group, 12 if CPU else 300, length)
-        trained.update(batch, objective(length))  # warms up
-        if not CPU:
-            torch.cuda.reset_peak_memory_stats()
-        figures: dict[str, float] = {}
-        took = seconds(lambda batch=batch, figures=figures: figures.update(trained.update(batch, objective(length))))  # type: ignore[misc]
+        took, figures = updated(trained, rollouts(4, group, 12 if CPU else 300, length), length)
         speed = throughput.utilisation(policy, figures["forward_tokens"], took, Ranks())
         emit(**{f"rows_{4 * group}": {"s": took, **speed, "peak_gib": throughput.peak_memory_gib()}})
-    settings = TrainSettings.read(config_of("rollout=transformers", f"optimizer.token_budget={budget}"))
-    shape, here = memory.Shape.of(policy.model), memory.Machine.here()
-    predicted = memory.estimate(shape, memory.Plan.of(settings), here).phases
-    emit(
-        token_budget=trained.token_budget,
-        predicted_gib={name: sum(parts.values()) / 2**30 for name, parts in predicted.items()},
-    )
+    config = config_of("rollout=transformers", f"optimizer.token_budget={budget}")
+    emit(token_budget=trained.token_budget, predicted_gib=predicted(config))
 
 
 def sampler() -> None:
@@ -238,14 +252,18 @@ def sampler() -> None:
 
 def step() -> None:
     """train.py's own loop with experiment=paper: phases of a step, medians after the first."""
+    # Beside full fine-tuning vLLM may have 0.3 of 80 GB, says training/memory.py, and of an H200 the half as well.
     large = CPU or torch.cuda.get_device_properties(0).total_memory > 100e9
-    runs = {"lora": ["lora.rank=32", "optimizer.learning_rate=5e-5"], **({"full": []} if large else {})}
-    if torch.cuda.device_count() > 1:
-        count = torch.cuda.device_count()
-        both = {"all_gpus": [f"gpus={count}", "shard=true"]}
-        if count >= 4:
-            ahead = [f"samplers={count // 2}", "loss.correction=token_truncate", "rollout.gpu_memory_utilization=0.9"]
-            both["half_of_them_ahead"] = [*both["all_gpus"], *ahead]
+    full = [] if large else ["rollout.gpu_memory_utilization=0.3"]
+    runs = {"full": full, "lora": ["lora.rank=32", "optimizer.learning_rate=5e-5"]}
+    count = 2 if CPU else torch.cuda.device_count()
+    if count > 1:
+        every = [f"gpus={count}", *([] if CPU else ["shard=true"])]  # transformers' generate wants all weights
+        both = {"all_gpus": every}
+        if CPU or count >= 4:
+            alone = [] if CPU else ["rollout.gpu_memory_utilization=0.9"]
+            ahead = [f"samplers={count // 2}", "loss.correction=token_truncate", *alone]
+            both["half_of_them_ahead"] = [*every, *ahead, f"steps={STEPS + 1}"]  # beside the last nothing is sampled
         runs = {**both, **runs}
     for name, overrides in runs.items():
         emit(**{name: measured(name, overrides)})
@@ -281,9 +299,12 @@ def saving() -> None:
 def saved_and_restored(policy: Policy, ranks: Ranks, sharded: bool) -> None:
     if sharded:
         policy.shard()
-    length = 16 if CPU else 256
-    trained = learner(policy, 400 if CPU else 16_384, ranks)
-    emit(update_s=seconds(lambda: trained.update(rollouts(1, 4, 12, length), objective(length))))
+    prompt, rows, length = 12, 4, 16 if CPU else 256
+    budget = prompt + rows * length  # a micro-batch that is full, as in the prediction
+    trained = learner(policy, budget, ranks)
+    took, _ = updated(trained, rollouts(1, rows, prompt, length), length)
+    config = config_of("rollout=transformers", f"optimizer.token_budget={budget}")
+    emit(update_s=took, peak_gib=throughput.peak_memory_gib(), predicted_gib=predicted(config, shard=sharded))
     with tempfile.TemporaryDirectory(dir=WORK) as folder, checkpoint.Checkpoints(Path(folder), trained, 1) as saving_:
         paths: list[Path] = []
         emit(copy_s=seconds(lambda: paths.append(saving_.save(checkpoint.TrainerState(1)))))
@@ -332,20 +353,21 @@ def config_of(*overrides: str) -> Any:
     languages.register()
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         paper = ["experiment=paper", "model=qwen3_4b", f"model.path={model_folder()}", "dataset=ladder"]
+        paper += ["model.compute_dtype=float32"] if CPU else []
         config = compose("train", [*paper, *overrides])
     OmegaConf.resolve(config)
     return config
 
 
 def measured(name: str, more: Sequence[str]) -> dict[str, float]:
-    """Medians over the steps of a run, from its metrics.jsonl; the run is a process of its own."""
+    """Medians over the steps of a run, from its metrics.jsonl, and what was predicted of `memory_gib`; the run is a
+    process of its own."""
     folder = Path(tempfile.mkdtemp(prefix=f"run_{name}_", dir=WORK))
     one = folder / "heldout.jsonl"  # train.py always evaluates: on a single problem
     one.write_text((ROOT / "problems" / "ladder" / "data" / "heldout.jsonl").read_text().split("\n")[0] + "\n")
     sized = ["rollout=vllm", "rollout.gpu_memory_utilization=0.5"]
     if CPU:
         sized = ["rollout=transformers", "prompts=2", "group=4", "rollout.max_new_tokens=16"]
-        sized += ["model.compute_dtype=float32"]
     always = [
         f"dataset.heldout={one}",
         "heldout.every=0",
@@ -353,14 +375,16 @@ def measured(name: str, more: Sequence[str]) -> dict[str, float]:
         "checkpoint.every=0",
         "loss.correction=none",
     ]
-    always += ["reward.function=benchmarks.gpu.parts:lots", f"steps={2 if CPU else 3}", f"run_dir={folder}"]
+    always += ["reward.function=benchmarks.gpu.parts:lots", f"steps={STEPS}", f"run_dir={folder}"]
     config = config_of(*always, *sized, *more)
     (folder / "checkpoints").mkdir()
     OmegaConf.save(config, folder / "of_run.yaml")
     subprocess.run([sys.executable, __file__, str(folder)], check=True, stdout=sys.stderr)
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    rows = [row for row in rows if row["step"] > 1]
-    return {key: statistics.median(row[key] for row in rows) for key in SHOWN if key in rows[0]}
+    rows = [row for row in rows if 1 < row["step"] <= STEPS]
+    update = max(size for phase, size in predicted(config).items() if phase.startswith("update"))
+    medians = {key: statistics.median(row[key] for row in rows) for key in SHOWN if key in rows[0]}
+    return {**medians, "predicted_gib": update}
 
 
 def run_of(folder: Path) -> None:

@@ -22,6 +22,7 @@ SCRIPT = """
 import sys, json
 import torch
 from pathlib import Path
+from torch.distributed.tensor import DTensor
 from training import checkpoint
 from policy.model import Policy
 from policy.lora import LoraSettings
@@ -72,9 +73,23 @@ def train(folder, out, ranks, sharded, rank_lora, checkpointing, starved=False):
             assert torch.equal(full_tensor(optimizer.state[p][key]), full_tensor(other.state[p][key]))
 
 
+def gather(folder, out, ranks):
+    # notes the dtypes of what ranks send each other when they hand weights over, and the names of the weights
+    policy = Policy.load(toy_model(folder, compute_dtype="bfloat16"))
+    policy.shard()
+    real, sent = DTensor.full_tensor, []
+    DTensor.full_tensor = lambda weight: (sent.append(str(weight.dtype)), real(weight))[1]
+    weights = dict(policy.weights())
+    DTensor.full_tensor = real
+    assert weights["lm_head.weight"] is weights["model.embed_tokens.weight"]
+    if ranks.first:
+        (out / "gathered.json").write_text(json.dumps([sent, list(weights)]))
+
+
 def work(folder, out):
     torch.set_num_threads(1)
     ranks = Ranks.join()
+    gather(folder, Path(out), ranks)
     for how, setting in {"full": (0, False), "lora": (4, True)}.items():
         if ranks.first:
             train(folder, Path(out) / f"alone-{how}", Ranks(), False, *setting)
@@ -128,6 +143,13 @@ def test_two_ranks_equal_one(trained: Path, how: str, what: str) -> None:
         for name, value in ours.items():
             assert theirs[name] == pytest.approx(value, rel=1e-3, abs=2e-4), name
     AutoModelForCausalLM.from_pretrained(both / "step_000002")
+
+
+def test_weights_are_gathered_in_the_compute_dtype_and_a_tied_one_once(trained: Path) -> None:
+    """In bf16, half of what fp32 master weights would be; the head of a small model is a tenth of it and more."""
+    sent, names = json.loads((trained / "gathered.json").read_text())
+    assert set(sent) == {"torch.bfloat16"}
+    assert len(sent) == len(names) - 1 and "lm_head.weight" in names
 
 
 @given(st.lists(st.floats(), min_size=1, max_size=5))

@@ -7,6 +7,7 @@ and log-sum-exp forward; backward, gradients from the output and log-sum-exp tha
 from __future__ import annotations
 
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
 import hypothesis
@@ -132,3 +133,15 @@ def test_packed_prompts_equal_prompts_one_by_one(policy: Policy) -> None:
 def test_a_cpu_goes_the_masked_road(policy: Policy) -> None:
     x = torch.zeros(1, 2, 3, 8, dtype=torch.bfloat16)
     assert not varlen.applies(x, x, x, [[1]], {})
+
+
+@pytest.mark.parametrize(("capability", "kernels"), [((7, 5), False), ((8, 0), True), ((12, 0), True)])
+def test_the_kernels_want_an_ampere_gpu(
+    capability: tuple[int, int], kernels: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Earlier ones (T4, V100) would raise in the first update."""
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
+    x: Any = SimpleNamespace(
+        is_cuda=True, device=torch.device("cuda", 0), dtype=torch.bfloat16, shape=torch.Size([1, 2, 3, 8])
+    )
+    assert varlen.applies(x, x, x, [[1]], {}) is kernels

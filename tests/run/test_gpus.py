@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ import languages
 from base.errors import ConfigError
 from policy.samplers import choose
 from run import gpus
-from tests.conftest import ROOT, run
+from tests.conftest import ROOT, composed, run
+from training.settings import TrainSettings
 
 pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="has a GPU")
 
@@ -43,18 +45,33 @@ def test_a_gpu_that_does_not_tell_is_not_idle(four_gpus: None, tmp_path: Path) -
     assert list(gpus.visible().values()) == [False, True, False, True]
 
 
-def test_idle_gpus_are_pointed_at(four_gpus: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert gpus.hint(1, "vllm") == "2 more GPUs: gpus=3 shard=true"
-    assert gpus.hint(2, "transformers") == "1 more GPU: gpus=3"
-    assert gpus.hint(3, "vllm") == ""
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["rollout=vllm"], "2 more GPUs: gpus=3 shard=true"),
+        (["rollout=vllm", "optimizer=adamw8bit"], "2 more GPUs: gpus=3"),
+        (["rollout=vllm", "lora.rank=8", "lora.quantize=nf4"], "2 more GPUs: gpus=3"),
+        (["rollout=transformers", "gpus=2"], "1 more GPU: gpus=3"),
+        (["rollout=vllm", "gpus=3"], ""),
+    ],
+)
+def test_idle_gpus_are_pointed_at(four_gpus: None, overrides: list[str], words: str) -> None:
+    config = composed(*overrides)
+    assert gpus.hint(config) == words
+    TrainSettings.read(composed(*overrides, *words.partition(": ")[2].split()))
+
+
+def test_without_gpus_there_is_no_hint(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
-    assert gpus.hint(1, "vllm") == ""
+    assert gpus.hint(composed("rollout=vllm")) == ""
 
 
 def test_without_a_hub_it_says_what_it_needs(tmp_path: Path) -> None:
-    """The command of the README, on a machine that has neither GPU nor hub."""
+    """The command of the README, on a machine that has neither GPU nor hub: within seconds."""
     offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hf")}
+    began = time.monotonic()
     done = run("language=ocaml", "model=qwen3_4b", f"run_dir={tmp_path}/run", env=offline)
+    assert time.monotonic() - began < 60
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert "error: model.path: 'Qwen/Qwen3-4B' is no folder and not in the hub's cache, and no hub" in done.stderr
     assert "rollout=auto: transformers, as no GPU is here" in done.stdout

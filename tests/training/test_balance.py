@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from transformers import Qwen3Config
 
 from benchmarks import balance as benchmark
+from training import balance
 from training.balance import CostModel, Lengths, cut
 
 
@@ -49,6 +50,21 @@ def test_every_row_is_in_one_part_within_the_budget(
 def test_few_long_rows_are_spread_and_short_ones_fill_up() -> None:
     parts = cut(Lengths([10], [[100, 100, 50, 50, 50, 50]]), 1000, 2)
     assert [part.cost for part in parts] == [210, 210]
+
+
+def test_equal_rows_are_laid_down_in_one_order_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which comes to half of the time for the longest step of all; every rank spends it before its update."""
+    real, starts = balance._balanced, []
+
+    def balanced(lengths: Lengths, count: int, budget: int, first: int, longest: bool) -> list[balance.Part]:
+        starts.append((first, longest))
+        return real(lengths, count, budget, first, longest)
+
+    monkeypatch.setattr(balance, "_balanced", balanced)
+    cut(Lengths([10, 20], [[100] * 8, [90] * 8]), 1000, 2)
+    assert len(starts) == len(set(starts)) == 2
+    cut(Lengths([10, 20], [[100] * 8, [90, 80] * 4]), 1000, 2)
+    assert len(starts) == 2 + 4
 
 
 def test_the_cost_model_is_that_of_flops() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -93,13 +94,31 @@ def test_what_cannot_fit_is_refused_with_what_does(size: str, overrides: list[st
         checked(H100, size, *overrides)
 
 
-def test_advice_fits() -> None:
-    """Every setting that is named is one that is not refused."""
-    settings = TrainSettings.read(composed("experiment=paper", "model=qwen3_4b", "rollout=vllm"))
-    advice = list(memory.fitting(Shape.of(outline("qwen3_4b")), Plan.of(settings), H100))
-    assert advice
+@pytest.mark.parametrize("gpus", [2, 8])
+@pytest.mark.parametrize(("size", "gib"), [("qwen3_4b", 24), ("qwen3_8b", 79)])
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        [],
+        ["optimizer=adamw8bit"],
+        ["lora.rank=32"],
+        ["lora.rank=32", "lora.quantize=nf4"],
+        ["gpus=2", "shard=true"],
+        ["gpus=2", "samplers=1", "loss.correction=token_truncate"],
+    ],
+    ids=" ".join,
+)
+def test_advice_fits(overrides: list[str], size: str, gib: float, gpus: int) -> None:
+    """Every setting that is named is one that is refused neither by the settings nor for want of memory."""
+    machine = replace(H100, memory=gib * GIB, gpus=gpus)
+    given = ["experiment=paper", f"model={size}", "rollout=vllm", *overrides]
+    plan, shape = Plan.of(TrainSettings.read(composed(*given))), Shape.of(outline(size))
+    advice = list(memory.fitting(shape, plan, machine))
+    assert advice or not memory.estimate(shape, plan, machine).trouble(machine)
     for words in advice:
-        assert checked(H100, "qwen3_4b", *words.split()).peak < H100.memory
+        other = TrainSettings.read(composed(*given, *words.split()))
+        assert other.gpus <= gpus
+        memory.check(outline(size), other, machine)
 
 
 @pytest.mark.parametrize(

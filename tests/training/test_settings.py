@@ -85,6 +85,11 @@ def test_what_may_be_a_fraction_or_null_may() -> None:
         (["gpus=2", "samplers=1", "experiment=paper"], "samplers= trains on batches that weights one update old"),
         (["gpus=2", "samplers=1", "rollout=vllm", "shard=true"], "shard=true needs gpus= above 1, without those of"),
         (["gpus=2", "shard=true"], "shard=true needs gpus= above 1, .*and rollout=vllm"),
+        (["gpus=2", "shard=true", "rollout=vllm", "optimizer=adamw8bit"], "optimizer=adamw8bit goes with shard=false"),
+        (
+            ["gpus=2", "shard=true", "rollout=vllm", "lora.rank=8", "lora.quantize=nf4"],
+            "lora.quantize goes with shard=false",
+        ),
     ],
 )
 def test_what_does_not_go_together_is_refused(overrides: list[str], words: str) -> None:

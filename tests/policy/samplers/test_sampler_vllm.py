@@ -1,4 +1,7 @@
-"""vLLM's real engine, in a process of its own (it binds threads and keeps memory until the process ends)."""
+"""vLLM's real engine, in a process of its own (it binds threads and keeps memory until the process ends).
+
+What the engine is asked, and what becomes of its refusals, is tested with a stand-in.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,18 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 
+import pytest
+
+from base.errors import RunError
 from benchmarks.gap import sampler_gap
+from policy.model import Policy
+from policy.ranks import ALONE
 from policy.samplers.sampler import Sampling
+from policy.samplers.vllm import VllmSampler
 from policy.settings import RolloutSettings
 from tests.conftest import ROOT
 
@@ -225,3 +236,40 @@ def test_weights_are_synced_and_log_probs_agree(toy_folder: Path) -> None:
     assert answer["all ends"] and answer["beyond the tokenizer"] >= 258
     assert "max_new_tokens is 5064" in answer["too long"] and answer["too long"].endswith("at most 1024")
     assert answer["same seed"] and not answer["other seed"] and answer["ends"]
+
+
+@pytest.fixture
+def stand_in(policy: Policy, monkeypatch: pytest.MonkeyPatch) -> VllmSampler:
+    """A sampler whose engine agrees to everything and answers nothing."""
+    outputs = SimpleNamespace(CUMULATIVE="cumulative", FINAL_ONLY="final only")
+    modules = {
+        "vllm": SimpleNamespace(RequestOutput=object, SamplingParams=SimpleNamespace),
+        "vllm.sampling_params": SimpleNamespace(RequestOutputKind=outputs),
+    }
+    for name, module in modules.items():
+        monkeypatch.setitem(sys.modules, name, module)
+    sampler = VllmSampler.__new__(VllmSampler)
+    sampler.policy, sampler.ranks, sampler.engine = policy, ALONE, MagicMock()
+    sampler.quantize, sampler.can_sleep, sampler.requests = None, False, 0
+    sampler.engine.llm_engine.has_unfinished_requests.return_value = False
+    return sampler
+
+
+def test_a_prefix_cache_that_cannot_be_emptied_is_an_error(stand_in: VllmSampler) -> None:
+    """vLLM says so by False alone, and would go on with keys and values of old weights."""
+    stand_in.sync()
+    stand_in.engine.reset_prefix_cache.return_value = False
+    for use in (stand_in.sync, lambda: stand_in.sample([[40]], 1, Sampling(0.7, 4), 0, lambda *_: None)):
+        with pytest.raises(RunError, match="vLLM cannot empty its prefix cache"):
+            use()
+
+
+@pytest.mark.parametrize("stop", [(), ("END",)])
+def test_text_is_made_only_where_a_text_may_stop_it(stand_in: VllmSampler, stop: tuple[str, ...]) -> None:
+    """An id without a text, as models with a padded vocabulary draw them, would be an error there."""
+    with pytest.raises(RuntimeError, match="vLLM ended without answering 2 of its requests"):
+        stand_in.sample([[40]], 2, Sampling(0.7, 4, stop=stop), 5, lambda *_: None)
+    asked = [call.args[2] for call in stand_in.engine.llm_engine.add_request.call_args_list]
+    assert [parameters.detokenize for parameters in asked] == [bool(stop)] * 2
+    assert [parameters.stop for parameters in asked] == [list(stop)] * 2
+    assert [parameters.seed for parameters in asked] == [5, 6]
