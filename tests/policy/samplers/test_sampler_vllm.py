@@ -258,7 +258,8 @@ def stand_in(policy: Policy, monkeypatch: pytest.MonkeyPatch) -> VllmSampler:
 def test_a_prefix_cache_that_cannot_be_emptied_is_an_error(stand_in: VllmSampler) -> None:
     """vLLM says so by False alone, and would go on with keys and values of old weights."""
     stand_in.sync()
-    stand_in.engine.reset_prefix_cache.return_value = False
+    engine: Any = stand_in.engine
+    engine.reset_prefix_cache.return_value = False
     for use in (stand_in.sync, lambda: stand_in.sample([[40]], 1, Sampling(0.7, 4), 0, lambda *_: None)):
         with pytest.raises(RunError, match="vLLM cannot empty its prefix cache"):
             use()
@@ -269,7 +270,8 @@ def test_text_is_made_only_where_a_text_may_stop_it(stand_in: VllmSampler, stop:
     """An id without a text, as models with a padded vocabulary draw them, would be an error there."""
     with pytest.raises(RuntimeError, match="vLLM ended without answering 2 of its requests"):
         stand_in.sample([[40]], 2, Sampling(0.7, 4, stop=stop), 5, lambda *_: None)
-    asked = [call.args[2] for call in stand_in.engine.llm_engine.add_request.call_args_list]
+    engine: Any = stand_in.engine
+    asked = [call.args[2] for call in engine.llm_engine.add_request.call_args_list]
     assert [parameters.detokenize for parameters in asked] == [bool(stop)] * 2
     assert [parameters.stop for parameters in asked] == [list(stop)] * 2
     assert [parameters.seed for parameters in asked] == [5, 6]
