@@ -41,7 +41,7 @@ from problems import load
 from problems.sources.multipl_e import MultiplESettings
 from problems.task import PromptSettings, Task, prompts_hash
 from rollout import heldout, pass_at_k
-from rollout.draw import AnswerSource, EndpointModel, LocalModel
+from rollout.draw import AnswerSource, EndpointModel, LocalModel, fitting
 from rollout.evaluation import collect, missing
 from rollout.samples import Samples
 from run import gpus, run_folder
@@ -49,12 +49,8 @@ from sandbox import open_pool
 from sandbox.settings import SandboxSettings
 from study import report
 
-NOT_IN_HASH = (
-    "run_dir",
-    "debug",
-    "sandbox",
-    "k",
-)  # what changes no sample, as do these of the groups model and rollout
+# What changes no sample, as do these of the groups model and rollout.
+NOT_IN_HASH = ("run_dir", "debug", "sandbox", "k", "prompts_too_long")
 ROLLOUT = script.CONF / "rollout/transformers.yaml"
 NOT_IN_GROUPS = (*run_folder.ENDPOINT, "gpu_memory_utilization", "cpu_kv_cache_gib")
 
@@ -67,6 +63,7 @@ OF_RUN = {
     "rollout.temperature": "heldout.temperature",
     "rollout.max_new_tokens": "rollout.max_new_tokens",
     "rollout.max_prompt_tokens": "rollout.max_prompt_tokens",
+    "prompts_too_long": "prompts_too_long",
 }
 
 
@@ -87,6 +84,7 @@ class Evaluation(ScriptSettings):
     extract: Literal["default", "paper"]
     compare: Literal["exact", "tokens", "lines", "decimal"] | None
     prompt: PromptSettings
+    prompts_too_long: Literal["drop", "refuse"]
     k: list[Count]
     run_dir: str | None
 
@@ -125,12 +123,16 @@ def score_of(evaluation: Evaluation, task: Task, checkpoint: Path | None, folder
     """The scores, once every answer that `folder` lacks is drawn and verified; and why some are missing still."""
     samples = Samples(folder)
     sampling = replace(evaluation.rollout.sampling(), stop=task.stop)
-    asked = len(task.problems) * evaluation.samples
     source: AnswerSource | None = None
     with open_pool(load.pool_languages(task.problems, task.language), **evaluation.sandbox.options()) as pool:
         try:
             if missing(task, evaluation.samples, samples):
                 source = open_source(evaluation, checkpoint, folder)
+            if isinstance(source, LocalModel):  # a server counts its tokens itself
+                most, rule = evaluation.rollout.max_prompt_tokens, evaluation.prompts_too_long
+                kept = fitting(task.problems, [task], source, most, rule)
+                task = replace(task, problems=kept)  # type: ignore[type-var]  # every task is a dataclass
+            asked = len(task.problems) * evaluation.samples
             collect(task, source, pool, samples, evaluation.samples, sampling, heldout.draw_seed(evaluation.seed))
         except KeyboardInterrupt as error:
             raise Interrupted(
@@ -169,12 +171,10 @@ def as_in_training(config: DictConfig) -> DictConfig:
     if not missing_keys:
         return config
     config = run_folder.with_groups_of_run(config, ("dataset",))
-    run = (
-        run_folder.config_of(run_folder.find_checkpoint("checkpoint", config.checkpoint)) if config.checkpoint else None
-    )
-    if run is None:
-        defaults = [OmegaConf.load(script.CONF / "train.yaml"), {"rollout": OmegaConf.load(ROLLOUT)}]
-        run = flat(OmegaConf.to_container(OmegaConf.merge(*defaults, {"model": config.model}), resolve=True))
+    defaults = [OmegaConf.load(script.CONF / "train.yaml"), {"rollout": OmegaConf.load(ROLLOUT)}]
+    run = flat(OmegaConf.to_container(OmegaConf.merge(*defaults, {"model": config.model}), resolve=True))
+    if config.checkpoint:  # a run of before a key was there has its default
+        run |= run_folder.config_of(run_folder.find_checkpoint("checkpoint", config.checkpoint)) or {}
     config = config.copy()
     for key in missing_keys:
         OmegaConf.update(config, key, run.get(OF_RUN[key]))

@@ -69,6 +69,7 @@ def test_heldout_asks_as_the_checkpoints_run_did(tmp_path: Path) -> None:
     found = Evaluation.read(evaluate.as_in_training(config_of(*words)))
     assert (found.samples, found.extract, found.seed, found.dataset.model_dump()["tiers"]) == (3, "paper", 7, [1, 2])
     assert found.prompt.template == "words.jinja"
+    assert (found.prompts_too_long, config_of("dataset=ladder").prompts_too_long) == ("drop", "refuse")
     rollout = found.rollout
     assert (rollout.temperature, rollout.max_new_tokens, rollout.max_prompt_tokens) == (0.5, 77, 99)
     found = Evaluation.read(evaluate.as_in_training(config_of(*words, "samples=10", "dataset.tiers=[1]")))
