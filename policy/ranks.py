@@ -163,8 +163,11 @@ ALONE = Ranks()
 
 
 def exact_sum(values: list[float]) -> float:
-    """The sum, exact in any order; of infinities too, which fsum refuses to add up."""
-    return math.fsum(values) if all(map(math.isfinite, values)) else sum(values)
+    """The sum, exact in any order; of infinities too, which fsum refuses to add up, as it does what overflows."""
+    try:
+        return math.fsum(values) if all(map(math.isfinite, values)) else sum(values)
+    except OverflowError:
+        return sum(sorted(values))
 
 
 def _gather(items: list[Any], world: int, group: Any) -> list[Any]:
