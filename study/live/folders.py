@@ -32,9 +32,8 @@ SKIPPED = {
     "data",
 }  # beside a config.yaml
 FRESH_S = 60.0  # a run that wrote so lately is running, whatever its lock says
-ELSEWHERE_S = (
-    3600.0  # whether a process of another machine lives cannot be seen: its lock is believed so long, unwritten
-)
+# Whether a process of another machine lives cannot be seen: its lock is believed while the folder is younger than this.
+ELSEWHERE_S = 3600.0
 
 Row = dict[str, Any]
 
