@@ -123,6 +123,7 @@ def score_of(evaluation: Evaluation, task: Task, checkpoint: Path | None, folder
     """The scores, once every answer that `folder` lacks is drawn and verified; and why some are missing still."""
     samples = Samples(folder)
     sampling = replace(evaluation.rollout.sampling(), stop=task.stop)
+    asked = len(task.problems) * evaluation.samples
     source: AnswerSource | None = None
     with open_pool(load.pool_languages(task.problems, task.language), **evaluation.sandbox.options()) as pool:
         try:
@@ -130,9 +131,8 @@ def score_of(evaluation: Evaluation, task: Task, checkpoint: Path | None, folder
                 source = open_source(evaluation, checkpoint, folder)
             if isinstance(source, LocalModel):  # a server counts its tokens itself
                 most, rule = evaluation.rollout.max_prompt_tokens, evaluation.prompts_too_long
-                kept = fitting(task.problems, [task], source, most, rule)
-                task = replace(task, problems=kept)  # type: ignore[type-var]  # every task is a dataclass
-            asked = len(task.problems) * evaluation.samples
+                task = replace(task, problems=fitting(task.problems, [task], source, most, rule))
+                asked = len(task.problems) * evaluation.samples
             collect(task, source, pool, samples, evaluation.samples, sampling, heldout.draw_seed(evaluation.seed))
         except KeyboardInterrupt as error:
             raise Interrupted(

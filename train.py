@@ -241,7 +241,8 @@ def main(config: DictConfig) -> None:
     if config.fit:
         print(memory.page(memory.check(model, settings, machine), machine))
         return
-    (memory.check if machine.gpu else memory.check_host)(model, settings, machine)
+    check = memory.check if machine.gpu else memory.check_host
+    check(model, settings, machine)
     launch.start(train, config)
 
 

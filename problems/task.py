@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, ClassVar, Protocol
 
 from base.settings import Settings
 from languages import Language
@@ -21,6 +21,10 @@ Prompt = list[dict[str, str]] | str  # a chat without its system message, or pla
 
 
 class Task(Protocol):
+    """A dataclass: what is left out of it makes a new one, by `replace`."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
     @property
     def problems(self) -> Sequence[Problem]: ...
 

@@ -70,7 +70,8 @@ def is_flat(group: Sequence[Rollout]) -> bool:
 
 
 def flat_groups(rollouts: Sequence[Rollout], size: int) -> int:
-    return sum(map(is_flat, groups_of(rollouts, size)))
+    """How many of the groups of `size` rollouts are flat."""
+    return int(flat(*_rewards(rollouts, size)).sum())
 
 
 def assign_advantages(rollouts: Sequence[Rollout], size: int, scale: str) -> None:

@@ -30,9 +30,9 @@ def job(count: int) -> Iterator[bool]:
             yield True
         except SystemExit as error:
             # To go on after Ctrl-C would start the next seed under the hands of somebody who wants the sweep to end.
-            if error.code and not isinstance(error.__cause__, KeyboardInterrupt | Interrupted):
-                # Hydra carries on with the others, and tells of the first that failed at the end.
+            if isinstance(error.__cause__, KeyboardInterrupt | Interrupted):
+                raise
+            if error.code:  # Hydra carries on with the others, and tells of the first that failed at the end
                 why = str(error.code) if isinstance(error.code, str) else "error: a job failed, see above"
                 print(why, file=sys.stderr, flush=True)
                 raise CompactHydraException(why) from error
-            raise

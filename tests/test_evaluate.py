@@ -17,7 +17,7 @@ import yaml
 from omegaconf import DictConfig
 
 import evaluate
-from base.errors import DataError, ModelError, RunError, UserError
+from base.errors import DataError, Interrupted, ModelError, RunError, UserError
 from base.lock import locked
 from benchmarks.scripted_endpoint import Raw, serve
 from evaluate import Evaluation
@@ -174,6 +174,28 @@ def test_what_failed_before_any_answer_is_forgotten(few: str, tmp_path: Path, mo
             evaluate.run(config_of(few, f"run_dir={tmp_path}/{name}"))
     assert not (tmp_path / "none").exists()
     assert (tmp_path / "some/config.yaml").is_file() and (tmp_path / "some/versions.json").is_file()
+
+
+def test_problems_with_long_prompts_are_left_out_where_the_user_says_so(tmp_path: Path) -> None:
+    tests = [{"input": "1", "output": "1"}]
+    lengths = {"short": 1, "long": 400}
+    lines = (json.dumps({"id": name, "statement": "word " * n, "tests": tests}) for name, n in lengths.items())
+    (tmp_path / "rows.jsonl").write_text("\n".join(lines))
+    data = ("dataset=jsonl", "dataset.train=x", f"dataset.heldout={tmp_path}/rows.jsonl")
+    words = (*data, *QUICK, "samples=1", "rollout.max_prompt_tokens=350", f"run_dir={tmp_path}/run")
+    with pytest.raises(DataError, match=r"1 problem with a prompt longer .*'long'.*set prompts_too_long=drop"):
+        evaluate.run(config_of(*words))
+    found = evaluate.run(config_of(*words, "prompts_too_long=drop"))
+    assert found["unanswered"] == 0 and [row["problem"] for row in table(tmp_path / "run")] == ["short"]
+
+
+def test_ctrl_c_while_the_model_loads_is_a_sentence(few: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(evaluate, "open_source", stopped)
+    with pytest.raises(Interrupted, match=r"0 of \d+ answers are kept"):
+        evaluate.run(config_of(*QUICK, few, f"run_dir={tmp_path}/run"))
 
 
 def test_equal_settings_and_data_have_one_folder(few: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

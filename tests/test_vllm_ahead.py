@@ -11,13 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import SMALL, command, run, stopped
+from tests.conftest import command, run, stopped
+from tests.test_ahead import AHEAD
 from tests.test_train import VLLM, rows, same_end
 
-AHEAD = (
-    *(*SMALL, *VLLM, "heldout.every=1", "group=16", "steps=4"),
-    *("optimizer.learning_rate=1e-3", "optimizer.schedule=constant", "optimizer.warmup=0", "samplers=1"),
-)
+WITH_VLLM = (*AHEAD, *VLLM)
 
 
 def gaps(folder: Path) -> dict[int, float]:
@@ -29,13 +27,13 @@ def test_one_rank_samples_ahead_and_a_stop_changes_nothing(tmp_path: Path, few: 
     """The first batch is drawn by the very weights that it trains, the others by weights one update old. How often
     checkpoints are written, and a stop between them, change nothing: the batch in flight is in the checkpoint."""
     calm, folder = tmp_path / "calm", tmp_path / "run"
-    done = run(*AHEAD, few, "gpus=2", "checkpoint.every=4", f"run_dir={calm}")
+    done = run(*WITH_VLLM, few, "gpus=2", "checkpoint.every=4", f"run_dir={calm}")
     assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr[-3000:]
     found = gaps(calm)
     assert len(found) > 2, "a step without signal: choose another seed"
     assert found.get(1, 0.0) < 1e-3 and all(gap > 1e-3 for step, gap in found.items() if step > 1), found
 
-    arguments = (*AHEAD, few, "gpus=2", "checkpoint.every=1", f"run_dir={folder}", "resume=auto")
+    arguments = (*WITH_VLLM, few, "gpus=2", "checkpoint.every=1", f"run_dir={folder}", "resume=auto")
     stopped(arguments, signal.SIGTERM, folder / "rollouts/step_000001.parquet")
     assert list(folder.glob("checkpoints/step_*/trainer/batch.json"))
     done = run(*arguments)
@@ -49,7 +47,7 @@ def test_sharded_weights_and_merged_adapters_reach_the_engine_whole(tmp_path: Pa
     log-probs of the first batch would not be the trainer's."""
     for name, overrides in {"sharded": ("gpus=3", "shard=true"), "adapters": ("gpus=2", "lora.rank=8")}.items():
         folder = tmp_path / name
-        done = run(*AHEAD, few, *overrides, "steps=2", f"run_dir={folder}")
+        done = run(*WITH_VLLM, few, *overrides, "steps=2", f"run_dir={folder}")
         assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr[-3000:]
         found = gaps(folder)
         assert found and found.get(1, 0.0) < 1e-3 and max(found.values()) < 0.1, found
@@ -80,7 +78,7 @@ def test_whatever_ends_a_run_no_engine_is_left(
     """A scheduler sends SIGTERM to every process of a job, engines too: they go on until their rank has saved. After
     kill -9 nobody is there to stop them."""
     folder = tmp_path / "run"
-    words = command(*AHEAD, few, "gpus=2", "checkpoint.every=10", "steps=100", f"run_dir={folder}")
+    words = command(*WITH_VLLM, few, "gpus=2", "checkpoint.every=10", "steps=100", f"run_dir={folder}")
     with subprocess.Popen(
         words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     ) as process:

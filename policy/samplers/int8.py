@@ -19,9 +19,8 @@ from policy import lora
 from policy.model import Policy
 
 BITS = {"num_bits": 8, "type": "int", "symmetric": True}
-CONFIG: dict[
-    str, Any
-] = {  # what vLLM reads in a model's configuration, in the format of the library compressed-tensors
+# What vLLM reads in a model's configuration, in the format of the library compressed-tensors.
+CONFIG: dict[str, Any] = {
     "quant_method": "compressed-tensors",
     "format": "int-quantized",
     "quantization_status": "compressed",

@@ -247,9 +247,8 @@ def tests(row: Row, key: str) -> list[Any]:
     if row.get(key) is None:
         raise BadRow("no tests")
     found = test_rows(row[key], "")
-    if any(
-        isinstance(test, dict) and test.get("testtype", "stdin") != "stdin" for test in found
-    ):  # LiveCodeBench's key
+    objects = [test for test in found if isinstance(test, dict)]
+    if any(test.get("testtype", "stdin") != "stdin" for test in objects):  # LiveCodeBench's key
         raise BadRow("a test calls a function, and reads no standard input")
     return [
         {side: test[side] for side in ("input", "output") if side in test} if isinstance(test, dict) else test

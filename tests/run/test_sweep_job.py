@@ -24,3 +24,5 @@ def test_an_error_ends_one_job_and_a_stop_all(
     monkeypatch.setattr(sweep_job, "HydraConfig", SimpleNamespace(initialized=lambda: True, get=lambda: swept))
     with pytest.raises(raised), sweep_job.job(1):
         raise SystemExit("error: it ended") from cause
+    with sweep_job.job(1):
+        raise SystemExit(0)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shlex
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -13,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.rootfs.__main__ import main as rootfs
+from tests.sandbox.engine import needs_podman
 
 ROOT = Path(__file__).parents[2]
 JUDGE = """
@@ -48,8 +47,7 @@ RUNS = {  # podman's options, and the level that is then found
 @pytest.fixture(scope="module")
 def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cache with the root of Lua alone, as it comes into a container."""
-    if os.geteuid() or shutil.which("podman") is None:
-        pytest.skip("needs podman (apt-get install podman) and root")
+    needs_podman()
     folder = tmp_path_factory.mktemp("packed")
     assert rootfs(["pack", "language=lua", f"out={folder}/lua.tar"]) == 0
     with pytest.MonkeyPatch.context() as patch:

@@ -127,14 +127,14 @@ def test_only_what_a_dry_run_lists_is_sent(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_what_a_card_says_of_a_run_is_what_it_used() -> None:
-    config = {
+    config: dict[str, Any] = {
         "prompts": 2, "group": 8, "rollout": {"temperature": 1.0, "top_p": 1.0, "max_new_tokens": 9},
         "reward": {"passed": 1.0, "dense": 0.5, "function": None},
         "loss": {"variant": "grpo", "clip_low": 0.2, "clip_high": 0.2, "function": None, "kl": 0.0},
     }  # fmt: skip
     said = dict(_reinforced(config, 4))
     assert (said["reward"], said["loss"]) == ("passed 1.0, else 0; dense 0.5", "grpo, clip 0.2 and 0.2, KL 0.0")
-    config["reward"]["function"], config["loss"]["function"] = "mine:reward", "mine:loss"  # type: ignore[index]
+    config["reward"]["function"], config["loss"]["function"] = "mine:reward", "mine:loss"
     said = dict(_reinforced(config, 4))
     assert (said["reward"], said["loss"]) == ("the function mine:reward", "the function mine:loss, KL 0.0")
     teacher = {"batch": 64, "epochs": 3, "n": 1, "accept": "passed", "answers": "f.jsonl"}

@@ -65,6 +65,10 @@ def test_a_local_copy_of_any_kind_is_read(
 
 
 BAD: dict[str, tuple[Any, str]] = {
+    "a test that calls a function": (
+        {**mbpp(3), "tests": [{"input": "1", "output": "1", "testtype": "functional"}]},
+        "a test calls a function, and reads no standard input",
+    ),
     "half a row": (json.dumps(mbpp(3)).encode()[:60], "not JSON, or half a row"),
     "not UTF-8": (json.dumps(mbpp(3)).encode().replace(b"number", b"\xff\xfe"), "not UTF-8"),
     "half a character": (

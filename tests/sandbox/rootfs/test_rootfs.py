@@ -19,8 +19,8 @@ import pytest
 import languages
 from languages import Language
 from sandbox import rootfs
-from sandbox.rootfs import debian
 from sandbox.rootfs.recipe import recipes_of
+from tests.sandbox.engine import bootstrap, podman
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -261,37 +261,24 @@ def test_mmdebstrap_builds_a_root_that_runs_its_language(root_of_lua: rootfs.Roo
 
 
 @pytest.fixture
-def podman() -> Iterator[list[str]]:
-    """podman's service, which speaks docker's API, with the image localhost/debian:trixie.
-
-    Yields podman's command line for its store; the service listens on the socket `engine` in the store's folder.
-    """
-    if shutil.which("podman") is None or os.geteuid() != 0:
-        pytest.skip("needs podman (apt-get install podman) and root")
-    with tempfile.TemporaryDirectory(prefix="podman-") as name:  # podman wants a short path
-        store = ["podman", "--storage-driver=vfs", f"--root={name}/store", f"--runroot={name}/run"]
-        bootstrap = ["mmdebstrap", "--variant=apt", "--format=tar", "trixie", f"{name}/base.tar", debian.mirror()]
-        subprocess.run(bootstrap, check=True, capture_output=True)
-        subprocess.run([*store, "import", f"{name}/base.tar", "localhost/debian:trixie"], check=True)
-        # Its runtime refuses hybrid cgroups, so the unified mount goes, in a mount namespace of its own.
-        script = "umount -l /sys/fs/cgroup/unified 2>/dev/null; exec " + " ".join(store)
-        service = subprocess.Popen(
-            ["unshare", "-m", "sh", "-c", f"{script} system service --time=0 unix://{name}/engine"],
-            stderr=subprocess.DEVNULL,
-        )
-        while not Path(name, "engine").exists() and service.poll() is None:
+def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """podman's service, which speaks docker's API, with the image localhost/debian:trixie; yields podman's command."""
+    with tempfile.TemporaryDirectory(prefix="podman-") as folder:
+        command = podman(folder)
+        bootstrap(command, folder, "localhost/debian:trixie", "trixie")
+        socket = Path(folder, "engine")
+        monkeypatch.setenv("DOCKER_HOST", f"unix://{socket}")
+        words = ["system", "service", "--time=0", f"unix://{socket}"]
+        service = subprocess.Popen([*command, *words], stderr=subprocess.DEVNULL)
+        while not socket.exists() and service.poll() is None:
             time.sleep(0.1)
-        yield store
+        yield command
         service.terminate()
         service.wait(30)
 
 
 @pytest.mark.slow
-def test_a_real_engine_builds_and_exports_images(
-    cache: Path, podman: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = Path(podman[2].removeprefix("--root=")).parent
-    monkeypatch.setenv("DOCKER_HOST", f"unix://{folder}/engine")
+def test_a_real_engine_builds_and_exports_images(cache: Path, engine: list[str]) -> None:
     base = {"base-image": "localhost/debian:trixie"}
 
     lua = rootfs.ensure(language("engine_lua", container=base, install="apt-get install -y luajit"))
@@ -313,7 +300,7 @@ def test_a_real_engine_builds_and_exports_images(
     with pytest.raises(rootfs.RootfsError, match=r"(?s)bad\.yaml.*could not build the image.*exit status 3"):
         rootfs.ensure(language("bad", container=base, install={"container-instructions": "RUN exit 3"}))
 
-    images = subprocess.run([*podman, "images", "--noheading"], capture_output=True, text=True).stdout
-    containers = subprocess.run([*podman, "ps", "-a", "--noheading"], capture_output=True, text=True).stdout
+    images = subprocess.run([*engine, "images", "--noheading"], capture_output=True, text=True).stdout
+    containers = subprocess.run([*engine, "ps", "-a", "--noheading"], capture_output=True, text=True).stdout
     assert "debian" in images and "agnostics" not in images
     assert containers == ""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import socket
 import subprocess
 import tempfile
@@ -15,7 +13,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from sandbox.rootfs import debian
+from tests.sandbox.engine import bootstrap, podman
 
 ROOT = Path(__file__).parents[3]
 TOKEN = "not-a-secret"
@@ -30,38 +28,29 @@ PROGRAMS = {
 
 
 @pytest.fixture
-def podman() -> Iterator[list[str]]:
+def engine() -> Iterator[list[str]]:
     """podman's command line, with the Dockerfile's base image in its store."""
-    if shutil.which("podman") is None or os.geteuid():
-        pytest.skip("needs podman (apt-get install podman) and root")
     base = re.search(r"^FROM (\S+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
     assert base
-    with tempfile.TemporaryDirectory(prefix="podman-") as name:  # podman wants a short path
-        # Its runtime refuses cgroups of both versions at once, so the second goes, in a mount namespace of its own.
-        script = 'umount -l /sys/fs/cgroup/unified 2>/dev/null; exec podman "$@"'
-        store = ["--storage-driver=vfs", f"--root={name}/store", f"--runroot={name}/run"]
-        podman = ["unshare", "-m", "sh", "-c", script, "podman", *store]
+    with tempfile.TemporaryDirectory(prefix="podman-") as folder:
+        command = podman(folder)
         packages = "--include=ca-certificates,python3-pip,python-is-python3"
         upload = f"--customize-hook=upload {CERTIFICATES} {CERTIFICATES}"
-        options = ["--variant=apt", "--format=tar", packages, upload]
-        bootstrap = ["mmdebstrap", *options, "bookworm", f"{name}/base.tar", debian.mirror()]
-        subprocess.run(bootstrap, check=True, capture_output=True)
         # pip leaves Debian's own Python alone unless it is told to
-        change = [f"--change=ENV {key}" for key in ("PIP_BREAK_SYSTEM_PACKAGES=1", f"PIP_CERT={CERTIFICATES}")]
-        subprocess.run([*podman, "import", *change, f"{name}/base.tar", f"docker.io/library/{base[1]}"], check=True)
-        Path(name, "base.tar").unlink()
-        yield podman
+        change = f"ENV PIP_BREAK_SYSTEM_PACKAGES=1 PIP_CERT={CERTIFICATES}"
+        bootstrap(command, folder, f"docker.io/library/{base[1]}", "bookworm", packages, upload, change=change)
+        yield command
 
 
 @pytest.mark.slow
-def test_the_image_serves_its_five_languages(podman: list[str]) -> None:
-    build = [*podman, "build", "--isolation=chroot", "--network=host", "--tag=verifier", str(ROOT)]
+def test_the_image_serves_its_five_languages(engine: list[str]) -> None:
+    build = [*engine, "build", "--isolation=chroot", "--network=host", "--tag=verifier", str(ROOT)]
     subprocess.run(build, check=True, timeout=3600)
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
     run = ["run", "--rm", "--privileged", "--network=host", f"--env=AGNOSTICS_SERVE_TOKEN={TOKEN}", "verifier"]
-    service = subprocess.Popen([*podman, *run, f"port={port}"])
+    service = subprocess.Popen([*engine, *run, f"port={port}"])
     try:
         client = httpx2.Client(base_url=f"http://localhost:{port}", auth=("any", TOKEN), timeout=300, trust_env=False)
         for _ in range(600):
