@@ -14,6 +14,7 @@ Beyond the paper, all optional:
 
     container.debian  {suite: bullseye, install: "apt-get install -y julia"}: how to build the root where no container
                  engine answers; needed where the base image is not Debian's or `install` is more than apt-get
+    container.files  {/usr/share/x.conf: "..."}: text files that the root holds beside its packages
     title        the name shown to people and models ("OCaml"); default: the file's name, capitalised
     fence        the Markdown tags of a code block in this language; default: [the file's name]
     limits       any field of `base.limits.Limits`, e.g. {memory_mb: 2048}
@@ -58,6 +59,7 @@ class Language:
     container_instructions: str | None = None  # Dockerfile lines, instead of `install`
     base_image: str = DEFAULT_BASE_IMAGE
     debian: dict[str, str] = field(default_factory=dict)  # suite, install: the root without a container engine
+    files: dict[str, str] = field(default_factory=dict)  # of the root, beside its packages: path -> text
     title: str = ""
     fence: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
@@ -67,7 +69,7 @@ class Language:
 
 REQUIRED = ("prompt", "filename", "execute")
 KEYS = (*REQUIRED, "compile", "install", "container", "title", "fence", "limits", "warm")
-CONTAINER_KEYS = ("base-image", "type", "debian")
+CONTAINER_KEYS = ("base-image", "type", "debian", "files")
 DEBIAN_KEYS = ("suite", "install")
 
 
@@ -122,6 +124,11 @@ def parse(name: str, row: Any, where: str) -> Language:
             f"{where}: key 'container.debian' must be a mapping of {' and '.join(DEBIAN_KEYS)} to strings, "
             f"not {debian!r}"
         )
+    files = container.get("files") or {}
+    if not isinstance(files, dict) or not all(map(_is_file, files.items())):
+        raise LanguageError(
+            f"{where}: key 'container.files' must be a mapping of absolute paths to text, not {files!r}"
+        )
     if container.get("type", "debian") != "debian":
         raise LanguageError(f"{where}: key 'container.type' must be debian, not {container['type']!r}")
 
@@ -143,12 +150,19 @@ def parse(name: str, row: Any, where: str) -> Language:
         container_instructions=instructions,
         base_image=container.get("base-image", DEFAULT_BASE_IMAGE),
         debian=dict(debian),
+        files=dict(files),
         title=row.get("title") or name.capitalize(),
         fence=tuple(tag.lower() for tag in fence),
         limits=_limits(row.get("limits") or {}, where),
         warm=row.get("warm", False),
         where=where,
     )
+
+
+def _is_file(item: tuple[Any, Any]) -> bool:
+    path, text = item
+    normal = isinstance(path, str) and path.startswith("/") and os.path.normpath(path) == path != "/"
+    return normal and isinstance(text, str)
 
 
 def _limits(row: Any, where: str) -> Limits:
@@ -227,7 +241,12 @@ def to_config(language: Language) -> dict[str, Any]:
         "compile": language.compile,
         "execute": language.execute,
         "install": install,
-        "container": {"base-image": language.base_image, "type": "debian", "debian": language.debian or None},
+        "container": {
+            "base-image": language.base_image,
+            "type": "debian",
+            "debian": language.debian or None,
+            "files": language.files or None,
+        },
         "fence": list(language.fence),
         "limits": asdict(language.limits),
         "warm": language.warm,

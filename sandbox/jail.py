@@ -115,9 +115,13 @@ class Jail:
         env = ENVIRONMENT | dict(toolchain.environment) | PRIVATE_ENVIRONMENT
         if self._confinement:
             env |= self._confinement.environment
-        self._environment = [f"{key}={value}" for key, value in env.items()]
         self._compile = command(toolchain.compile) if toolchain.compile else []
         self._execute = command(toolchain.execute)
+        if self._execute[0] == "env":  # done here, so that what is copied is the program and not env
+            del self._execute[0]
+            while "=" in self._execute[0]:
+                env |= [self._execute.pop(0).split("=", 1)]
+        self._environment = [f"{key}={value}" for key, value in env.items()]
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(
             self._command(number, binaries),

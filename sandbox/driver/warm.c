@@ -4,7 +4,8 @@
  * filled. The runtime does it once, and stops where it first names anything in the folder of the programs, which is
  * empty yet: up to there it has read nothing that a program could have written. A copy of it then enters the jail of each
  * program, gives up every privilege, and is that program's zygote (copies.h); the call it stopped at is made anew in each
- * test, and finds the program.
+ * test, and finds the program. The program's own file may be opened earlier (R opens it before it loads its packages): it
+ * is opened in each test, and the runtime stops where it is first read.
  *
  * Every call to the kernel up to there is seen (Syscall User Dispatch, Linux 5.11: the kernel hands them to a handler of
  * the process's own, and forgets that it did when told so). Only calls whose effect a copy has, too, are made; any other
@@ -58,6 +59,14 @@ extern void Perl_sv_setiv_mg(void *, void *, long) __attribute__((weak));
 extern void *Perl_newHVhv(void *, void *) __attribute__((weak));
 extern int Perl_hv_iterinit(void *, void *) __attribute__((weak));
 extern void Perl_sv_free(void *, void *) __attribute__((weak));
+extern void R_setStartTime(void) __attribute__((weak)); /* R */
+extern void *R_BaseEnv __attribute__((weak));
+extern void *Rf_install(const char *) __attribute__((weak));
+extern void *Rf_ScalarLogical(int) __attribute__((weak));
+extern void *Rf_lang2(void *, void *) __attribute__((weak));
+extern void *Rf_eval(void *, void *) __attribute__((weak));
+extern void *Rf_protect(void *) __attribute__((weak));
+extern void Rf_unprotect(int) __attribute__((weak));
 
 /* Perl's seed of hashes cannot be changed, as keys are filed by it. The order in which a hash is walked depends on a
    random number too, which the interpreter draws for each from the one before: with some drawn, each copy is elsewhere in
@@ -72,6 +81,16 @@ static void renew_order_of_keys(void) {
     }
 }
 
+static int is_r(void) {
+    return &R_BaseEnv && Rf_install && Rf_ScalarLogical && Rf_lang2 && Rf_eval && Rf_protect && Rf_unprotect;
+}
+
+/* R's folder for temporary files, which no program's /tmp has: one is made as at R's start. */
+static void renew_folder(void) {
+    Rf_eval(Rf_protect(Rf_lang2(Rf_install("tempdir"), Rf_ScalarLogical(1))), R_BaseEnv);
+    Rf_unprotect(1);
+}
+
 static void renew(void) {
     struct timespec now;
     ASK(SYS_clock_gettime, CLOCK_REALTIME, &now, 0);
@@ -82,6 +101,8 @@ static void renew(void) {
     if (&PL_curinterp && Perl_get_sv && Perl_sv_setiv_mg) /* $^T */
         Perl_sv_setiv_mg(PL_curinterp, Perl_get_sv(PL_curinterp, "\024", 1), now.tv_sec);
     if (&PL_curinterp && Perl_newHVhv && Perl_hv_iterinit && Perl_sv_free) renew_order_of_keys();
+    if (R_setStartTime) R_setStartTime();
+    if (is_r()) renew_folder();
 }
 
 /* --- a copy enters a jail ---------------------------------------------------------------------------------------- */
@@ -166,25 +187,89 @@ static int same(const char *one, const char *other) {
     return begins(one, other) && begins(other, one);
 }
 
+static int of_r(const char *path) {
+    return is_r() && begins(path, "/tmp/Rtmp");
+}
+
 /* Whether a path leads to what programs write. The folders themselves are there in both places. */
 static int of_programs(long folder, const char *path) {
     if (!*path || same(path, ".") || same(path, "/tmp") || same(path, "/tmp/w")) return 0;
-    if (*path == '/') return begins(path, "/tmp/");
+    if (*path == '/') return begins(path, "/tmp/") && !of_r(path);
     return (int)folder == AT_FDCWD;
 }
 
-enum { MADE, IF_REFUSED, NAMES_A_FILE, UNKNOWN };
+/* The program's file, where it has been opened: something else holds its place. */
+static struct {
+    int fd, flags;
+    char path[256];
+} promised = {.fd = -1};
+static char **command; /* the runtime's: the program's file is at the end of one of its words */
+
+static int is_the_program(const char *path) {
+    int length = 0;
+    while (path[length]) length++;
+    if (length >= (int)sizeof promised.path) return 0;
+    for (char **word = command; *word; word++) {
+        const char *end = *word;
+        while (*end) end++;
+        if (end - *word >= length && same(end - length, path)) return 1;
+    }
+    return 0;
+}
+
+/* Opens what holds its place. */
+static long promise(const char *path, int flags) {
+    for (char *to = promised.path; (*to++ = *path++);) {}
+    promised.flags = flags;
+    return promised.fd = ASK(SYS_open, "/dev/null", flags, 0);
+}
+
+static void keep_promise(void) {
+    if (promised.fd < 0) return;
+    long fd = ASK(SYS_open, promised.path, promised.flags, 0);
+    if (fd < 0 || ASK(SYS_dup3, fd, promised.fd, promised.flags & O_CLOEXEC) < 0) end();
+    ASK(SYS_close, fd, 0, 0);
+}
+
+static int asks_of_the_program(const greg_t *r) {
+    switch (r[REG_RAX]) {
+    case SYS_read: case SYS_pread64: case SYS_readv: case SYS_lseek: case SYS_close: case SYS_dup: case SYS_fcntl:
+    case SYS_ioctl: case SYS_fstat: case SYS_getdents64:
+    case SYS_openat: case SYS_newfstatat: case SYS_faccessat: case SYS_faccessat2: case SYS_readlinkat: case SYS_statx:
+        return (int)r[REG_RDI] == promised.fd;
+    case SYS_mmap:
+        return (int)r[REG_R8] == promised.fd;
+    }
+    return 0;
+}
+
+static int changes_nothing(long resource, const struct rlimit *wanted) {
+    struct rlimit now;
+    return !ASK(SYS_getrlimit, resource, &now, 0) && now.rlim_cur == wanted->rlim_cur && now.rlim_max == wanted->rlim_max;
+}
+
+enum { MADE, IF_REFUSED, NAMES_A_FILE, OPENS_THE_PROGRAM, UNKNOWN };
+
+/* What a call that names one of the programs' files is: their own may be opened now and read later. */
+static int names_a_file(const char *path, long flags) {
+    return promised.fd < 0 && !(flags & ~O_CLOEXEC) && is_the_program(path) ? OPENS_THE_PROGRAM : NAMES_A_FILE;
+}
 
 /* What is to be done with a call: a copy sees what it did; it may be made if nothing comes of it; or neither. */
 static int judge(const greg_t *r) {
     const long a = r[REG_RDI], b = r[REG_RSI], d = r[REG_R10];
+    if (promised.fd >= 0 && asks_of_the_program(r)) return NAMES_A_FILE;
     switch (r[REG_RAX]) {
-    case SYS_open: case SYS_stat: case SYS_lstat: case SYS_access: case SYS_readlink:
-        if (of_programs(AT_FDCWD, (const char *)a)) return NAMES_A_FILE;
-        return r[REG_RAX] == SYS_open && b & (O_WRONLY | O_RDWR | O_CREAT | O_TRUNC) ? IF_REFUSED : MADE;
-    case SYS_openat: case SYS_newfstatat: case SYS_faccessat: case SYS_faccessat2: case SYS_readlinkat: case SYS_statx:
-        if (of_programs(a, (const char *)b)) return NAMES_A_FILE;
-        return r[REG_RAX] == SYS_openat && r[REG_RDX] & (O_WRONLY | O_RDWR | O_CREAT | O_TRUNC) ? IF_REFUSED : MADE;
+    case SYS_stat: case SYS_lstat: case SYS_access: case SYS_readlink:
+        return of_programs(AT_FDCWD, (const char *)a) ? NAMES_A_FILE : MADE;
+    case SYS_newfstatat: case SYS_faccessat: case SYS_faccessat2: case SYS_readlinkat: case SYS_statx:
+        return of_programs(a, (const char *)b) ? NAMES_A_FILE : MADE;
+    case SYS_open:
+        if (of_programs(AT_FDCWD, (const char *)a)) return names_a_file((const char *)a, b);
+        return b & (O_WRONLY | O_RDWR | O_CREAT | O_TRUNC) ? IF_REFUSED : MADE;
+    case SYS_openat:
+        if (of_programs(a, (const char *)b)) return names_a_file((const char *)b, r[REG_RDX]);
+        return r[REG_RDX] & (O_WRONLY | O_RDWR | O_CREAT | O_TRUNC) ? IF_REFUSED : MADE;
     case SYS_read: case SYS_pread64: case SYS_readv:
         return a > 2 && a != ZYGOTE_LINK ? MADE : UNKNOWN;
     case SYS_close:
@@ -196,9 +281,11 @@ static int judge(const greg_t *r) {
     case SYS_fcntl:
         return b == F_GETFD || b == F_SETFD || b == F_GETFL || b == F_DUPFD || b == F_DUPFD_CLOEXEC ? MADE : UNKNOWN;
     case SYS_prlimit64:
-        return !r[REG_RDX] ? MADE : UNKNOWN;
+        return !r[REG_RDX] || changes_nothing(b, (const struct rlimit *)r[REG_RDX]) ? MADE : UNKNOWN;
     case SYS_prctl:
         return a == PR_SET_VMA || a == PR_GET_DUMPABLE ? MADE : UNKNOWN;
+    case SYS_mkdir: /* each test gets one of its own, see renew_folder */
+        return of_r((const char *)a) ? MADE : UNKNOWN;
     case SYS_connect: /* to what would know the names of users, and is not there */
         return IF_REFUSED;
     case SYS_fstat: case SYS_lseek: case SYS_getdents64: case SYS_getcwd: case SYS_dup:
@@ -231,11 +318,12 @@ static void stop_here(void) {
     ASK(SYS_prctl, PR_SET_SYSCALL_USER_DISPATCH, 0, 0);
     set_disposition(NULL);
     for (int fd = 0; fd < 256; fd++)
-        if ((fd > ZYGOTE_LINK) != (ASK(SYS_fcntl, fd, F_GETFD, 0) == -EBADF)) end();
+        if ((fd > ZYGOTE_LINK && fd != promised.fd) != (ASK(SYS_fcntl, fd, F_GETFD, 0) == -EBADF)) end();
     announce(A_RUNTIME, ASK(SYS_getpid, 0, 0, 0));
     serve_programs();
     ASK(SYS_prctl, PR_SET_DUMPABLE, 1, 0);
     ASK(SYS_close, ZYGOTE_LINK, 0, 0);
+    keep_promise();
     renew();
 }
 
@@ -247,6 +335,11 @@ static void on_call(int signal, siginfo_t *info, void *context) {
     unsigned long *mask = (unsigned long *)&at->uc_sigmask;
     int todo = judge(r);
     if (todo == UNKNOWN) end();
+    if (todo == OPENS_THE_PROGRAM) {
+        const int path = call == SYS_open ? REG_RDI : REG_RSI, flags = call == SYS_open ? REG_RSI : REG_RDX;
+        r[REG_RAX] = promise((const char *)r[path], r[flags]);
+        return;
+    }
     if (todo == NAMES_A_FILE) {
         stop_here();
         r[REG_RIP] -= 2; /* the call is made again, by the program's test, and by nobody but the kernel */
@@ -282,7 +375,8 @@ static void set_disposition(void (*handler)(int, siginfo_t *, void *)) {
 extern const char __ehdr_start[] __attribute__((visibility("hidden"))), etext[] __attribute__((visibility("hidden")));
 
 __attribute__((constructor)) static void before_main(int count, char **arguments, char **names) {
-    (void)count, (void)arguments;
+    (void)count;
+    command = arguments;
     forget_preload(names);
     if (!can_be_copied()) end();
     set_disposition(on_call);

@@ -163,6 +163,7 @@ def _build(recipe: Recipe, report: Report) -> Rootfs:
             with _as_tar(recipe, report, part) as (stream, image_env):
                 tarball.extract(stream, part / "root", lambda size: report(f"unpacking, {size / 2**20:.0f} MB"))
             env.update(image_env)
+            tarball.add_files(part / "root", recipe.key.get("files", {}))
             tarball.add_mount_points(part / "root")
             new_mb = store.share(part / "root", _store())
             about = {

@@ -48,16 +48,17 @@ def is_path(base_image: str) -> bool:
 def recipes_of(language: languages.Language) -> tuple[list[Recipe], str]:
     """The ways to make a language's root, best first; and why mmdebstrap is not among them, if it is not."""
     base = language.base_image
+    files = {"files": language.files} if language.files else {}
     if is_path(base):
         path = Path(base).expanduser().absolute()
         if not path.is_file():
             raise RootfsError(f"{language.where}: container.base-image: there is no root file system at {path}")
         status = path.stat()
-        key = {"path": str(path.resolve()), "size": status.st_size, "changed": status.st_mtime_ns}
+        key = {"path": str(path.resolve()), "size": status.st_size, "changed": status.st_mtime_ns, **files}
         return [Recipe(language.name, "tarball", str(path), key)], ""
 
     text = engine.dockerfile(base, language.install, language.container_instructions)
-    recipes = [Recipe(language.name, "engine", f"image {base}", {"dockerfile": text})]
+    recipes = [Recipe(language.name, "engine", f"image {base}", {"dockerfile": text, **files})]
     suite = language.debian.get("suite") or debian.suite_of(base)
     if suite is None:
         return recipes, f"its base image {base} is not Debian's"
@@ -68,6 +69,6 @@ def recipes_of(language: languages.Language) -> tuple[list[Recipe], str]:
         packages = debian.parse_install(line)
     except ValueError as error:
         return recipes, f"of its install line {line!r}, {error}"
-    key = {"suite": suite, "packages": packages.names, "recommends": packages.recommends}
+    key = {"suite": suite, "packages": packages.names, "recommends": packages.recommends, **files}
     source = f"debian {suite}: {' '.join(packages.names) or 'no packages'}"
     return [*recipes, Recipe(language.name, "debian", source, key)], ""

@@ -112,7 +112,7 @@ def _solid_folder(root: Path, parts: tuple[str, ...], solid: set[Path]) -> Path:
         folder = folder / part
         if folder not in solid:
             if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-                raise UnsafeTar(f"member {'/'.join(parts)!r} leads through {folder.name!r}, which is no folder")
+                raise UnsafeTar(f"{'/'.join(parts)!r} leads through {folder.name!r}, which is no folder")
             folder.mkdir(exist_ok=True)
             folder.chmod(0o755)  # whatever the umask
             solid.add(folder)
@@ -128,6 +128,16 @@ def _hard_link(root: Path, member: tarfile.TarInfo, target: Path, solid: set[Pat
     if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
         raise UnsafeTar(f"member {member.name!r} is a hard link to {member.linkname!r}, which is no file here")
     os.link(original, target, follow_symlinks=False)
+
+
+def add_files(root: Path, files: dict[str, str]) -> None:
+    """Writes text files at absolute paths of the root. Raises UnsafeTar where a link is on the way."""
+    for path, text in files.items():
+        parts = _parts(path)
+        place = _solid_folder(root, parts[:-1], set()) / parts[-1]
+        place.unlink(missing_ok=True)
+        place.write_text(text, encoding="utf-8")
+        place.chmod(0o644)
 
 
 def add_mount_points(root: Path) -> None:

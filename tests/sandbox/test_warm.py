@@ -43,7 +43,7 @@ def start() -> Iterator[Start]:
 
 @pytest.fixture(scope="session")
 def python(lua: Toolchain) -> Toolchain:
-    return replace(toolchain(languages.load("python")), limits=lua.limits)
+    return of_its_root("python", lua)
 
 
 @pytest.fixture(scope="session")
@@ -55,6 +55,15 @@ def perl(lua: Toolchain) -> Toolchain:
 @pytest.fixture(scope="session")
 def bash(lua: Toolchain) -> Toolchain:
     return replace(lua, language="bash", filename="program.sh", execute="bash program.sh")
+
+
+@pytest.fixture(scope="session")
+def r(lua: Toolchain) -> Toolchain:
+    return of_its_root("r", lua)
+
+
+def of_its_root(name: str, lua: Toolchain) -> Toolchain:
+    return replace(toolchain(languages.load(name)), limits=lua.limits)
 
 
 def run(jail: Jail, program: str, tests: int = 3) -> list[Run]:
@@ -120,6 +129,15 @@ read own rest < /proc/self/stat
 [ $$ = $BASHPID ] && [ $$ = $own ] && [ $PPID = 1 ] && [ $SECONDS -le 1 ] || exit 3
 echo $n
 """,
+    "r": """
+n <- scan(file("stdin"), quiet = TRUE)
+stat <- scan("/proc/self/stat", "", n = 4, quiet = TRUE)
+stopifnot(stat[1] == Sys.getpid(), stat[4] == "1", proc.time()[["elapsed"]] < 2, proc.time()[["sys.self"]] < 1)
+stopifnot(identical(list.files("/tmp", no.. = TRUE), c(basename(tempdir()), "w")), getwd() == "/tmp/w")
+stopifnot(Sys.getenv("R_SESSION_TMPDIR") == tempdir(), startsWith(tempfile(), tempdir()))
+stopifnot(Sys.getenv("LD_PRELOAD") == "", tail(commandArgs(), 1) == "--file=program.R", median(c(1, 7)) == 4)
+cat(n, "\\n")
+""",
 }
 
 
@@ -143,11 +161,29 @@ def test_time_goes_on_for_copies_of_an_old_runtime(start: Start, perl: Toolchain
     assert runtimes(one) and runtimes(other)
 
 
+def test_a_program_that_removes_itself_has_gone_for_its_next_test(start: Start, r: Toolchain) -> None:
+    """R opens the program before it loads its packages, and its runtime where it first reads it."""
+    for warm in (True, False):
+        jail = start(replace(r, warm=warm))
+        runs = run(jail, "unlink('program.R')\ncat(7)")
+        assert [each.status for each in runs] == [None, Status.RUNTIME_ERROR] and runs[0].stdout == b"7"
+        assert printed(jail, "cat(7)") == ["7"] * 3 and len(runtimes(jail)) == warm
+
+
+def test_env_is_no_process_of_its_own(start: Start, lua: Toolchain) -> None:
+    line = "env A=1=2 LC_ALL=C luajit program.lua"
+    jail = start(replace(lua, execute=line))
+    assert printed(jail, "print(os.getenv('A') .. os.getenv('LC_ALL'))") == ["1=2C"] * 3
+    assert runtimes(jail)
+
+
 OWN = {  # what chance decides in each test anew, as at a fresh start
     "python random": ("python", "import random\nprint(random.random())"),
     "perl rand": ("perl", "print rand(), qq(\\n)"),
     "perl keys": ("perl", "my %h = map { $_ => 1 } 'a' .. 'z'; print keys %h, qq(\\n)"),
     "bash": ("bash", "echo $RANDOM $RANDOM"),
+    "r runif": ("r", "cat(runif(1))"),
+    "r tempdir": ("r", "cat(tempdir())"),
     "php mt_rand": ("php", "<?php echo mt_rand(), PHP_EOL;"),
     "php shuffle": ("php", "<?php $a = range(1, 20); shuffle($a); echo join(',', $a), PHP_EOL;"),
 }
@@ -157,10 +193,6 @@ SHARED = {  # and what it decides when the runtime starts
     "lua pairs": ("lua", "local t = {} for c in ('abcdefghijklmnop'):gmatch('.') do t[c] = 1 end\n"
                   "for k in pairs(t) do io.write(k) end print()"),
 }  # fmt: skip
-
-
-def of_its_root(name: str, lua: Toolchain) -> Toolchain:
-    return replace(toolchain(languages.load(name)), limits=lua.limits)
 
 
 SEEDED = [pytest.param(what, marks=pytest.mark.slow if OWN[what][0] == "php" else ()) for what in OWN]

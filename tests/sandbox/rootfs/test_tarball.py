@@ -160,6 +160,20 @@ def test_no_tar_writes_outside_of_the_root(tmp_path_factory: pytest.TempPathFact
     assert (folder / "a").stat().st_nlink == 1
 
 
+def test_a_languages_files_arrive_and_pass_no_link(tmp_path: Path) -> None:
+    (tmp_path / "outside").write_text("host")
+    root = tmp_path / "root"
+    (root / "etc").mkdir(parents=True)
+    (root / "etc/x").symlink_to(tmp_path / "outside")
+    (root / "link").symlink_to(tmp_path)
+    tarball.add_files(root, {"/etc/x": "one\n", "/usr/share/y": "two\n"})
+    assert (root / "etc/x").read_text() == "one\n" and not (root / "etc/x").is_symlink()
+    assert (root / "usr/share/y").stat().st_mode & 0o777 == 0o644
+    with pytest.raises(tarball.UnsafeTar, match="leads through 'link'"):
+        tarball.add_files(root, {"/link/outside": "three"})
+    assert (tmp_path / "outside").read_text() == "host"
+
+
 def test_mount_points_replace_what_is_in_their_way(tmp_path: Path) -> None:
     (tmp_path / "dev").mkdir()
     (tmp_path / "tmp").symlink_to("/tmp")
