@@ -120,7 +120,8 @@ class Jail:
         if self._execute[0] == "env":  # done here, so that what is copied is the program and not env
             del self._execute[0]
             while "=" in self._execute[0]:
-                env |= [self._execute.pop(0).split("=", 1)]
+                name, _, value = self._execute.pop(0).partition("=")
+                env[name] = value
         self._environment = [f"{key}={value}" for key, value in env.items()]
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(

@@ -47,6 +47,30 @@ static void end(void) {
     for (;;) ASK(SYS_exit_group, 1, 0, 0);
 }
 
+/* --- what a runtime does before it is copied ------------------------------------------------------------------------- */
+
+extern int PyGILState_Ensure(void) __attribute__((weak));
+extern void PyGILState_Release(int) __attribute__((weak));
+extern void *PyImport_ImportModule(const char *) __attribute__((weak));
+extern void *PyObject_CallMethod(void *, const char *, const char *, ...) __attribute__((weak));
+extern void *PyImport_GetModuleDict(void) __attribute__((weak));
+extern void *PyDict_GetItemString(void *, const char *) __attribute__((weak));
+extern int PyDict_DelItemString(void *, const char *) __attribute__((weak));
+
+/* Python's collector looks at all objects when a program ends. It writes to each as it does, and so a copy would copy most
+   of its memory. What is there before the program it has no need to look at. */
+static void freeze(void) {
+    if (!PyGILState_Ensure || !PyGILState_Release || !PyImport_ImportModule || !PyObject_CallMethod ||
+        !PyImport_GetModuleDict || !PyDict_GetItemString || !PyDict_DelItemString)
+        return;
+    int state = PyGILState_Ensure();
+    void *modules = PyImport_GetModuleDict(), *known = PyDict_GetItemString(modules, "gc");
+    void *collector = PyImport_ImportModule("gc");
+    if (!collector || !PyObject_CallMethod(collector, "freeze", NULL)) end();
+    if (!known && PyDict_DelItemString(modules, "gc")) end();
+    PyGILState_Release(state);
+}
+
 /* --- what a runtime remembers of its start, and would tell a program wrongly ---------------------------------------- */
 
 extern int dollar_dollar_pid __attribute__((weak)); /* Bash */
@@ -317,6 +341,7 @@ static void set_disposition(void (*handler)(int, siginfo_t *, void *));
 static void stop_here(void) {
     ASK(SYS_prctl, PR_SET_SYSCALL_USER_DISPATCH, 0, 0);
     set_disposition(NULL);
+    freeze();
     for (int fd = 0; fd < 256; fd++)
         if ((fd > ZYGOTE_LINK && fd != promised.fd) != (ASK(SYS_fcntl, fd, F_GETFD, 0) == -EBADF)) end();
     announce(A_RUNTIME, ASK(SYS_getpid, 0, 0, 0));

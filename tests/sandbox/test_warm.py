@@ -105,7 +105,7 @@ status = dict(line.split(":\\t", 1) for line in open("/proc/self/status").read()
 assert int(status["SigCgt"], 16) == 1 << signal.SIGINT - 1 and int(status["SigBlk"], 16) == 0, status
 assert time.process_time() < 0.5 and os.times().elapsed > 0
 assert sys.argv == ["program.py"] and __file__ == "/tmp/w/program.py", __file__
-assert sys.flags.isolated and sys.get_int_max_str_digits() == 0 and sys.stdin.isatty() is False
+assert "gc" not in sys.modules and sys.flags.isolated and sys.get_int_max_str_digits() == 0 and not sys.stdin.isatty()
 libc = ctypes.CDLL(None)
 for core in os.sched_getaffinity(0):  # glibc reads it from memory that the kernel was told of
     os.sched_setaffinity(0, {core})
@@ -175,6 +175,12 @@ def test_env_is_no_process_of_its_own(start: Start, lua: Toolchain) -> None:
     jail = start(replace(lua, execute=line))
     assert printed(jail, "print(os.getenv('A') .. os.getenv('LC_ALL'))") == ["1=2C"] * 3
     assert runtimes(jail)
+
+
+def test_the_collector_leaves_alone_what_was_there_before_the_program(start: Start, python: Toolchain) -> None:
+    program = "import gc\nloop = []\nloop.append(loop)\ndel loop\nprint(gc.collect(), gc.get_freeze_count() > 1000)"
+    for warm in (True, False):
+        assert printed(start(replace(python, warm=warm)), program) == [f"1 {warm}"] * 3
 
 
 OWN = {  # what chance decides in each test anew, as at a fresh start
