@@ -11,6 +11,7 @@ request and every answer). The same command goes on where it stopped.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import signal
 import sys
@@ -190,7 +191,9 @@ async def interruptible(work: asyncio.Task[dict[str, str]]) -> dict[str, str] | 
 
 def run(config: DictConfig) -> None:
     settings = Reformulation.read(config)
-    tasks = source.load(settings.dataset)[: settings.limit]
+    tasks = source.load(settings.dataset)
+    digest = hashlib.sha256(repr(tasks).encode()).hexdigest()[:16]
+    tasks = tasks[: settings.limit]
     folder = open_folder(config, settings)
 
     async def main() -> dict[str, str] | None:
@@ -199,6 +202,7 @@ def run(config: DictConfig) -> None:
 
     with locked(folder):
         begin(folder, config)
+        run_folder.same_data(folder, {"split": digest})
         undecided = asyncio.run(main())
     if undecided is None:
         raise Interrupted(f"interrupted; what is done is in {folder}, and the same command goes on")

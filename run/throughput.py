@@ -11,7 +11,10 @@ from policy.model import Policy
 from policy.ranks import Ranks
 
 # Dense bf16 FLOP/s from the makers' data sheets, by a part of the device's name.
-PEAKS = {"B200": 2250e12, "H200": 989e12, "H100": 989e12, "L40S": 362e12, "A100": 312e12, "4090": 165e12}
+PEAKS = {
+    **{"B200": 2250e12, "H200": 989e12, "H100 PCIe": 756e12, "H100 NVL": 835e12, "H100": 989e12},
+    **{"L40S": 362e12, "A100": 312e12, "4090": 165e12},
+}
 
 
 def utilisation(policy: Policy, tokens: float, seconds: float, ranks: Ranks) -> dict[str, float]:

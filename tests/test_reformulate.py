@@ -276,6 +276,16 @@ def test_a_talk_that_outgrows_the_model_is_dropped(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "run/report.json").read_text())["dropped_by_reason"] == {"python_terms": 1}
 
 
+def test_tasks_that_changed_under_the_same_path_are_noticed(tmp_path: Path) -> None:
+    with serve(lambda request: fenced(GOOD[function_of(request)])) as server:
+        words = arguments(server, tmp_path / "run")
+        assert run_here(*words, "limit=1") is None
+        data = tmp_path / "mbpp.jsonl"
+        data.write_text(data.read_text().replace("Write", "Please write", 1))
+        assert "the problems of dataset.split are not those" in str(run_here(*words, "limit=1"))
+    assert [problem.id for problem in read_jsonl(tmp_path / "run/problems.jsonl")] == ["mbpp/1"]
+
+
 @pytest.mark.parametrize(
     ("more", "sentence"),
     [

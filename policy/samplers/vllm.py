@@ -7,6 +7,7 @@ even where it is tied to the embedding: left out, vLLM keeps the old head and sa
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import tempfile
@@ -156,12 +157,16 @@ class VllmSampler:
             self.asleep = CuMemAllocator.get_instance().get_current_usage()
             self.engine.sleep(level=2)
             torch.cuda.reset_peak_memory_stats()  # the peak is that of the update: awake, the engine takes its share
+        elif self.policy.device.type == "cpu":
+            return_freed_memory()
 
     def sync(self) -> None:
         """Wakes the engine if it sleeps and loads the policy's present weights."""
         if self.can_sleep:
             torch.cuda.empty_cache()
             self.engine.wake_up(["weights"])
+        elif self.policy.device.type == "cpu":
+            return_freed_memory()
         if self.ranks.samplers:
             number = 1 + self.ranks.rank - self.ranks.trainers
             self.engine.collective_rpc("receive_weights", args=(number, 1 + self.ranks.samplers))
@@ -173,6 +178,11 @@ class VllmSampler:
         self._forget()  # keys and values of the old weights
         if self.can_sleep:
             self.engine.wake_up(["kv_cache"])
+
+
+def return_freed_memory() -> None:
+    """Gives the machine what was freed: the C library keeps it in pieces, which sampling and update cannot share."""
+    ctypes.CDLL(None).malloc_trim(0)
 
 
 @contextmanager
