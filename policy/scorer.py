@@ -266,8 +266,10 @@ def rope_limit(config: Any) -> float:
 
 def position_limit(model: PreTrainedModel) -> float:
     """Tokens of the longest sequence that a model has positions for, where it looks them up in a table."""
-    decoder = body(model)
+    decoder, config = body(model), model.config.get_text_config()
+    if config.model_type == "mpt":
+        return float(config.max_seq_len)  # of the biases that stand for positions
     names = (name for tensors in (decoder.named_parameters(), decoder.named_buffers()) for name, _ in tensors)
     if any(TABLES & set(name.split(".")) for name in names):
-        return float(model.config.get_text_config().max_position_embeddings)
+        return float(config.max_position_embeddings)
     return float("inf")

@@ -265,10 +265,10 @@ def test_positions_that_change_with_length(kind: str) -> None:
         assert_exact(policy, PROMPT, MANY, MANY_MASK)
 
 
-@pytest.mark.parametrize("kind", ["biogpt", "codegen", "ctrl", "gpt2", "gpt_neo", "gpt_bigcode", "gptj", "opt"])
+@pytest.mark.parametrize("kind", ["biogpt", "codegen", "ctrl", "gpt2", "gpt_neo", "gpt_bigcode", "gptj", "mpt", "opt"])
 def test_positions_from_a_table_end_with_it(kind: str) -> None:
     model = build(kind)
-    assert model.config.max_position_embeddings == 128
+    assert (model.config.max_seq_len if kind == "mpt" else model.config.max_position_embeddings) == 128
     policy = Policy(model, None, toy_model(None), "random", outline=True)
     policy.check_positions(128)
     model(input_ids=torch.zeros(1, 128, dtype=torch.long), use_cache=False)
