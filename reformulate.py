@@ -201,8 +201,8 @@ def run(config: DictConfig) -> None:
             return await interruptible(asyncio.create_task(reformulate_all(tasks, folder, pool, settings)))
 
     with locked(folder):
-        begin(folder, config)
         run_folder.same_data(folder, {"split": digest})
+        begin(folder, config)
         undecided = asyncio.run(main())
     if undecided is None:
         raise Interrupted(f"interrupted; what is done is in {folder}, and the same command goes on")

@@ -127,7 +127,8 @@ def parse(name: str, row: Any, where: str) -> Language:
     files = container.get("files") or {}
     if not isinstance(files, dict) or not all(map(_is_file, files.items())):
         raise LanguageError(
-            f"{where}: key 'container.files' must be a mapping of absolute paths to text, not {files!r}"
+            f"{where}: key 'container.files' must be a mapping of absolute paths, not below /tmp, /dev or /proc, "
+            f"to text, not {files!r}"
         )
     if container.get("type", "debian") != "debian":
         raise LanguageError(f"{where}: key 'container.type' must be debian, not {container['type']!r}")
@@ -162,7 +163,7 @@ def parse(name: str, row: Any, where: str) -> Language:
 def _is_file(item: tuple[Any, Any]) -> bool:
     path, text = item
     normal = isinstance(path, str) and path.startswith("/") and os.path.normpath(path) == path != "/"
-    return normal and isinstance(text, str)
+    return normal and not path.startswith(("/tmp/", "/dev/", "/proc/")) and isinstance(text, str)
 
 
 def _limits(row: Any, where: str) -> Limits:

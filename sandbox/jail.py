@@ -6,6 +6,7 @@ watchdog above the driver's own deadlines. Only the standard library is imported
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shlex
@@ -101,6 +102,18 @@ def command(line: str) -> list[str]:
     return ["/bin/sh", "-c", line] if shell else shlex.split(line)
 
 
+def without_env(argv: list[str]) -> tuple[dict[str, str], list[str]]:
+    """What `env NAME=VALUE ... PROGRAM ...` sets, and what it starts: or else env, and not the program, were copied.
+
+    Any other command, also of env, is left as it is.
+    """
+    names = list(itertools.takewhile(lambda word: "=" in word, argv[1:]))
+    rest = argv[1 + len(names) :]
+    if argv[0] != "env" or not rest or rest[0].startswith("-"):
+        return {}, argv
+    return dict(name.split("=", 1) for name in names), rest
+
+
 class Jail:
     """A running nsjail. Not for use by several threads."""
 
@@ -117,11 +130,9 @@ class Jail:
             env |= self._confinement.environment
         self._compile = command(toolchain.compile) if toolchain.compile else []
         self._execute = command(toolchain.execute)
-        if self._execute[0] == "env":  # done here, so that what is copied is the program and not env
-            del self._execute[0]
-            while "=" in self._execute[0]:
-                name, _, value = self._execute.pop(0).partition("=")
-                env[name] = value
+        if not self._compile:  # whose environment is the same
+            given, self._execute = without_env(self._execute)
+            env |= given
         self._environment = [f"{key}={value}" for key, value in env.items()]
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(

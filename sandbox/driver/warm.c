@@ -4,8 +4,8 @@
  * filled. The runtime does it once, and stops where it first names anything in the folder of the programs, which is
  * empty yet: up to there it has read nothing that a program could have written. A copy of it then enters the jail of each
  * program, gives up every privilege, and is that program's zygote (copies.h); the call it stopped at is made anew in each
- * test, and finds the program. The program's own file may be opened earlier (R opens it before it loads its packages): it
- * is opened in each test, and the runtime stops where it is first read.
+ * test, and finds the program. R opens the program's own file earlier, before it loads its packages: it is opened in
+ * each test, and the runtime stops where it is first read.
  *
  * Every call to the kernel up to there is seen (Syscall User Dispatch, Linux 5.11: the kernel hands them to a handler of
  * the process's own, and forgets that it did when told so). Only calls whose effect a copy has, too, are made; any other
@@ -56,18 +56,28 @@ extern void *PyObject_CallMethod(void *, const char *, const char *, ...) __attr
 extern void *PyImport_GetModuleDict(void) __attribute__((weak));
 extern void *PyDict_GetItemString(void *, const char *) __attribute__((weak));
 extern int PyDict_DelItemString(void *, const char *) __attribute__((weak));
+extern void *PyImport_AddModule(const char *) __attribute__((weak));
+extern void *PyModule_GetDict(void *) __attribute__((weak));
+extern void PyObject_GC_UnTrack(void *) __attribute__((weak));
+extern void PyObject_GC_Track(void *) __attribute__((weak));
 
 /* Python's collector looks at all objects when a program ends. It writes to each as it does, and so a copy would copy most
-   of its memory. What is there before the program it has no need to look at. */
+   of its memory. What is there before the program it has no need to look at, but for the module that will hold the
+   program: what that holds is freed when the program ends, and files among it are written. */
 static void freeze(void) {
     if (!PyGILState_Ensure || !PyGILState_Release || !PyImport_ImportModule || !PyObject_CallMethod ||
-        !PyImport_GetModuleDict || !PyDict_GetItemString || !PyDict_DelItemString)
+        !PyImport_GetModuleDict || !PyDict_GetItemString || !PyDict_DelItemString || !PyImport_AddModule ||
+        !PyModule_GetDict || !PyObject_GC_UnTrack || !PyObject_GC_Track)
         return;
     int state = PyGILState_Ensure();
     void *modules = PyImport_GetModuleDict(), *known = PyDict_GetItemString(modules, "gc");
     void *collector = PyImport_ImportModule("gc");
     if (!collector || !PyObject_CallMethod(collector, "freeze", NULL)) end();
     if (!known && PyDict_DelItemString(modules, "gc")) end();
+    void *program = PyImport_AddModule("__main__"), *names = program ? PyModule_GetDict(program) : NULL;
+    if (!names) end();
+    PyObject_GC_UnTrack(program), PyObject_GC_Track(program);
+    PyObject_GC_UnTrack(names), PyObject_GC_Track(names);
     PyGILState_Release(state);
 }
 
@@ -274,9 +284,9 @@ static int changes_nothing(long resource, const struct rlimit *wanted) {
 
 enum { MADE, IF_REFUSED, NAMES_A_FILE, OPENS_THE_PROGRAM, UNKNOWN };
 
-/* What a call that names one of the programs' files is: their own may be opened now and read later. */
+/* What a call that opens one of the programs' files is: R may open their own now, and read it later. */
 static int names_a_file(const char *path, long flags) {
-    return promised.fd < 0 && !(flags & ~O_CLOEXEC) && is_the_program(path) ? OPENS_THE_PROGRAM : NAMES_A_FILE;
+    return is_r() && promised.fd < 0 && !(flags & ~O_CLOEXEC) && is_the_program(path) ? OPENS_THE_PROGRAM : NAMES_A_FILE;
 }
 
 /* What is to be done with a call: a copy sees what it did; it may be made if nothing comes of it; or neither. */

@@ -85,6 +85,10 @@ def _show(progress: Progress, name: str, text: str, done: int) -> None:
 
 def _in_place(language: languages.Language, path: Path) -> Rootfs:
     """A prebuilt root given as a folder is used where it is; only empty mount points are added to it."""
+    if lacking := [name for name in language.files if not (path / name.lstrip("/")).is_file()]:
+        raise RootfsError(
+            f"{language.where}: the prebuilt root {path} lacks {', '.join(lacking)}: write container.files there"
+        )
     if tarball.missing_mount_points(path):
         try:
             tarball.add_mount_points(path)

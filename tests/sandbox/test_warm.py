@@ -17,7 +17,7 @@ import pytest
 
 import languages
 from sandbox.driver import binaries
-from sandbox.jail import Jail, Run, Toolchain
+from sandbox.jail import Jail, Run, Toolchain, without_env
 from sandbox.job import Status
 from sandbox.pool import toolchain
 from tests.sandbox.test_hostile import below
@@ -79,7 +79,8 @@ def printed(jail: Jail, program: str, tests: int = 3) -> list[str]:
 def runtimes(jail: Jail) -> list[int]:
     """The server's children that are no inits."""
     children = [pid for server in below(jail.pid) for pid in below(server)]
-    return [pid for pid in children if not name_of(pid).startswith("driver")]
+    named = ((pid, name_of(pid)) for pid in children)  # "": it has gone meanwhile
+    return [pid for pid, name in named if name and not name.startswith("driver")]
 
 
 def test_programs_begin_as_copies_of_one_runtime(start: Start, python: Toolchain) -> None:
@@ -175,6 +176,42 @@ def test_env_is_no_process_of_its_own(start: Start, lua: Toolchain) -> None:
     jail = start(replace(lua, execute=line))
     assert printed(jail, "print(os.getenv('A') .. os.getenv('LC_ALL'))") == ["1=2C"] * 3
     assert runtimes(jail)
+
+
+@pytest.mark.parametrize("line", ["env -i A=1 luajit program.lua", "env -u HOME luajit program.lua"])
+def test_what_else_env_can_do_is_left_to_it(start: Start, lua: Toolchain, line: str) -> None:
+    for warm in (True, False):
+        jail = start(replace(lua, execute=line, warm=warm))
+        assert printed(jail, "print(os.getenv('HOME') or 'none')") == ["none"] * 3
+    assert without_env(["env"]) == ({}, ["env"]) and without_env(["env", "A=1"]) == ({}, ["env", "A=1"])
+
+
+def test_what_env_sets_for_the_program_is_not_the_compilers(start: Start, lua: Toolchain) -> None:
+    line = "env PATH=/nowhere /usr/bin/luajit program.lua"
+    jail = start(replace(lua, compile="true", execute=line))
+    assert [run.stdout for run in run(jail, "print(os.getenv('PATH'))")] == [b""] + [b"/nowhere\n"] * 3
+
+
+AT_THE_END = {  # what a program leaves to its end, with functions that know its names
+    "a file": "out = open(1, 'w', closefd=False)\ndef main(): out.write('left')\nmain()",
+    "__del__": "class A:\n def __del__(self): print('left')\na = A()\ndef main(): pass",
+    "a generator": "def f():\n try: yield\n finally: print('left')\ng = f()\nnext(g)",
+    "atexit": "import atexit\n@atexit.register\ndef f(): print('left')",
+    "a module's": "import os\nclass A:\n def __del__(self): print('left')\nos.a = A()",
+}
+
+
+@pytest.mark.parametrize("what", AT_THE_END)
+def test_what_a_program_leaves_to_its_end_is_done(start: Start, python: Toolchain, what: str) -> None:
+    for warm in (True, False):
+        assert printed(start(replace(python, warm=warm)), AT_THE_END[what]) == ["left"] * 3
+
+
+def test_a_script_is_open_where_it_would_be(start: Start, perl: Toolchain) -> None:
+    """R alone may open its program before others' calls."""
+    for warm in (True, False):
+        program = "open(my $f, '<', '/etc/passwd'); print fileno(DATA), ' ', fileno($f);\n__DATA__\n"
+        assert printed(start(replace(perl, warm=warm)), program) == ["3 4"] * 3
 
 
 def test_the_collector_leaves_alone_what_was_there_before_the_program(start: Start, python: Toolchain) -> None:
@@ -329,5 +366,6 @@ def test_limits_are_each_programs_own(start: Start, python: Toolchain) -> None:
 def test_where_memory_is_short_the_runtime_lives(start: Start, python: Toolchain) -> None:
     jail = start(python)
     assert printed(jail, "print(open('/proc/self/oom_score_adj').read())", 2) == ["1000"] * 2
+    assert eventually(lambda: len(runtimes(jail)) == 1)  # the next program's init may not have its name yet
     (runtime,) = runtimes(jail)
     assert Path(f"/proc/{runtime}/oom_score_adj").read_text() != "1000\n"

@@ -70,6 +70,13 @@ def test_default_rule(name: str) -> None:
     assert extract(completion, LUA) == program
 
 
+def test_command_lines_are_known_behind_env() -> None:
+    php = languages.load("php")
+    assert php.execute.startswith("env ")
+    answer = "```php\n<?php echo 1;\n```\nTo run it:\n```\nphp --version\nphp program.php\n```"
+    assert extract(answer, php) == "<?php echo 1;\n"
+
+
 PAPER_CASES = {
     "an output block replaces the program": ("```lua\nprint(1)\n```\nOutput:\n```\n1\n```", "1\n"),
     "a space after the closing fence gives nothing": ("```lua\nprint(1)\n``` \n", None),

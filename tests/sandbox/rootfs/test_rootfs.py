@@ -101,6 +101,16 @@ def test_a_folder_is_used_where_it_is(cache: Path, tmp_path: Path) -> None:
     assert not cache.exists()
 
 
+def test_a_languages_files_are_written_or_have_to_be_there(cache: Path, tar: Path, tmp_path: Path) -> None:
+    files = {"/usr/share/x": "text\n"}
+    root = rootfs.ensure(language(container={"base-image": str(tar), "files": files}), silent)
+    assert (root.path / "usr/share/x").read_text() == "text\n"
+    assert rootfs.ensure(language(container={"base-image": str(tar)}), silent).path != root.path
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(rootfs.RootfsError, match=r"toy\.yaml: the prebuilt root .*mine lacks /usr/share/x: write"):
+        rootfs.ensure(language(container={"base-image": str(tmp_path / "mine"), "files": files}), silent)
+
+
 def test_a_prebuilt_root_that_is_not_there(cache: Path) -> None:
     with pytest.raises(rootfs.RootfsError, match=r"toy\.yaml: container\.base-image: .* /nowhere/root\.tar"):
         rootfs.ensure(language(container={"base-image": "/nowhere/root.tar"}), silent)
