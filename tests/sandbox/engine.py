@@ -28,10 +28,13 @@ def podman(folder: str) -> list[str]:
     return ["unshare", "-m", "sh", "-c", SCRIPT, "podman", *store]
 
 
-def bootstrap(command: Sequence[str], folder: str, image: str, suite: str, *options: str, change: str = "") -> None:
-    """Makes the image from Debian's packages: no registry need be reached. `change`: a line of a Dockerfile."""
+def bootstrap(
+    command: Sequence[str], folder: str, image: str, suite: str, *options: str, environment: Sequence[str] = ()
+) -> None:
+    """Makes the image from Debian's packages: no registry need be reached. `environment`: NAME=VALUE, each."""
     tar = Path(folder, "base.tar")
     line = ["mmdebstrap", "--variant=apt", "--format=tar", *options, suite, str(tar), debian.mirror()]
     subprocess.run(line, check=True, capture_output=True)
-    subprocess.run([*command, "import", *([f"--change={change}"] if change else []), str(tar), image], check=True)
+    changes = [f"--change=ENV {variable}" for variable in environment]  # podman takes one in each
+    subprocess.run([*command, "import", *changes, str(tar), image], check=True)
     tar.unlink()

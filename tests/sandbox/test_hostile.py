@@ -218,7 +218,7 @@ def test_attack(hostile: Pool, binaries: Path, path: Path) -> None:
     attack = read(path, hostile.binaries)
     if needs(path) == "x86_64" and platform.machine() != "x86_64":
         pytest.skip("an attack on x86_64")
-    if needs(path) == "cgroup" and not traces(hostile).cgroups:
+    if needs(path) == "cgroup" and not (hostile.use_cgroups and traces(hostile).cgroups):  # of other tests, maybe
         pytest.skip("no memory cgroup can be made here: each process is bounded alone")
     first = look(hostile, path.suffix, binaries)
     assert first.passed, first  # its jail is there
@@ -274,7 +274,7 @@ def test_no_output_holds_up_its_comparison() -> None:
 
 
 def test_a_kill_for_memory_is_blamed_on_its_own_test(hostile: Pool) -> None:
-    if not traces(hostile).cgroups:
+    if not (hostile.use_cgroups and traces(hostile).cgroups):
         pytest.skip("no memory cgroup can be made here")
     program = "read n; [ $n = 0 ] || exit 3; tail -n 1 /dev/zero >/dev/null 2>&1; echo held"
     tests = (Test("0\n", "held"), Test("1\n", "held"))

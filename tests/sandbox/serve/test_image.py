@@ -37,8 +37,8 @@ def engine() -> Iterator[list[str]]:
         packages = "--include=ca-certificates,python3-pip,python-is-python3"
         upload = f"--customize-hook=upload {CERTIFICATES} {CERTIFICATES}"
         # pip leaves Debian's own Python alone unless it is told to
-        change = f"ENV PIP_BREAK_SYSTEM_PACKAGES=1 PIP_CERT={CERTIFICATES}"
-        bootstrap(command, folder, f"docker.io/library/{base[1]}", "bookworm", packages, upload, change=change)
+        variables = ["PIP_BREAK_SYSTEM_PACKAGES=1", f"PIP_CERT={CERTIFICATES}"]
+        bootstrap(command, folder, f"docker.io/library/{base[1]}", "bookworm", packages, upload, environment=variables)
         yield command
 
 
