@@ -64,7 +64,7 @@ PROGRAMS = {  # {n} makes every program another one, so that nothing is judged o
     "python": "n = int(input()); print(sum(range(n + 1))) # {n}",
     "php": "<?php $n = (int) fgets(STDIN); for ($s = 0, $i = 1; $i <= $n; $i++) $s += $i; echo $s, PHP_EOL; // {n}",
     "perl": 'my $n = <STDIN>; my $s = 0; $s += $_ for 1 .. $n; print "$s\\n"; # {n}',
-    "bash": "read -r n; for ((s = 0, i = 1; i <= n; i++)); do ((s += i)); done; echo $s # {n}",
+    "bash": "read -r n; echo $((n * (n + 1) / 2)) # {n}",  # a loop would be most of its time
 }
 NEW_PID, NEW_IPC, NEW_UTS, NEW_NET = 0x20000000, 0x08000000, 0x04000000, 0x40000000  # CLONE_NEW* of sched.h
 SHARE = {
