@@ -58,14 +58,15 @@ PHRASES: dict[Theme, list[str]] = {
         r"syntax ?error|parse ?error|IndentationError|TabError|malformed number|illegal character|stray ['‘`\\]",
         r"unterminated|unclosed",
         r"unexpected (symbol|token|end of|EOF|numeric|string|input|assignment)|unfinished (string|long)",
-        r"(expected|missing) [^\n]{0,40}(near|before|after|at end)|['‘][^'’\n]+['’] expected|expected ['‘][^'’\n]+['’]",
+        r"(expected|missing) [^\n]{0,40}(near|before|after|at end)|['‘][^'’\n]+['’] expected",
+        r"(?<!scan\(\) )expected ['‘][^'’\n]+['’]",  # R's scan says it of the input
         r"Unclassifiable statement|Invalid character|Unexpected (data declaration|attribute|identifier)",
     ],
     Theme.INPUT: [
         r"EOFError|End_of_file|End of file|EndOfFile|reading a line|NoSuchElementException|NumberFormatException",
         r"invalid literal for int|could not convert string to float|(not enough|too many) values to unpack",
         r"Bad (integer|real number|logical|value|repeat count) [^\n]*(item|read|input)|int_of_string|float_of_string",
-        r"cannot parse|scan: expected|invalid (base 10 digit|number format)",
+        r"cannot parse|scan(:|\(\)) expected|invalid (base 10 digit|number format)",
     ],
     Theme.UNINITIALIZED: [
         r"UnboundLocalError|(may be|is) used uninitialized|undeclared \(first use|undeclared here|use of undeclared",

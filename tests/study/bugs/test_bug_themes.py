@@ -87,6 +87,7 @@ def test_a_failure_shows_the_first_test_that_failed(failures: list[Failure]) -> 
         ("Error: Unclassifiable statement at (1)", {S}),
         ("ERROR: LoadError: UndefVarError: `readnum` not defined in `Main`", {U}),
         ("ERROR: LoadError: MethodError: no method matching +(::String, ::Int64)", {T, F}),
+        ("Error in scan(con, n = 1, quiet = TRUE) : \n  scan() expected 'a real', got 'python'", {I}),
         ("Error in library(purr) : there is no package called ‘purr’", {F}),
         ("Error: object 'n' not found\nExecution halted", {U}),
         ("Error in strsplt(x, ' ') : could not find function \"strsplt\"", {F}),
