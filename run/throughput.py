@@ -12,8 +12,14 @@ from policy.ranks import Ranks
 
 # Dense bf16 FLOP/s from the makers' data sheets, by a part of the device's name.
 PEAKS = {
-    **{"B200": 2250e12, "H200": 989e12, "H100 PCIe": 756e12, "H100 NVL": 835e12, "H100": 989e12},
-    **{"L40S": 362e12, "A100": 312e12, "4090": 165e12},
+    "B200": 2250e12,
+    "H200": 989e12,
+    "H100 PCIe": 756e12,
+    "H100 NVL": 835e12,
+    "H100": 989e12,  # whatever else has the name: the first that fits counts
+    "L40S": 362e12,
+    "A100": 312e12,
+    "4090": 165e12,
 }
 
 

@@ -102,6 +102,11 @@ def command(line: str) -> list[str]:
     return ["/bin/sh", "-c", line] if shell else shlex.split(line)
 
 
+def starts(line: str) -> str:
+    """The program that a shell line starts first, as well as can be told; "" where it names none."""
+    return next((word for word in line.split() if "=" not in word and word not in ("env", "exec")), "")
+
+
 def without_env(argv: list[str]) -> tuple[dict[str, str], list[str]]:
     """What `env NAME=VALUE ... PROGRAM ...` sets, and what it starts: or else env, and not the program, were copied.
 
@@ -310,7 +315,7 @@ def _main_program(toolchain: Toolchain) -> str:
     """The path inside the root of what runs a language's programs, else compiles them; as well as can be told."""
     root, path = Path(toolchain.root).resolve(), dict(toolchain.environment).get("PATH", ENVIRONMENT["PATH"])
     for line in (toolchain.execute, toolchain.compile or ""):
-        word = next((word for word in line.split() if "=" not in word and word not in ("env", "exec")), "")
+        word = starts(line)
         for folder in [""] if word.startswith("/") else path.split(":"):
             place = root / folder.lstrip("/") / word.lstrip("/")
             for _ in range(20):  # links as they are inside

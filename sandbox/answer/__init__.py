@@ -16,6 +16,7 @@ from pathlib import Path
 from languages import Language
 from sandbox.answer.markdown import Block, after_thinking, blocks
 from sandbox.answer.part import Part
+from sandbox.jail import starts
 
 OUTPUT_TAGS = {"text", "txt", "plain", "plaintext", "output", "stdout", "console", "input", "stdin", "example", "log"}
 OUTPUT_INTRODUCTION = re.compile(r"\b(output|outputs|input|inputs|prints?|printed|result|results)\b\W*$", re.I)
@@ -117,19 +118,13 @@ def _aside(part: Part, language: Language) -> bool:
 
 def _commands(lines: Sequence[str], language: Language) -> bool:
     """Whether the lines are typed into a shell to run a program, or to compile it."""
-    tools = {*SHELL, *(_tool(line) for line in (language.execute, language.compile or ""))}
+    tools = {*SHELL, *(Path(starts(line)).name for line in (language.execute, language.compile or ""))}
     path = Path(language.filename)
     stem, suffix = re.escape(path.stem), re.escape(path.suffix or "." + language.name)
     file = re.compile(rf"(?:^|\s|\|)\./\w|\S{suffix}(?:\s|$)|\b{stem}\b")
     lines = [line for line in lines if not line.startswith("#")]
     typed = all(line.split()[0] in tools or line.startswith(("./", "$ ")) or file.search(line) for line in lines)
     return bool(lines) and typed and any(file.search(line) for line in lines)
-
-
-def _tool(line: str) -> str:
-    """What a shell line starts first, without its folder."""
-    words = (word for word in line.split() if word not in ("env", "exec") and "=" not in word)
-    return Path(next(words, "")).name
 
 
 def _excerpt(part: Part, parts: Sequence[Part]) -> bool:

@@ -10,7 +10,7 @@
  * Every call to the kernel up to there is seen (Syscall User Dispatch, Linux 5.11: the kernel hands them to a handler of
  * the process's own, and forgets that it did when told so). Only calls whose effect a copy has, too, are made; any other
  * ends the runtime, and programs are started as ever. So it has no threads, children, timers, sockets, shared memory,
- * half-read input or changed limits, and no open file but the first three and the link.
+ * half-read input or changed limits, and no open file but the first three, the link and what stands for R's program.
  *
  *   driver -> runtime  struct entrance with five descriptors: come here
  *   runtime -> driver  struct announcement, once: it is where it can be copied

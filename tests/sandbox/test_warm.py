@@ -163,7 +163,7 @@ def test_time_goes_on_for_copies_of_an_old_runtime(start: Start, perl: Toolchain
 
 
 def test_a_program_that_removes_itself_has_gone_for_its_next_test(start: Start, r: Toolchain) -> None:
-    """R opens the program before it loads its packages, and its runtime where it first reads it."""
+    """Each test of R opens it anew, though the runtime seemed to have it open."""
     for warm in (True, False):
         jail = start(replace(r, warm=warm))
         runs = run(jail, "unlink('program.R')\ncat(7)")
