@@ -31,6 +31,7 @@ REASONS = {
     "test_count": "not as many tests as assertions",
     "python_terms": "the statement speaks of Python's types, words or the function",
     "python_values": "a test has a value in Python's notation, or more than 4 decimals",
+    "hidden_test": "the statement quotes a test that is to be hidden",
     "table": "reader or printer looks the tests up, or different results are printed alike",
     "arguments": "what the reader makes of a test's input is not what the assertion calls the function with",
     "outputs": "the solution's result, printed in the model's format, is not the test's output",

@@ -28,6 +28,7 @@ show them that way. Input numbers are given as they are.
 - For a yes-or-no answer, or an answer that may be missing, the output format says which word to print.
 - Spell both formats out: which value is on which line, what separates values, in what order, and what an empty \
 collection looks like.
+- Of the assertions, the texts may use the first as an example, and none of the others: those stay hidden.
 - The reader knows nothing of Python and of the function: mention neither its name nor Python's types and literals.
 
 Exercise:

@@ -23,6 +23,7 @@ OPENING = re.compile(r'^[ \t]*(\{)|(\{)(?=\s*"description")', re.MULTILINE)
 MOST_OPENINGS = 50  # tried in one answer, so that a hostile one costs little
 DECIMALS = re.compile(r"\d\.\d{5,}")
 LARGEST_TEST = 1_000_000  # characters
+TELLING = 3  # words; a shorter input may stand in a text by chance
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,17 @@ def check(proposal: Proposal, task: Task, calls: Calls) -> None:
                 raise Refused("python_values", f"the {key} of test {number} has a value in Python's notation: {value}")
         if DECIMALS.search(test.output) and not any(DECIMALS.search(text) for text in calls.texts):
             raise Refused("python_values", f"the output of test {number} has more than 4 digits after the point")
+    _check_hidden(proposal)
     _check_table(proposal, calls)
+
+
+def _check_hidden(proposal: Proposal) -> None:
+    """Refuses a text that quotes the input of a test beyond the first, which alone a prompt shows."""
+    told = " ".join(word for key in TEXTS for word in getattr(proposal, key).split())
+    for number, test in enumerate(proposal.tests[1:], start=2):
+        words = test.input.split()
+        if len(words) >= TELLING and re.search(rf"(?<!\w){re.escape(' '.join(words))}(?!\w)", told):
+            raise Refused("hidden_test", f"the text gives test {number} away: of the tests, quote the first at most")
 
 
 def _python_value(text: str, constants: Sequence[str] | frozenset[str]) -> str | None:

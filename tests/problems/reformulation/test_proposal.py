@@ -119,6 +119,7 @@ def test_schema(changes: dict[str, Any], sentence: str) -> None:
         ({"tests": with_test(0, input="3\n1, 2, 3")}, "python_values", "1, 2, 3"),
         ({"tests": with_test(2, output="'16'")}, "python_values", "the output of test 3"),
         ({"tests": with_test(2, output="16.000001")}, "python_values", "more than 4 digits"),
+        ({"tests": with_test(2, input="2\n0 4"), "input_format": "As in: 2\n0 4."}, "hidden_test", "gives test 3 away"),
         ({"tests": with_test(2, output="14")}, "table", "tests 1 and 3 have one output, but"),
         ({"printer": "def printer(value):\n    return {14: '14', 0: '0', 16: '16'}[value]"}, "table", "printer holds"),
     ],
@@ -127,6 +128,12 @@ def test_what_can_be_seen_without_running(changes: dict[str, Any], reason: str, 
     refused = checked(**changes)
     assert refused is not None
     assert refused[0] == reason and sentence in refused[1]
+
+
+def test_the_first_test_may_be_quoted() -> None:
+    assert checked(description="Add squares up. Of 3 1 2 3 that is 14.") is None
+    near = with_test(2, input="3\n1 2 35")
+    assert checked(tests=near, description="Add squares up. Of 3 1 2 3 that is 14.") is None
 
 
 def test_a_reader_that_knows_the_arguments() -> None:
