@@ -41,7 +41,11 @@ def label(path: Path) -> str:
     return "/".join(part for part in path.parent.parts[-3:] if part != "bugs")
 
 
-found = {label(Path(name)): json.loads(Path(name).read_text()) for name in BUGS}
+labels = [label(Path(name)) for name in BUGS]  # two that are alike are told apart by their whole paths
+found = {
+    name if labels.count(short) > 1 else short: json.loads(Path(name).read_text())
+    for name, short in zip(BUGS, labels, strict=True)
+}
 
 
 # %%
