@@ -107,6 +107,7 @@ def verified_answers(
     objective = Objective(nll_loss, LossConfig(correction="none"), 1.0, sampling.max_new_tokens)
     found = VerifiedAnswers([], cost, settings.batch, settings.epochs, seed, objective, limit)
     seen: set[tuple[str, str]] = set()
+    end = end_token(policy)
     for row in rows:
         text = (after_thinking(row["completion"]) or "").strip()
         if not accepted(row, settings.accept):
@@ -116,7 +117,7 @@ def verified_answers(
         else:
             seen.add((row["problem"], text))
             # An answer that was cut may pass, its program whole: what is said below it does not end where it was cut.
-            tokens = [*policy.encode(text), *([end_token(policy)] if row["finished"] else [])]
+            tokens = [*policy.encode(text), *([end] if row["finished"] else [])]
             if len(tokens) > sampling.max_new_tokens:
                 found.dropped["too long"] += 1
                 continue
@@ -154,6 +155,12 @@ def accepted(row: Row, rule: str) -> bool:
 
 
 def end_token(policy: Policy) -> int:
-    """The token that ends an answer: the tokenizer's own where the model knows it as an end."""
-    own = policy.tokenizer.eos_token_id
-    return int(own if own in policy.eos else policy.eos[0])
+    """The token that ends an answer: the first end that the chat template puts behind one, the tokenizer's own if none.
+
+    The two differ where a turn and a text have an end each (Gemma, Phi 4 mini).
+    """
+    answer = "There it is."
+    chat = policy.template([{"role": "user", "content": "Where?"}, {"role": "assistant", "content": answer}])
+    behind = policy.encode(chat.rpartition(answer)[2])
+    ends = [token for token in (*behind, policy.tokenizer.eos_token_id, *policy.eos) if token in policy.eos]
+    return int(ends[0])

@@ -27,6 +27,7 @@ from tests.conftest import ROOT
 from tests.policy.families import build
 from tests.policy.test_families import MASK, PROMPT, TOKENS, assert_exact
 from tests.toy_policy import toy_model
+from training.supervised import end_token
 
 FULL = LoraSettings(rank=0, alpha=8, targets="all-linear")
 
@@ -60,6 +61,14 @@ def test_generate_ends_at_each_of_them(changed: Any) -> None:
     assert any(c.finished for c in seen)
     assert all(c.finished == (c.tokens[-1] >= 150 or c.tokens[-1] == 1) for c in seen)
     assert all(1 < token < 150 or token == 0 for c in seen for token in c.tokens[:-1])
+
+
+def test_an_answer_to_learn_from_ends_as_the_template_ends_a_turn(changed: Any) -> None:
+    policy = Policy.load(changed("generation_config.json", eos_token_id=[1, 40]))
+    assert end_token(policy) == 1  # the template puts no end behind an answer
+    turn = policy.tokenizer.convert_ids_to_tokens(40)
+    policy.tokenizer.chat_template = f"{{% for m in messages %}}{{{{ m.content }}}}{turn}{{% endfor %}}<eos>"
+    assert end_token(policy) == 40  # Phi 4 mini's way: the turn's own end, and behind all turns the text's
 
 
 def test_no_end_is_refused(changed: Any) -> None:
@@ -221,6 +230,7 @@ import re, sys
 from pathlib import Path
 from policy.model import Policy
 from tests.toy_policy import toy_model
+from training.supervised import end_token
 def memory(key):
     return int(re.search(key + r":\\s*(\\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024
 def load(path):
