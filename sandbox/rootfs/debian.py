@@ -136,7 +136,9 @@ def command(packages: Packages, base: Path) -> list[str]:
         f"apt-get -q -y -o APT::Install-Recommends={str(packages.recommends).lower()} "
         "-o DPkg::Options::=--force-unsafe-io install " + " ".join(packages.names)
     )
-    install = f'DEBIAN_FRONTEND=noninteractive chroot "$1" {apt} >&2'  # mmdebstrap has just updated its lists
+    # Where no device can be made or mounted there is no /dev, and what packages' scripts write to null goes to a file.
+    null = '[ -e "$1/dev/null" ] || { mkdir -p "$1/dev" && : > "$1/dev/null" && chmod 666 "$1/dev/null"; }'
+    install = f'{null}; DEBIAN_FRONTEND=noninteractive chroot "$1" {apt} >&2'  # mmdebstrap has just updated its lists
     return [
         *_mmdebstrap("custom"),
         f"--setup-hook=tar-in {shlex.quote(str(base))} /",
