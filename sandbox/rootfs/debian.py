@@ -36,6 +36,12 @@ UNTOLD = tuple(
         *("running special", "skipping"),
     )
 )
+# Where nothing can be mounted: a file in the place of null, and an answer to the question whether /proc is mounted, as a
+# JDK's script gives up without. Nothing of /dev reaches the tar.
+STAND_INS = (
+    'if [ ! -e "$1/proc/self" ]; then mkdir -p "$1/dev/bin" && touch "$1/dev/null" && chmod 666 "$1/dev/null" && '
+    'ln -s /bin/true "$1/dev/bin/mountpoint"; fi;'
+)
 QUIET_OPTIONS = ("-y", "-yq", "-qy", "-q", "-qq", "-yqq", "-qqy", "--yes", "--assume-yes", "--quiet")
 
 
@@ -134,11 +140,10 @@ def command(packages: Packages, base: Path) -> list[str]:
     """
     apt = (
         f"apt-get -q -y -o APT::Install-Recommends={str(packages.recommends).lower()} "
-        "-o DPkg::Options::=--force-unsafe-io install " + " ".join(packages.names)
+        "-o DPkg::Options::=--force-unsafe-io -o DPkg::Path=/dev/bin:/usr/sbin:/usr/bin:/sbin:/bin install "
+        + " ".join(packages.names)
     )
-    # Where no device can be made or mounted there is no /dev, and what packages' scripts write to null goes to a file.
-    null = '[ -e "$1/dev/null" ] || { mkdir -p "$1/dev" && : > "$1/dev/null" && chmod 666 "$1/dev/null"; }'
-    install = f'{null}; DEBIAN_FRONTEND=noninteractive chroot "$1" {apt} >&2'  # mmdebstrap has just updated its lists
+    install = f'{STAND_INS} DEBIAN_FRONTEND=noninteractive chroot "$1" {apt} >&2'  # mmdebstrap has just updated its lists
     return [
         *_mmdebstrap("custom"),
         f"--setup-hook=tar-in {shlex.quote(str(base))} /",
