@@ -36,8 +36,8 @@ UNTOLD = tuple(
         *("running special", "skipping"),
     )
 )
-# Where nothing can be mounted: a file in the place of null, and an answer to the question whether /proc is mounted, as a
-# JDK's script gives up without. Nothing of /dev reaches the tar.
+# Where nothing can be mounted: a file in the place of null, and a yes to who asks whether /proc is mounted, without
+# which no JDK is configured. Nothing of /dev reaches the tar.
 STAND_INS = (
     'if [ ! -e "$1/proc/self" ]; then mkdir -p "$1/dev/bin" && touch "$1/dev/null" && chmod 666 "$1/dev/null" && '
     'ln -s /bin/true "$1/dev/bin/mountpoint"; fi;'
@@ -143,7 +143,8 @@ def command(packages: Packages, base: Path) -> list[str]:
         "-o DPkg::Options::=--force-unsafe-io -o DPkg::Path=/dev/bin:/usr/sbin:/usr/bin:/sbin:/bin install "
         + " ".join(packages.names)
     )
-    install = f'{STAND_INS} DEBIAN_FRONTEND=noninteractive chroot "$1" {apt} >&2'  # mmdebstrap has just updated its lists
+    # mmdebstrap has just updated its lists
+    install = f'{STAND_INS} DEBIAN_FRONTEND=noninteractive chroot "$1" {apt} >&2'
     return [
         *_mmdebstrap("custom"),
         f"--setup-hook=tar-in {shlex.quote(str(base))} /",

@@ -198,14 +198,22 @@ def test_the_hostile_suite_in_a_container(
 
 
 @pytest.mark.slow
-def test_a_root_is_built_in_a_container(tmp_path: Path) -> None:
-    done = inside("root", tmp_path, "-m", "sandbox.rootfs", "language=lua")
+@pytest.mark.parametrize(
+    ("name", "program"),
+    [
+        ("lua", "print(6 * 7)"),
+        ("r", 'cat(6 * 7, "\\n", sep = "")'),  # its packages' scripts write to /dev/null
+        ("java", "class A { public static void main(String[] a) { System.out.println(6 * 7); } }"),  # ... want /proc
+    ],
+)
+def test_a_root_is_built_in_a_container(name: str, program: str, tmp_path: Path) -> None:
+    done = inside("root", tmp_path, "-m", "sandbox.rootfs", f"language={name}")
     assert done.returncode == 0, done.stderr
-    chain = toolchain(languages.load("lua"))
+    chain = toolchain(languages.load(name))
     built = Path(done.stdout.strip())
     assert built.is_relative_to(tmp_path) and built.name == "root"
     chain = replace(chain, root=str(built))
     jail = Jail(Toolchain(**vars(chain)), 3, None, binaries.find())
-    (run,) = jail.run("print(6 * 7)", [""], chain.limits)
+    (run,) = jail.run(program, [""], chain.limits)
     jail.close()
     assert run.stdout == b"42\n"
