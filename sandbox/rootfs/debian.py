@@ -17,7 +17,6 @@ import shutil
 import signal
 import subprocess
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +48,7 @@ _running: set[subprocess.Popen[bytes]] = set()
 
 
 class DebianError(Exception):
-    """mmdebstrap is missing, may not run here, or failed; one sentence and its last lines."""
+    """mmdebstrap is missing, may not run here, or failed; one sentence and its lines that say why."""
 
 
 @dataclass(frozen=True)
@@ -214,8 +213,8 @@ def _output(command: list[str], report: Callable[[str], None], scratch: Path) ->
     )
     _running.add(process)
     assert process.stdout is not None and process.stderr is not None
-    last: deque[str] = deque(maxlen=8)
-    reader = threading.Thread(target=_follow, args=(process.stderr, last, report), daemon=True)
+    said: list[str] = []
+    reader = threading.Thread(target=_follow, args=(process.stderr, said, report), daemon=True)
     reader.start()
     try:
         yield process.stdout
@@ -227,33 +226,36 @@ def _output(command: list[str], report: Callable[[str], None], scratch: Path) ->
         code = process.wait() if not process.stdout.read(1) else 0
         reader.join(5)
         if code != 0:
-            raise DebianError(_why(last)) from error
+            raise DebianError(_why(said)) from error
         raise
     else:
         code = process.wait()
         reader.join(5)
         if code != 0:
-            raise DebianError(_why(last))
+            raise DebianError(_why(said))
     finally:
         _end(process)
         _running.discard(process)
         process.stdout.close()
 
 
-def _follow(stderr: IO[bytes], last: deque[str], report: Callable[[str], None]) -> None:
+def _follow(stderr: IO[bytes], said: list[str], report: Callable[[str], None]) -> None:
     for raw in stderr:
         line = raw.decode("utf-8", "replace").strip()
         if line:
-            last.append(line)
+            said.append(line)
         if line.startswith("I: running --customize-hook"):
             report("installing packages on top of the base")
         elif line.startswith("I: ") and not line.startswith(UNTOLD):
             report(line[3:].rstrip("."))
 
 
-def _why(last: deque[str]) -> str:
-    lines = [line for line in last if not line.startswith("I: ")]
-    text = "\n  ".join(line[:300] for line in lines or last)
+def _why(said: list[str]) -> str:
+    """What was said of the first package that could not be set up (what fails after it, fails for it), or at last."""
+    lines = [line for line in said if not line.startswith("I: ")] or said
+    broken = next((at for at, line in enumerate(lines) if line.startswith("dpkg: error processing")), None)
+    kept = lines[-8:] if broken is None else lines[max(0, broken - 3) : broken + 2]
+    text = "\n  ".join(line[:300] for line in kept)
     if os.geteuid() != 0:
         return (
             "mmdebstrap failed; without root it needs user namespaces, newuidmap (apt-get install uidmap) and a range "

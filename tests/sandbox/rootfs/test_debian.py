@@ -114,3 +114,12 @@ def test_recommended_packages_come_as_in_a_container_unless_the_line_says_no(rec
 
 def test_a_root_without_packages_is_its_base() -> None:
     assert not any("customize-hook" in word for word in debian.command(Packages(), Path("/cache/base.tar")))
+
+
+def test_the_first_package_that_fails_is_shown_not_the_long_list_of_those_that_need_it() -> None:
+    script = "x11-common.postinst: 13: cannot create /dev/null: Directory nonexistent"
+    broken = ["dpkg: error processing package x11-common (--configure):", "its script returned error exit status 2"]
+    said = ["I: creating chroot", *["Setting up libc6 ..."] * 20, script, *broken, *["dependency problems"] * 20]
+    told = debian._why(said)
+    assert all(line in told for line in (script, *broken)) and "dependency" not in told
+    assert "E: no mirror" in debian._why([*["Setting up libc6 ..."] * 20, "E: no mirror"])
