@@ -256,13 +256,14 @@ def _why(said: list[str]) -> str:
     broken = next((at for at, line in enumerate(lines) if line.startswith("dpkg: error processing")), None)
     kept = lines[-8:] if broken is None else lines[max(0, broken - 3) : broken + 2]
     text = "\n  ".join(line[:300] for line in kept)
+    elsewhere = "take a root from a machine that can build it (`python -m sandbox.rootfs pack` there, `import` here)"
     if os.geteuid() != 0:
         return (
             "mmdebstrap failed; without root it needs user namespaces, newuidmap (apt-get install uidmap) and a range "
-            "for this user in /etc/subuid and /etc/subgid, so build as root, or set these up, or take a root from a "
-            f"machine that could build it (`python -m sandbox.rootfs pack` there, `import` here):\n  {text}"
+            "for this user in /etc/subuid and /etc/subgid, so build as root, or set these up, or "
+            f"{elsewhere}:\n  {text}"
         )
-    return f"mmdebstrap failed:\n  {text}"
+    return f"mmdebstrap failed; where it fails each time, {elsewhere}:\n  {text}"
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
