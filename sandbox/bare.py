@@ -102,12 +102,17 @@ def _run(argv: list[str], stdin: bytes, folder: str, span: Span, limits: Limits,
         )  # fmt: skip
     except OSError as error:
         return Run(EXEC_FAILED, error.errno or 0, b"", b"", 0.0, 0.0, 0.0, False)
-    assert process.stdin and process.stdout and process.stderr
-    outcome, status, usage = _follow(process, stdin, start, span, round(limits.output_mb * (1 << 20)))
-    wall = time.monotonic() - start
     cap = round(limits.output_mb * (1 << 20))
-    out, err = outcome[1][:cap], outcome[2][:STDERR_KEPT]
-    how, code = outcome[0], outcome[3] if outcome[0] == TIMEOUT else 0
+    with process:
+        how, code, out, err = _follow(process, stdin, Deadlines(process.pid, start, span), cap)
+        if how != EXITED:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = status
+        with suppress(ProcessLookupError):  # what it has left running
+            os.killpg(process.pid, signal.SIGKILL)
+    wall = time.monotonic() - start
     if how == EXITED:
         signaled = os.WIFSIGNALED(status)
         how = SIGNALED if signaled else EXITED
@@ -116,92 +121,99 @@ def _run(argv: list[str], stdin: bytes, folder: str, span: Span, limits: Limits,
     if how in (EXITED, SIGNALED) and cpu >= span.cpu:
         how, code = TIMEOUT, CPU  # it ended, or met RLIMIT_CPU, between two looks
     starved = how in (EXITED, SIGNALED) and (how, code) != (EXITED, 0) and ran_out_of_memory(out, err, compiling)
-    return Run(how, code, out, err, wall, cpu, usage.ru_maxrss / 1024, starved)
+    return Run(how, code, out[:cap], err[:STDERR_KEPT], wall, cpu, usage.ru_maxrss / 1024, starved)
+
+
+class Deadlines:
+    """When a process has had its time, by the clock and by the CPU time of its session."""
+
+    def __init__(self, session: int, start: float, span: Span):
+        self.session, self.start, self.span = session, start, span
+        self.look = start + max(span.cpu / 8, 0.01)  # at the CPU time
+        self.last = start + span.left
+        self.wall = min(self.last, start + span.wall)
+
+    def left(self) -> float:
+        """Seconds until one may have passed."""
+        return max(0.0, min(self.look, self.wall) - time.monotonic())
+
+    def passed(self) -> int:
+        """Which one has; 0: none."""
+        now = time.monotonic()
+        if now >= self.last:
+            return PROGRAM
+        if now >= self.wall:  # not yet of one that is not asleep, but shares its core with many
+            if now >= (later := self.start + self.span.wall + PATIENCE * _used(self.session)):
+                return WALL
+            self.wall = min(self.last, max(later, now + 0.01))
+        if now >= self.look:
+            if (rest := self.span.cpu - _used(self.session)) <= 0:
+                return CPU
+            self.look = now + max(rest / 8, 0.01)
+        return 0
 
 
 def _follow(
-    process: subprocess.Popen[bytes], stdin: bytes, start: float, span: Span, cap: int
-) -> tuple[tuple[int, bytes, bytes, int], int, resource.struct_rusage]:
-    """Feeds and drains the process until it has closed its outputs and ended, or broken a limit.
+    process: subprocess.Popen[bytes], stdin: bytes, deadlines: Deadlines, cap: int
+) -> tuple[int, int, bytes, bytes]:
+    """Feeds and drains the process until it has ended, or broken a limit: how, which deadline it met, its outputs.
 
-    Returns the outcome, the two outputs and which deadline was met; the exit status; what was used.
+    As in a jail, what it has left running is not waited for.
     """
     assert process.stdin and process.stdout and process.stderr
     outputs = {process.stdout.fileno(): bytearray(), process.stderr.fileno(): bytearray()}
-    streams = list(outputs.values())
-    ends = [process.stdin, process.stdout, process.stderr]
-    for end in ends:
-        os.set_blocking(end.fileno(), False)
-    poll, left, outcome, met = select.poll(), memoryview(stdin), EXITED, 0
-    look: float = start + max(span.cpu / 8, 0.01)
-    last: float = start + span.left
-    deadline: float = min(last, start + span.wall)
-
-    def overdue() -> int:
-        """Which deadline has passed; 0: none."""
-        nonlocal look, deadline
-        now = time.monotonic()
-        if now >= last:
-            return PROGRAM
-        if now >= deadline:  # not yet of one that is not asleep, but shares its core with many
-            if now >= (later := start + span.wall + PATIENCE * _used(process.pid)):
-                return WALL
-            deadline = min(last, max(later, now + 0.01))
-        if now >= look:
-            if (rest := span.cpu - _used(process.pid)) <= 0:
-                return CPU
-            look = now + max(rest / 8, 0.01)
-        return 0
-
-    def until() -> float:
-        return max(0.0, min(look, deadline) - time.monotonic())
-
-    for fd in outputs:
+    out, err = outputs.values()
+    entry, left = process.stdin.fileno(), memoryview(stdin)
+    for fd in (entry, *outputs):
+        os.set_blocking(fd, False)
+    poll, end = select.poll(), os.pidfd_open(process.pid)
+    for fd in (end, *outputs):
         poll.register(fd, select.POLLIN)
     if left:
-        poll.register(process.stdin.fileno(), select.POLLOUT)
+        poll.register(entry, select.POLLOUT)
     else:
         process.stdin.close()
-    while outputs and outcome == EXITED:
-        ready = poll.poll(until() * 1000)
-        if met := overdue():
-            outcome = TIMEOUT
-        for fd, _ in ready:
-            if fd in outputs:
-                with suppress(BlockingIOError):
-                    if piece := os.read(fd, 1 << 16):
-                        outputs[fd] += piece
-                        if len(outputs[fd]) > cap:
-                            outcome = OUTPUT_LIMIT
-                    else:
-                        poll.unregister(fd)
-                        del outputs[fd]
-            else:
-                try:
-                    left = left[os.write(fd, left) :]
-                except BlockingIOError:
-                    continue
-                except BrokenPipeError:
-                    left = memoryview(b"")
-                if not left:
-                    poll.unregister(fd)
-                    process.stdin.close()
-    if outcome == EXITED:  # the outputs are closed; the process may yet run on
-        pid_fd = os.pidfd_open(process.pid)
-        while outcome == EXITED and not select.select([pid_fd], [], [], until())[0]:
-            if met := overdue():
-                outcome = TIMEOUT
-        os.close(pid_fd)
-    if outcome != EXITED:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = status
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    for end in ends:
-        end.close()
-    return (outcome, bytes(streams[0]), bytes(streams[1]), met), status, usage
+
+    def read(fd: int) -> bool:
+        """Takes some of an output; whether there may be more."""
+        try:
+            piece = os.read(fd, 1 << 16)
+        except BlockingIOError:
+            return False
+        if not piece:
+            poll.unregister(fd)
+            del outputs[fd]
+            return False
+        outputs[fd] += piece
+        return len(outputs[fd]) <= cap
+
+    how, met = None, 0
+    while how is None:
+        ready = [fd for fd, _ in poll.poll(deadlines.left() * 1000)]
+        if met := deadlines.passed():
+            how = TIMEOUT
+        elif end in ready:
+            how = EXITED
+        for fd in list(outputs):
+            if how == EXITED:  # all that it has written
+                while read(fd):
+                    pass
+            elif fd in ready:
+                read(fd)
+        if entry in ready:
+            try:
+                left = left[os.write(entry, left) :]
+            except BlockingIOError:
+                pass
+            except BrokenPipeError:
+                left = memoryview(b"")
+            if not left:
+                poll.unregister(entry)
+                process.stdin.close()
+        if max(len(out), len(err)) > cap:
+            how = OUTPUT_LIMIT
+    os.close(end)
+    return how, met, bytes(out), bytes(err)
 
 
 def _used(session: int) -> float:

@@ -86,6 +86,8 @@ def _float(ours: list[str], theirs: list[str], tolerance: float) -> bool:
 def _close(ours: str, theirs: str, tolerance: float) -> bool:
     if not NUMBER.fullmatch(theirs):  # a word: must be the same word
         return ours == theirs and not _is_nan(ours)
+    if ours == theirs:  # also of more digits than a float can hold
+        return True
     if not NUMBER.fullmatch(ours):
         return False
     a, b = _number(ours), _number(theirs)

@@ -283,7 +283,7 @@ def _connect(address: str | None) -> tuple[Any, bool]:
     if ray.is_initialized():
         return ray, False
     address = address or os.environ.get("RAY_ADDRESS") or "auto"
-    modules = [str(ROOT / name) for name in ("sandbox", "languages")]
+    modules = [str(ROOT / name) for name in ("base", "languages", "sandbox")]
     try:
         if address != "auto":  # Ray itself tries for minutes
             host, _, port = address.rpartition(":")

@@ -41,7 +41,9 @@ NAN_WORDS = ["nan", "NaN", "-nan", "sNaN", "inf", "Infinity"]
         ("float", "1.5D+00", "1.5", True),
         ("float", "0x10", "16", False),
         ("float", "1_0", "10", False),
-        ("float", "1e999", "1e999", False),
+        ("float", "1" + "0" * 400, "1" + "0" * 400, True),
+        ("float", "1" + "0" * 400, "2" + "0" * 400, False),
+        ("float", "1e999", "1e998", False),
     ],
 )
 def test_rules(rule: str, output: str, expected: str, right: bool) -> None:

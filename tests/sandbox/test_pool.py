@@ -376,6 +376,11 @@ def test_no_jail_no_pool_unless_told_by_name(
             sh("while True: print('y' * 999)", language="python"),
             sh("while True: pass", language="python", limits=Limits(test_s=0.5)),
             sh("x = 'x' * 10**10", language="python"),
+            sh(
+                "import subprocess; subprocess.Popen(['sleep', '99']); print('y' * 200_000)",  # sleep holds the outputs
+                ("", "y" * 200_000),
+                language="python",
+            ),
         ]
         assert [v.status.value for v in pool.verify(jobs)] == [
             "passed",
@@ -383,7 +388,9 @@ def test_no_jail_no_pool_unless_told_by_name(
             "output_limit",
             "timeout",
             "memory_limit",
+            "passed",
         ]
+        assert subprocess.run(["pgrep", "-fx", "sleep 99"]).returncode == 1  # nor is it left behind
 
 
 def test_a_fault_of_our_own_is_told_with_its_traceback(shell: Toolchain, capfd: pytest.CaptureFixture[str]) -> None:
