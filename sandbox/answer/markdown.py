@@ -14,6 +14,7 @@ OPENING = re.compile(
 QUOTE = re.compile(r"^[ \t]{0,3}>[ \t]?")
 MARKDOWN = ("markdown", "md")
 TAG = re.compile(r"</?think>")
+NEAR = 1000  # characters of a tag's line that are looked at on either side, so that a hostile text costs no more
 
 
 @dataclass(frozen=True)
@@ -90,11 +91,15 @@ def after_thinking(completion: str) -> str | None:
     found_blocks = blocks("".join([*pieces, completion[at:]]))
     uneven = bool(found_blocks) and not found_blocks[-1].closed
     for block in found_blocks:
-        for found in re.finditer("\0(\\d+)\0\n", block.text) if block.closed else ():
-            below = block.text[found.end() :].split("\n")
-            opens = any((fence := OPENING.match(line)) and fence["tag"] for line in below)
-            if not opens and not (uneven and not "".join(below).strip()):  # else the thought's fence was left open
-                inside.add(int(found[1]))
+        opens = said = False  # below, in this block
+        for line in reversed(block.text.split("\n") if block.closed else []):
+            if mark := re.fullmatch("\0(\\d+)\0", line):
+                if not opens and (said or not uneven):  # else the thought's fence was left open
+                    inside.add(int(mark[1]))
+                said = True
+            else:
+                opens = opens or bool((fence := OPENING.match(line)) and fence["tag"])
+                said = said or bool(line.strip())
     real = [tag for number, tag in enumerate(tags) if number not in inside]
     ends = [tag.end() for tag in real if tag[0] == "</think>"]
     end = ends[-1] if ends else 0
@@ -106,8 +111,8 @@ def after_thinking(completion: str) -> str | None:
 def _marks(text: str, tag: re.Match[str], thinking: bool) -> bool:
     """Whether a tag stands where a model marks its thoughts: not in a string, and at an edge of its line, or, where it
     ends a thought, anywhere."""
-    before = text[text.rfind("\n", 0, tag.start()) + 1 : tag.start()].strip()
-    after = text[tag.end() :].partition("\n")[0].strip()
+    before = text[max(0, tag.start() - NEAR) : tag.start()].rpartition("\n")[2].strip()
+    after = text[tag.end() : tag.end() + NEAR].partition("\n")[0].strip()
     if tag[0] == "<think>":
         return not before
     quoted = bool(re.search(r"[\"'`]$", before)) and before.count(before[-1]) % 2 and before.strip("`")
