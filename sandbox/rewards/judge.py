@@ -96,6 +96,9 @@ def _post(address: str, jobs: list[str]) -> list[Status]:
             with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
                 return [Status(row["status"]) for row in json.load(answer)]
         except urllib.error.HTTPError as error:
+            if error.code == 413 and len(jobs) > 1:  # more than the service's queue holds, or its requests may have
+                half = len(jobs) // 2
+                return _post(address, jobs[:half]) + _post(address, jobs[half:])
             if error.code != 429 or time.monotonic() > gives_up:
                 why = error.read().decode(errors="replace")
                 raise SandboxError(f"the verifier at {request.host} answers {error.code}: {why}") from error

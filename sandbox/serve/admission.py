@@ -25,20 +25,27 @@ class Full(Exception):
     """The queue has no room now: the client may try again later."""
 
 
+class TooMany(Exception):
+    """The queue could never hold the jobs of this request: the client may send them in several."""
+
+
 class Admission:
     """All jobs of the service that have no verdict yet. To be used in one event loop."""
 
-    def __init__(self, executor: Executor, workers: int, most: int, metrics: Metrics):
-        """`most`: jobs that may be on their way at once."""
+    def __init__(self, executor: Executor, workers: int, most: int, longest_s: float, metrics: Metrics):
+        """`most`: jobs that may be on their way at once; `longest_s`: what any program gets by the clock."""
         self.executor = executor
         self.most = most
+        self.longest_s = longest_s
         self.metrics = metrics
         self.slots = SLOTS * workers
         self.pending = 0
         self._free = asyncio.Semaphore(self.slots)
 
     def admit(self, jobs: Sequence[Job], deadline_s: float) -> Batch:
-        """Begins to judge the jobs of one request. Raises Full where they do not all fit into the queue."""
+        """Begins to judge the jobs of one request. Raises Full, TooMany where they do not all fit into the queue."""
+        if len(jobs) > self.most:
+            raise TooMany(f"the queue holds {self.most} jobs, and this request has {len(jobs)}: send them in several")
         if self.pending + len(jobs) > self.most:
             raise Full(f"the queue holds {self.pending} of {self.most} jobs, and has no room for {len(jobs)} more")
         return Batch(self, jobs, deadline_s)
@@ -56,7 +63,10 @@ class Admission:
             return _none(job, str(error))
         if future.cancelled():
             return _none(job, "the service stops")
-        return future.result()
+        verdict = future.result()
+        if job.limits and job.limits.program_s == self.longest_s and _cut_short(verdict, self.longest_s):
+            return _none(job, f"the program was ended at the {self.longest_s:g} s that this service gives to any")
+        return verdict
 
     def _submit(self, job: Job) -> asyncio.Future[Verdict]:
         """Hands a job to the executor. Its slot is free again when it is judged, whoever still waits for it."""
@@ -122,6 +132,10 @@ class Batch:
         finally:
             self._task.cancel()
 
+    async def drop(self) -> None:
+        """Gives up the jobs that have not begun: also where the client went before anybody iterated."""
+        self._task.cancel()
+
     async def verdicts(self, request: Request) -> list[Verdict]:
         """All of them, in the order of the jobs. Raises ClientDisconnect where the client goes before."""
         found = asyncio.create_task(self._all())
@@ -144,6 +158,16 @@ async def _gone(request: Request) -> None:
     """Returns when the client has gone. The request's body has been read."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
+
+
+def _cut_short(verdict: Verdict, program_s: float) -> bool:
+    """Whether a timeout is for want of time for the whole program, and not of a test's own."""
+    spent = 0.0
+    for run in (verdict.compile, *verdict.tests) if verdict.status is Status.TIMEOUT else ():
+        spent += run.wall_s if run else 0.0
+        if run and run.status is not Status.PASSED:
+            return spent >= 0.99 * program_s  # the driver's own clock and rounding
+    return False
 
 
 def _none(job: Job, why: str) -> Verdict:

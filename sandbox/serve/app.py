@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
@@ -10,6 +11,7 @@ from typing import Any
 
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
+from starlette.background import BackgroundTask
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect
 
@@ -19,7 +21,7 @@ from sandbox import verify
 from sandbox.executor import Executor
 from sandbox.job import Job, JobError
 from sandbox.serve import fusion
-from sandbox.serve.admission import Admission, Full
+from sandbox.serve.admission import Admission, Full, TooMany
 from sandbox.serve.guard import Guard
 from sandbox.serve.metrics import Metrics
 from sandbox.serve.schema import ANSWERS, JOBS
@@ -44,7 +46,7 @@ class Service:
 def build(executor: Executor, service: Service) -> FastAPI:
     """The ASGI application. It does not own the executor."""
     metrics = Metrics(service.workers)
-    admission = Admission(executor, service.workers, service.queue, metrics)
+    admission = Admission(executor, service.workers, service.queue, service.deadline_s, metrics)
     app = FastAPI(title="Agnostics verifier", description=__doc__, redoc_url=None)
     app.add_middleware(Guard, token=service.token, body_bytes=round(service.request_mb * 2**20), metrics=metrics)
     if not service.token:  # a web page that has renamed itself to 127.0.0.1 may not use this service
@@ -57,6 +59,10 @@ def build(executor: Executor, service: Service) -> FastAPI:
     @app.exception_handler(Full)
     async def put_off(_: Request, error: Full) -> JSONResponse:
         return JSONResponse({"detail": str(error)}, 429, {"retry-after": "1"})
+
+    @app.exception_handler(TooMany)
+    async def split(_: Request, error: TooMany) -> JSONResponse:
+        return JSONResponse({"detail": str(error)}, 413)
 
     @app.exception_handler(ClientDisconnect)
     async def leave(_: Request, error: ClientDisconnect) -> Response:
@@ -84,7 +90,7 @@ def build(executor: Executor, service: Service) -> FastAPI:
             return JSONResponse({"detail": f"the content type is application/json or {NDJSON}, not {kind!r}"}, 415)
         body = await request.body()
         if kind == NDJSON:
-            numbers, jobs, errors = await asyncio.to_thread(_lines, body, service.verify, checked)
+            numbers, jobs, errors = await asyncio.to_thread(_lines, body, service.verify, checked, service.queue)
             batch = admission.admit(jobs, deadline_s)
 
             async def answers() -> AsyncIterator[str]:
@@ -93,7 +99,7 @@ def build(executor: Executor, service: Service) -> FastAPI:
                 async for index, verdict in batch:
                     yield json.dumps({"line": numbers[index]} | verify.to_row(verdict)) + "\n"
 
-            return StreamingResponse(answers(), media_type=NDJSON)
+            return StreamingResponse(answers(), media_type=NDJSON, background=BackgroundTask(batch.drop))
         many, jobs = await asyncio.to_thread(_jobs, body, service.verify, checked)
         verdicts = await admission.admit(jobs, deadline_s).verdicts(request)
         rows = [verify.to_row(verdict) for verdict in verdicts]
@@ -124,12 +130,17 @@ def _jobs(body: bytes, arguments: verify.Arguments, checked: Callable[[Job], Job
 
 
 def _lines(
-    body: bytes, arguments: verify.Arguments, checked: Callable[[Job], Job]
+    body: bytes, arguments: verify.Arguments, checked: Callable[[Job], Job], most: int
 ) -> tuple[list[int], list[Job], list[dict[str, Any]]]:
-    """(numbers of the lines with a job, those jobs, an answer for each line that holds no job)."""
+    """(numbers of the lines with a job, those jobs, an answer for each line that holds no job).
+
+    Raises TooMany for more than `most` lines.
+    """
     numbers, jobs, errors = [], [], []
-    for number, line in enumerate(body.split(b"\n"), start=1):
+    for number, line in enumerate(io.BytesIO(body), start=1):
         if jsonl.without_mark(line).strip():
+            if len(jobs) + len(errors) == most:
+                raise TooMany(f"the queue holds {most} jobs, and this request has more lines: send them in several")
             try:
                 jobs.append(checked(verify.parse_job(line, f"line {number}", arguments)))
                 numbers.append(number)

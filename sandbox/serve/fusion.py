@@ -23,7 +23,7 @@ from languages import Language
 from sandbox import verify
 from sandbox.answer import extract
 from sandbox.job import Compare, Job, Status, Test, TestResult, Verdict
-from sandbox.job_rows import check_text, parse_compare, parse_tests
+from sandbox.job_rows import check_output, check_text, parse_compare, parse_tests
 from sandbox.serve.admission import Admission
 
 NAMES = {"nodejs": "javascript", "R": "r"}  # SandboxFusion's names -> ours, where they differ
@@ -152,6 +152,7 @@ def router(
         compare = parse_compare(config.extra.get("compare", {"rule": "decimal"}), "config.extra")
         all_tests = bool(config.extra.get("run_all_cases"))
         tests = parse_tests(rows, "config.provided_data")
+        check_output(str(request.id), compare, tests, limits, "config.provided_data")
         job = Job(str(request.id), chosen.name, program, tests, compare, limits, all_tests)
         verdict = await judge(job, caller)
         results = verdict.tests or (None,)  # one that did not compile has a case as well, which says so

@@ -50,7 +50,7 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
         "content": _contents(VERDICT, "{line, id, status, ...}, or {line, error} for a line that is no job"),
     },
     401: {"description": "without the token"},
-    413: {"description": "the request is too large"},
+    413: {"description": "the request is too large, or has more jobs than the queue holds"},
     415: {"description": "neither JSON nor JSON lines"},
     422: {"description": "no job; one sentence says why"},
     429: {"description": "the queue is full; try again later"},

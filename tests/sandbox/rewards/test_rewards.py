@@ -28,7 +28,7 @@ RIGHT, WRONG = "```lua\nprint(2)\n```", "```lua\nprint(3)\n```"
 def service(pool: Pool) -> Iterator[str]:
     """The address of a real server that wants a token."""
     arguments = Arguments((languages.load("lua"),))
-    server = uvicorn.Server(uvicorn.Config(build(pool, Service(arguments, 1, "tok")), log_level="error"))
+    server = uvicorn.Server(uvicorn.Config(build(pool, Service(arguments, 1, "tok", queue=15)), log_level="error"))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
@@ -37,6 +37,12 @@ def service(pool: Pool) -> Iterator[str]:
         yield f"http://any:tok@127.0.0.1:{listener.getsockname()[1]}"
         server.should_exit = True
         thread.join()
+
+
+def test_more_jobs_than_the_services_queue_holds_are_sent_in_several(service: str, monkeypatch: Any) -> None:
+    monkeypatch.setenv(judge.ADDRESS, service)
+    rows = [{"completion": (RIGHT, WRONG)[n % 3 > 0], "language": "lua", "tests": TESTS} for n in range(40)]
+    assert [status is Status.PASSED for status in judge.statuses(rows)] == [n % 3 == 0 for n in range(40)]
 
 
 @pytest.fixture(params=["here", "service"])

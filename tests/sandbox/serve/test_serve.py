@@ -125,11 +125,41 @@ def test_a_large_request_is_refused_however_it_comes(client: TestClient) -> None
 
 
 def test_a_full_queue_answers_429_and_has_room_again(client: TestClient) -> None:
-    answer = client.post("/verify", json=[job()] * 21)
+    rows = [job(f"os.execute('sleep 0.2') print(2) -- {n}", id=str(n)) for n in range(18)]
+    large = threading.Thread(target=client.post, args=("/verify",), kwargs={"json": rows})
+    large.start()
+    while not metric(client, "agnostics_verifier_jobs_pending"):
+        time.sleep(0.01)
+    answer = client.post("/verify", json=[job()] * 19)
     assert answer.status_code == 429 and answer.headers["retry-after"]
-    assert answer.json()["detail"] == "the queue holds 0 of 20 jobs, and has no room for 21 more"
+    assert re.fullmatch(r"the queue holds \d+ of 20 jobs, and has no room for 19 more", answer.json()["detail"])
+    large.join()
     assert all(row["status"] == "passed" for row in client.post("/verify", json=[job()] * 20).json())
     assert metric(client, "agnostics_verifier_jobs_pending") == 0
+
+
+def test_what_the_queue_could_never_hold_is_to_be_sent_in_several(client: TestClient) -> None:
+    lines = client.post("/verify", content="1\n" * 21, headers={"content-type": NDJSON})
+    for answer, has in ((client.post("/verify", json=[job()] * 21), "21"), (lines, "more lines")):
+        assert answer.status_code == 413
+        assert answer.json()["detail"] == f"the queue holds 20 jobs, and this request has {has}: send them in several"
+
+
+def test_a_program_that_the_service_cuts_short_has_no_verdict(pool: Pool) -> None:
+    with serving(pool, deadline_s=1.2) as client:
+        slow = job("os.execute('sleep 0.5') print(2)", tests=TESTS * 4)
+        row = client.post("/verify", json=slow | {"limits": {"program_s": 1.0}}).json()
+        assert row["status"] == "timeout"  # the job's own limit
+        tired = job("while true do end", tests=TESTS, limits={"test_s": 0.2})
+        assert client.post("/verify", json=tired).json()["status"] == "timeout"
+        assert client.post("/verify", json=slow).json()["status"] == "infrastructure_error"
+
+    async def cut() -> None:
+        jobs = [replace(waiting(1, 0.5), tests=(Test("", "1"),) * 4, limits=replace(SHELL.limits, program_s=1.2))]
+        [(_, verdict)] = [pair async for pair in Admission(pool, 1, 100, 1.2, Metrics(1)).admit(jobs, 60)]
+        assert verdict.message == "the program was ended at the 1.2 s that this service gives to any"
+
+    asyncio.run(cut())
 
 
 def test_at_the_deadline_what_has_no_verdict_is_no_failure_of_the_program(client: TestClient) -> None:
@@ -251,7 +281,7 @@ def waiting(number: int, seconds: float) -> Job:
 
 def test_a_small_request_overtakes_a_large_one(pool: Pool) -> None:
     async def both() -> list[str]:
-        admission, order = Admission(pool, 1, 100, Metrics(1)), []
+        admission, order = Admission(pool, 1, 100, 60.0, Metrics(1)), []
 
         async def collect(name: str, jobs: list[Job]) -> None:
             async for _, verdict in admission.admit(jobs, 60):
@@ -268,7 +298,7 @@ def test_a_small_request_overtakes_a_large_one(pool: Pool) -> None:
 
 def test_what_nobody_waits_for_any_more_is_not_begun(pool: Pool) -> None:
     async def give_up() -> None:
-        admission = Admission(pool, 1, 100, Metrics(1))
+        admission = Admission(pool, 1, 100, 60.0, Metrics(1))
         verdicts = aiter(admission.admit([waiting(n, 0.2) for n in range(30)], 60))
         await anext(verdicts)
         assert admission.pending == 29
@@ -282,9 +312,31 @@ def test_what_nobody_waits_for_any_more_is_not_begun(pool: Pool) -> None:
     asyncio.run(give_up())
 
 
+def test_jobs_of_a_client_that_went_before_the_first_line_are_dropped(pool: Pool) -> None:
+    body = "\n".join(json.dumps(job(f"os.execute('sleep 0.2') print(2) -- {n}")) for n in range(30)).encode()
+    messages = [{"type": "http.request", "body": body}, {"type": "http.disconnect"}]
+    scope = {"type": "http", "method": "POST", "path": "/verify", "query_string": b"", "headers": [], "server": None}
+    scope |= {"headers": [(b"host", b"localhost"), (b"content-type", NDJSON.encode())], "http_version": "1.1"}
+
+    async def receive() -> dict[str, Any]:
+        return messages.pop(0) if messages else {"type": "http.disconnect"}
+
+    async def send(message: dict[str, Any]) -> None:
+        await asyncio.sleep(0)
+
+    async def leave() -> str:
+        app: Any = build(pool, Service(SERVED, pool.workers))
+        await app(scope, receive, send)
+        await asyncio.sleep(0.1)
+        answer = await app.router.routes[-1].endpoint()
+        return str(answer.body.decode())
+
+    assert "\nagnostics_verifier_jobs_pending 0.0\n" in asyncio.run(leave())
+
+
 def test_jobs_of_a_client_that_has_gone_are_dropped(pool: Pool) -> None:
     async def leave() -> None:
-        admission = Admission(pool, 1, 100, Metrics(1))
+        admission = Admission(pool, 1, 100, 60.0, Metrics(1))
         begun = asyncio.Event()
 
         async def receive() -> dict[str, Any]:
@@ -308,7 +360,7 @@ def test_a_pool_that_closes_leaves_nobody_waiting(lua: Toolchain) -> None:
     async def close() -> None:
         pool = Pool([lua], workers=1)
         jobs = [Job(str(n), "lua", f"while true do end -- {n}", (Test("", ""),)) for n in range(5)]
-        batch = Admission(pool, 1, 100, Metrics(1)).admit(jobs, 60)
+        batch = Admission(pool, 1, 100, 60.0, Metrics(1)).admit(jobs, 60)
         await asyncio.sleep(0.1)
         await asyncio.to_thread(pool.close)
         assert {verdict.status async for _, verdict in batch} == {Status.INFRASTRUCTURE_ERROR}
