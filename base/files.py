@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from base.errors import UserError
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -73,6 +75,16 @@ def make_once(folder: Path, fill: Callable[[Path], None]) -> Path:
     return folder
 
 
-def cache_folder() -> Path:
-    """Where roots, models and the driver are kept between runs: $AGNOSTICS_CACHE, else ~/.cache/agnostics."""
-    return Path(os.environ.get("AGNOSTICS_CACHE") or "~/.cache/agnostics").expanduser().absolute()
+def cache_folder(kind: str) -> Path:
+    """Where things of a kind (roots, models, ...) are kept between runs, in $AGNOSTICS_CACHE or ~/.cache/agnostics.
+
+    It is made where it is missing. Raises UserError where it cannot be.
+    """
+    folder = Path(os.environ.get("AGNOSTICS_CACHE") or "~/.cache/agnostics").expanduser().absolute() / kind
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"cannot make the folder {folder} ({error.strerror}): set AGNOSTICS_CACHE to a folder that you may write to"
+        ) from error
+    return folder

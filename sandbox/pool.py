@@ -27,6 +27,7 @@ from pathlib import Path
 from languages import Language
 from sandbox import cgroup, protection, rootfs
 from sandbox.driver.binaries import Binaries, Level
+from sandbox.driver.messages import LONGEST_WAIT_S
 from sandbox.executor import RETRIES, Executor, Task
 from sandbox.jail import Toolchain
 from sandbox.job import Job, SandboxError, Status, Verdict
@@ -197,7 +198,7 @@ class _Worker:
             if self.pool._closed:
                 break
             try:
-                self.link.settimeout(longest)
+                self.link.settimeout(min(longest, LONGEST_WAIT_S))
                 send(self.link, job)
                 answer = receive(self.link)
                 if isinstance(answer, Verdict):

@@ -27,17 +27,16 @@ from typing import IO, Any, ClassVar
 import languages
 from base import jsonl
 from base.command_line import Command, Names
-from base.errors import ConfigError, DataError
+from base.errors import ConfigError, DataError, UserError
 from base.limits import Limits, parse_limits
 from base.progress import Progress
 from base.settings import Count
 from base.text import plain
-from languages import Language, LanguageError
+from languages import Language
 from sandbox.answer import extract
 from sandbox.job import Job, SandboxError, TestResult, Verdict
 from sandbox.job_rows import check_output, check_text, parse_compare, parse_tests
 from sandbox.pool import Pool
-from sandbox.rootfs import RootfsError
 
 KEYS = ("id", "program", "completion", "tests", "compare", "limits", "all_tests", "language")
 AHEAD = 32  # jobs read ahead for each worker: memory stays bounded
@@ -205,7 +204,7 @@ def main(words: list[str]) -> int:
                     judged += 1
                     passed += answer.passed
                     progress.show(judged, f"{passed} passed")
-    except (ValueError, LanguageError, RootfsError, SandboxError) as error:
+    except (UserError, ValueError) as error:
         print(f"sandbox.verify: {error}", file=sys.stderr)
         return 2
     except (KeyboardInterrupt, CancelledError):

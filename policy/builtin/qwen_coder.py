@@ -28,7 +28,7 @@ ENDS = ["<|im_end|>", "<|endoftext|>"]  # of a chat's turn, of a text
 
 def ensure() -> Path:
     """The folder of the model, made from the packages if it is not there. Raises ModelError without the packages."""
-    return make_once(cache_folder() / "models" / "qwen_coder_1.5b", _make)
+    return make_once(cache_folder("models") / "qwen_coder_1.5b", _make)
 
 
 def _make(folder: Path) -> None:

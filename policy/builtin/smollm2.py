@@ -20,7 +20,7 @@ ENDS = ["<|im_end|>"]
 
 def ensure() -> Path:
     """The folder of the model, built from the package if it is not there. Raises ModelError without the package."""
-    return make_once(cache_folder() / "models" / "smollm2_135m", _convert)
+    return make_once(cache_folder("models") / "smollm2_135m", _convert)
 
 
 def _convert(folder: Path) -> None:

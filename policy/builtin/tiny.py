@@ -48,7 +48,7 @@ WORD = r"""\n*```\n?| ?[A-Za-z_]+(?:\.[A-Za-z_]+)*| ?[0-9]| ?"[^"\n]*"| ?[^\sA-Z
 
 def ensure(seed: int = 0) -> Path:
     """The folder of the tiny policy for `seed`; builds it if it is not there. Safe to call from several processes."""
-    folder = cache_folder() / "models" / f"tiny-{fingerprint(seed)}"
+    folder = cache_folder("models") / f"tiny-{fingerprint(seed)}"
     return make_once(folder, lambda part: build(part, seed, STEPS))
 
 

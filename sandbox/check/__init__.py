@@ -25,12 +25,12 @@ from rich.table import Table
 
 import languages
 from base.command_line import Command, Names
-from base.errors import ConfigError
+from base.errors import ConfigError, UserError
 from sandbox import protection
 from sandbox.check import proof
 from sandbox.check.timing import disturbances
 from sandbox.jail import Toolchain
-from sandbox.job import Job, SandboxError, Status, Test, Verdict
+from sandbox.job import Job, Status, Test, Verdict
 from sandbox.pool import Pool, toolchain
 from sandbox.rootfs import debian
 
@@ -69,7 +69,7 @@ class Report:
 
 
 def examine(language: languages.Language, use_cgroups: bool = True) -> Report:
-    """Builds the root if needed and runs the proof. Raises SandboxError, languages.LanguageError.
+    """Builds the root if needed and runs the proof. Raises UserError.
 
     `use_cgroups` False: as on a machine where memory is bounded by RLIMIT_AS alone.
     """
@@ -320,11 +320,15 @@ def main(arguments: list[str]) -> int:
         try:
             language = languages.load(name)
             report = examine(language)
-        except (languages.LanguageError, SandboxError) as error:
+        except UserError as error:
             print(error, file=sys.stderr)
             healthy = False
             continue
         show(language, report, console)
         healthy &= report.healthy
-    show_machine(console)
+    try:
+        show_machine(console)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        healthy = False
     return 0 if healthy else 1

@@ -24,11 +24,10 @@ from typing import ClassVar
 
 import languages
 from base.command_line import Command, Names
-from base.errors import ConfigError
+from base.errors import UserError
 from base.files import write_text
 from sandbox import check, rootfs
 from sandbox.check import Report, plain, proof
-from sandbox.job import SandboxError
 from sandbox.pool import toolchain
 from sandbox.rootfs import disk
 
@@ -160,7 +159,7 @@ def survey(names: list[str], page: Path, begun: Path | None = None) -> bool:
         language = languages.load(name)
         try:
             report, without_cgroup = check.examine(language), check.examine(language, use_cgroups=False)
-        except (languages.LanguageError, SandboxError) as error:
+        except UserError as error:
             print(error, file=sys.stderr)
             healthy = False
             continue
@@ -196,7 +195,7 @@ def main(arguments: list[str]) -> int:
             disk.write(disk.measure(roots))
             write(PAGE, rows(PAGE))
         return 0 if right else 1
-    except (ConfigError, languages.LanguageError, rootfs.RootfsError) as error:
+    except UserError as error:
         print(error, file=sys.stderr)
         return 2
 

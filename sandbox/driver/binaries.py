@@ -73,11 +73,10 @@ def driver() -> str:
     sources = sorted(file for file in here.iterdir() if file.suffix in (".c", ".h"))
     written = b"".join(source.read_bytes() for source in sources)
     digest = hashlib.sha256(written + platform.machine().encode()).hexdigest()[:16]
-    folder = cache_folder() / "driver"
+    folder = cache_folder("driver")
     binary = folder / f"driver-{digest}"
     if binary.is_file():
         return str(binary)
-    folder.mkdir(parents=True, exist_ok=True)
     with open(folder / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not binary.is_file():

@@ -118,8 +118,7 @@ def _remove(folder: Path, driver: str) -> None:
 
 def _place() -> Path:
     """A folder for folders of programs: in memory where programs may be executed there. Raises OSError."""
-    own = cache_folder() / "jails"
-    own.mkdir(parents=True, exist_ok=True)
+    own = cache_folder("jails")
     for folder in (Path("/dev/shm"), Path(tempfile.gettempdir()), own):
         if os.access(folder, os.W_OK | os.X_OK) and not os.statvfs(folder).f_flag & os.ST_NOEXEC:
             return folder

@@ -18,6 +18,7 @@ from base.limits import PATIENCE, Limits
 
 MAGIC = 0x4A414752
 JOB, TEST, LAST_TEST, STOP, RUNTIME = 1, 2, 3, 4, 5  # kinds of messages to the driver
+LONGEST_WAIT_S = 2_000_000  # what poll() can take: 23 days
 EXITED, SIGNALED, TIMEOUT, OUTPUT_LIMIT, EXEC_FAILED = range(5)
 CPU, WALL, PROGRAM = 1, 2, 3  # the code of a TIMEOUT: which deadline was met
 HEAD = struct.Struct("<II")  # kind, length
@@ -155,7 +156,7 @@ class Link:
             self.unread += piece
 
     def _wait(self, events: select.poll, end: IO[bytes], deadline: float) -> None:
-        ready = events.poll(max(0, deadline - time.monotonic()) * 1000)
+        ready = events.poll(max(0, min(deadline - time.monotonic(), LONGEST_WAIT_S)) * 1000)
         if not ready:
             raise JailBroken("the driver has fallen silent")
         if any(other != end.fileno() for other, _ in ready):

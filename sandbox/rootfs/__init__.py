@@ -269,7 +269,6 @@ def _require_room(missing: list[str], at_once: int) -> None:
     if not missing:
         return
     kept, working = disk.needed(missing, at_once, disk.read())
-    cache().mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(cache()).free / 1e9
     roots = f"{len(missing)} root{'s' if len(missing) > 1 else ''}"
     need = f"{kept:.1f} GB of disk for {roots}, and {working:.1f} GB more while they are built"
@@ -344,7 +343,6 @@ def pack_root(name: str, out: Path) -> None:
 
 def import_packed(place: str) -> Rootfs:
     """Puts a packed root (a path or an address) into the cache, for its language. Raises RootfsError."""
-    cache().mkdir(parents=True, exist_ok=True)
     part = cache() / f".import-{os.getpid()}.part"
     _remove(part)
     try:

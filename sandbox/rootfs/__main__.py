@@ -11,7 +11,7 @@ from rich.console import Console
 
 import languages
 from base.command_line import Command, Names
-from base.errors import ConfigError
+from base.errors import ConfigError, UserError
 from sandbox import rootfs
 from sandbox.rootfs import Rootfs, RootfsError
 
@@ -84,7 +84,7 @@ def main(words: list[str]) -> int:
                 return build(languages.names() if names == ["all"] else names)
             case _:
                 raise ConfigError(f"{USAGE}\nlanguages: {', '.join(languages.names())}")
-    except (ConfigError, languages.LanguageError, RootfsError) as error:
+    except UserError as error:
         print(error, file=sys.stderr)
         return bad
     return 0

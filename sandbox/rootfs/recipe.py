@@ -37,7 +37,7 @@ class Recipe:
 
 def cache() -> Path:
     """The folder that holds the roots of this machine."""
-    return cache_folder() / "rootfs"
+    return cache_folder("rootfs")
 
 
 def is_path(base_image: str) -> bool:

@@ -27,7 +27,6 @@ from base.errors import ConfigError, UserError
 from base.settings import Count, Positive
 from sandbox import verify
 from sandbox.pool import Pool
-from sandbox.rootfs import RootfsError
 from sandbox.serve.app import LOCAL, Service, build
 
 TOKEN = "AGNOSTICS_SERVE_TOKEN"
@@ -87,7 +86,7 @@ def main(words: list[str]) -> int:
         return 0 if words else 2
     try:
         serve(Words.parse(words), os.environ.get(TOKEN))
-    except (UserError, RootfsError) as error:
+    except UserError as error:
         print(f"sandbox.serve: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -136,7 +136,9 @@ def _lines(
 
     Raises TooMany for more than `most` lines.
     """
-    numbers, jobs, errors = [], [], []
+    numbers: list[int] = []
+    jobs: list[Job] = []
+    errors: list[dict[str, Any]] = []
     for number, line in enumerate(io.BytesIO(body), start=1):
         if jsonl.without_mark(line).strip():
             if len(jobs) + len(errors) == most:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from base.files import make_once, replacing, replacing_folder
+from base.errors import UserError
+from base.files import cache_folder, make_once, replacing, replacing_folder
 
 
 def test_a_folder_is_made_once_and_whole(tmp_path: Path) -> None:
@@ -56,3 +57,12 @@ def test_a_folder_that_is_not_finished_takes_no_place(tmp_path: Path) -> None:
         raise OSError("no space")
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
     assert sorted(path.name for path in place.iterdir()) == ["new", "newer"]
+
+
+def test_a_cache_that_cannot_be_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AGNOSTICS_CACHE", str(tmp_path / "cache"))
+    assert cache_folder("roots").is_dir()
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("AGNOSTICS_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.raises(UserError, match=r"cannot make the folder .*file/cache/roots \(Not a dir.*set AGNOSTICS_CACHE"):
+        cache_folder("roots")

@@ -287,6 +287,7 @@ def test_a_kill_for_memory_is_blamed_on_its_own_test(hostile: Pool) -> None:
 
 
 def test_the_largest_limits_are_no_overflow(hostile: Pool) -> None:
-    large = replace(LIMITS, output_mb=1_000_000, file_mb=1_000_000, disk_mb=1_000_000)
+    most = 1_000_000
+    large = replace(LIMITS, output_mb=most, file_mb=most, disk_mb=most, test_s=most, wall_s=most)
     (verdict,) = hostile.verify([Job("x", "sh", "echo held", (Test("", "held"),), limits=large)])
     assert verdict.passed, verdict.message

@@ -23,7 +23,7 @@ from starlette.requests import ClientDisconnect, Request
 
 import languages
 from sandbox.jail import Toolchain
-from sandbox.job import Job, Status, Test
+from sandbox.job import Job, Status, Test, Verdict
 from sandbox.pool import Pool
 from sandbox.serve.admission import Admission
 from sandbox.serve.app import NDJSON, Service, build
@@ -146,20 +146,18 @@ def test_what_the_queue_could_never_hold_is_to_be_sent_in_several(client: TestCl
 
 
 def test_a_program_that_the_service_cuts_short_has_no_verdict(pool: Pool) -> None:
-    with serving(pool, deadline_s=1.2) as client:
-        slow = job("os.execute('sleep 0.5') print(2)", tests=TESTS * 4)
-        row = client.post("/verify", json=slow | {"limits": {"program_s": 1.0}}).json()
-        assert row["status"] == "timeout"  # the job's own limit
-        tired = job("while true do end", tests=TESTS, limits={"test_s": 0.2})
-        assert client.post("/verify", json=tired).json()["status"] == "timeout"
-        assert client.post("/verify", json=slow).json()["status"] == "infrastructure_error"
+    def sleeping(**limits: float) -> Job:
+        return replace(waiting(1, 0.5), tests=(Test("", "1"),) * 4, limits=replace(SHELL.limits, **limits))
 
-    async def cut() -> None:
-        jobs = [replace(waiting(1, 0.5), tests=(Test("", "1"),) * 4, limits=replace(SHELL.limits, program_s=1.2))]
-        [(_, verdict)] = [pair async for pair in Admission(pool, 1, 100, 1.2, Metrics(1)).admit(jobs, 60)]
-        assert verdict.message == "the program was ended at the 1.2 s that this service gives to any"
+    async def judged(job: Job) -> Verdict:
+        [(_, verdict)] = [pair async for pair in Admission(pool, 1, 100, 1.2, Metrics(1)).admit([job], 60)]
+        return verdict
 
-    asyncio.run(cut())
+    assert asyncio.run(judged(sleeping(program_s=1.0))).status is Status.TIMEOUT  # the job's own limit
+    endless = replace(sleeping(program_s=1.2, test_s=0.2), program="while :; do :; done")
+    assert asyncio.run(judged(endless)).status is Status.TIMEOUT
+    cut = asyncio.run(judged(sleeping(program_s=1.2)))
+    assert cut.message == "the program was ended at the 1.2 s that this service gives to any"
 
 
 def test_at_the_deadline_what_has_no_verdict_is_no_failure_of_the_program(client: TestClient) -> None:
@@ -314,9 +312,9 @@ def test_what_nobody_waits_for_any_more_is_not_begun(pool: Pool) -> None:
 
 def test_jobs_of_a_client_that_went_before_the_first_line_are_dropped(pool: Pool) -> None:
     body = "\n".join(json.dumps(job(f"os.execute('sleep 0.2') print(2) -- {n}")) for n in range(30)).encode()
-    messages = [{"type": "http.request", "body": body}, {"type": "http.disconnect"}]
-    scope = {"type": "http", "method": "POST", "path": "/verify", "query_string": b"", "headers": [], "server": None}
-    scope |= {"headers": [(b"host", b"localhost"), (b"content-type", NDJSON.encode())], "http_version": "1.1"}
+    messages: list[dict[str, Any]] = [{"type": "http.request", "body": body}]
+    headers = [(b"host", b"localhost"), (b"content-type", NDJSON.encode())]
+    scope = {"type": "http", "method": "POST", "path": "/verify", "query_string": b"", "headers": headers}
 
     async def receive() -> dict[str, Any]:
         return messages.pop(0) if messages else {"type": "http.disconnect"}
