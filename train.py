@@ -62,8 +62,8 @@ def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
     if ranks.first and (why := distrust(reward)):
         print(f"warning: {why}", file=sys.stderr)
     problems, held = ranks.first_then_others(lambda: read_problems(settings.dataset, folder, ranks.first))
-    if ranks.first and (settings.lora.rank or settings.loss.kl):
-        run_folder.same_model(folder, pretrained.fingerprint(settings.model))
+    if settings.lora.rank or settings.loss.kl:
+        ranks.first_alone(lambda: run_folder.same_model(folder, pretrained.fingerprint(settings.model)))
 
     resumed = run_folder.last_checkpoint(folder)
     policy = open_policy(settings, resumed, ranks)
@@ -72,8 +72,8 @@ def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
     every = {language.name: language for language in [*taught, *shown]}
     words = settings.prompt.words()
     problems, held = fit(problems, shown, model, settings, words), fit(held, taught, model, settings, words)
-    if ranks.first:
-        run_folder.same_prompts(folder, prompts_hash([*tasks(problems, shown, words), *tasks(held, taught, words)]))
+    asked = [*tasks(problems, shown, words), *tasks(held, taught, words)]
+    ranks.first_alone(lambda: run_folder.same_prompts(folder, prompts_hash(asked)))
     learner = Learner(policy, open_optimizer(policy, settings.optimizer), settings.optimizer, ranks)
     state = checkpoint.restore(resumed, policy, learner.optimizer, problems) if resumed else TrainerState()
 

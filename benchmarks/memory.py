@@ -58,6 +58,7 @@ class Case:
     ranks: int = 1
     shard: bool = False
     rows: int = 16  # of a micro-batch
+    dtype: str = "float32"  # the compute dtype
 
     @property
     def budget(self) -> int:
@@ -73,6 +74,9 @@ CASES = {
     "full, checkpointing, adamw8bit": Case(checkpointing=True, optimizer="adamw8bit", rows=6),
     "LoRA": Case(rank=16, rows=6),
     "LoRA, checkpointing": Case(rank=16, checkpointing=True, rows=6),
+    "full, bf16": Case(rows=6, dtype="bfloat16"),
+    "LoRA, bf16": Case(rank=16, rows=6, dtype="bfloat16"),
+    "LoRA, bf16, checkpointing": Case(rank=16, checkpointing=True, rows=6, dtype="bfloat16"),
     "two ranks": Case(ranks=2, rows=6),
     "two ranks, sharded": Case(ranks=2, shard=True, rows=6),
     "two ranks, sharded, checkpointing": Case(ranks=2, shard=True, checkpointing=True, rows=6),
@@ -97,13 +101,25 @@ def weights(model: str, folder: Path) -> Path:
 
 def plan(case: Case) -> Plan:
     return Plan(
-        case.ranks, case.shard, case.rank == 0, case.rank, False, case.optimizer, 4, case.checkpointing,
-        case.budget, PROMPT + LONGEST, LONGEST, False, 0.0, 1,
-    )  # fmt: skip
+        ranks=case.ranks,
+        shard=case.shard,
+        full=case.rank == 0,
+        rank=case.rank,
+        quantized=False,
+        optimizer=case.optimizer,
+        compute=4 if case.dtype == "float32" else 2,
+        checkpointing=case.checkpointing,
+        token_budget=case.budget,
+        longest=PROMPT + LONGEST,
+        sampled=LONGEST,
+        reference=False,
+        vllm=0.0,
+        rows=1,
+    )
 
 
 def predicted(case: Case, folder: Path) -> dict[str, dict[str, float]]:
-    """Bytes of an update by its two heights and what they hold."""
+    """Bytes of an update by its two peaks and what they hold."""
     shape = Shape.of(AutoModelForCausalLM.from_pretrained(weights(case.model, folder)))
     phases = memory.estimate(shape, plan(case), Machine("", 64 * GIB, 64 * GIB)).phases
     return {name: dict(parts) for name, parts in phases.items() if name.startswith("update")}
@@ -125,7 +141,7 @@ def rollouts(count: int, length: int) -> list[Rollout]:
 def learner(path: Path, case: Case, ranks: Ranks, budget: int) -> Learner:
     model = ModelSettings(
         name="benchmark", build=None, path=str(path), learning_rate=None, temperature=1.0, max_new_tokens=1024,
-        system=None, chat_template_kwargs={}, compute_dtype="float32", gradient_checkpointing=case.checkpointing,
+        system=None, chat_template_kwargs={}, compute_dtype=case.dtype, gradient_checkpointing=case.checkpointing,
     )  # fmt: skip
     policy = Policy.load(model, adapters=LoraSettings(rank=case.rank, alpha=16, targets="all-linear"))
     if case.shard:

@@ -7,6 +7,7 @@ dtype, which is half of the memory of full fine-tuning's fp32 master weights, be
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from copy import copy
@@ -143,6 +144,12 @@ def dequantized(weight: Tensor) -> Tensor:
         packed, state = _convert_weight_packed_for_cpu_inverse(packed, copy(state))
     numbers: Tensor = dequantize_4bit(packed, state)  # [out, in]
     return numbers
+
+
+def numbers(weight: Tensor) -> int:
+    """How many a weight holds: two to a byte, where it is kept in 4 bits."""
+    state = getattr(weight, "quant_state", None)
+    return weight.numel() if state is None else math.prod(state.shape)
 
 
 def buffers(model: PreTrainedModel) -> Iterator[tuple[str, Tensor]]:

@@ -103,4 +103,5 @@ def unloadable(source: str, error: Exception) -> ModelError:
 
 
 def device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """This rank's GPU, by its number: transformers loads in threads, to which a bare "cuda" is the first GPU."""
+    return torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")

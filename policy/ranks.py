@@ -1,9 +1,8 @@
 """Ranks: the processes of one run, one per GPU (or, on CPUs, one per share of the cores), and what they tell each
 other.
 
-    python train.py gpus=8                                                  starts eight on this machine
-    torchrun --nnodes=2 --nproc-per-node=8 --rdzv-backend=c10d --rdzv-endpoint=HOST:29400 train.py gpus=8 ...
-                                                                            the same on each of two machines
+    python train.py gpus=8                 starts eight on this machine
+    torchrun ... train.py gpus=8 ...       the same on each of several machines (docs/how-to/eight-gpus.md)
 
 Every rank samples its share of a batch and verifies it; all rollouts are then gathered everywhere, so that advantages
 and metrics are computed from the whole batch by the same code on one rank as on sixteen. Each takes its share of the
@@ -110,7 +109,7 @@ class Ranks:
     def first_then_others(self, work: Callable[[], Any]) -> Any:
         """What `work` gives: the first rank does it, then the first of every other machine, then all others at once.
 
-        What the first has left on the disk the others find, also where machines share none. Where `work` raises a
+        What the first has left on the disk the others find. Where `work` raises a
         UserError, that rank raises it, and those that wait exit without a word.
         """
         turn = 0 if self.first else 1 if os.environ.get("LOCAL_RANK") == "0" else 2
@@ -124,6 +123,10 @@ class Ranks:
             if self.any(failure):  # waits for all
                 raise failure or SystemExit(1)
         return found
+
+    def first_alone(self, work: Callable[[], None]) -> None:
+        """Does `work` on the first rank. Where it raises a UserError there, the others exit without a word."""
+        self.first_then_others(lambda: work() if self.first else None)
 
     def sum(self, totals: dict[Key, float]) -> dict[Key, float]:
         """Adds up, key by key, what all training ranks have."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -12,7 +13,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from hydra.errors import CompactHydraException
 from omegaconf import DictConfig, OmegaConf
 
 from base import script
@@ -22,6 +22,8 @@ from policy.ranks import Ranks
 from run import gpus, run_folder, sweep_job
 
 SAVE_S = 600  # how long ranks may take to save after a signal before they are killed, seconds
+
+LOST = re.compile(r"(closed|reset) by peer", re.IGNORECASE)  # gloo's words for a rank that has gone
 
 Train = Callable[[DictConfig, Path, Ranks], Any]
 
@@ -35,7 +37,9 @@ def start(train: Train, config: DictConfig) -> None:
         raise ConfigError(f"gpus is {config.gpus}; this machine has {count}")
     with sweep_job.job(config.gpus) as swept, stoppable(config.run_dir):
         started = Ranks.started()  # by torchrun
-        folder, before = Ranks.join().broadcast(lambda: run_folder.create(config))
+        ranks = Ranks.join()
+        folder, before = ranks.broadcast(lambda: run_folder.create(config))
+        ranks.first_then_others(lambda: run_folder.check_shared(folder))
         if run_folder.finished(folder):
             print(f"finished already: {folder}")
             return
@@ -71,7 +75,7 @@ def begin(train: Train, config: DictConfig, folder: Path, before: set[Path], her
                 rank(train, OmegaConf.to_yaml(config), str(folder))
             else:
                 launch(config.gpus, rank, train, OmegaConf.to_yaml(config), str(folder))
-    except (SystemExit, CompactHydraException) as error:
+    except (SystemExit, Exception) as error:
         if not isinstance(error.__cause__, KeyboardInterrupt | Interrupted):  # stopped by hand, it may go on
             run_folder.discard(folder, before)
         raise
@@ -91,8 +95,10 @@ def rank(train: Train, text: str, folder: str) -> None:
             print(error.code, file=sys.stderr, flush=True)
             raise SystemExit(1) from error.__cause__
         raise
-    except Exception:  # none that a user can mend; the agent that started this process would say nothing
+    except Exception as error:  # none that a user can mend; the agent that started this process would say nothing
         if ranks.world > 1:
+            if LOST.search(str(error)):
+                raise SystemExit(1) from error  # the one that has gone has said why
             traceback.print_exc()
         raise
     finally:

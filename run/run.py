@@ -144,7 +144,10 @@ class Run:
             learning_curve(self.journal.rows(), self.folder / "learning_curve.png", self.folder.name)
 
     def score_of(self, step: int) -> float | None:
-        """The held-out score of the weights after `step`, or None: an older score is not theirs."""
+        """The held-out score of the weights after `step`, or None: an older score is not theirs. For the first rank,
+        which saves it: others might read a line that it is writing."""
+        if not self.ranks.first:
+            return None
         row = (self.journal.rows() or [{}])[-1]
         return row.get("heldout/pass@1") if row.get("step") == step else None
 

@@ -50,6 +50,9 @@ NOT_COMPARED = (
     "optimizer.token_budget",
     "sandbox.workers",
     "language.warm",
+    "model.gradient_checkpointing",
+    "rollout.gpu_memory_utilization",
+    "rollout.cpu_kv_cache_gib",
     *(f"{model}.{key}" for model in ("model", "teacher.model") for key in ENDPOINT),
 )  # what changes no result: it may differ between a run and the command that continues it
 LIMITS, OLD_LIMIT = "language.limits.", "language.limits.cpu_s"
@@ -73,6 +76,12 @@ def create(config: DictConfig) -> tuple[Path, set[Path]]:
     except OSError as error:
         raise RunError(f"cannot write into {error.filename or config.run_dir} ({error.strerror})") from error
     return folder, before
+
+
+def check_shared(folder: Path) -> None:
+    """Raises RunError on a machine that does not see the run's folder, which the first rank has made."""
+    if not folder.is_dir():
+        raise RunError(f"{folder} is not on this machine: run_dir must lie on a disk that all machines of a run share")
 
 
 def same_data(folder: Path, fingerprints: dict[str, str]) -> None:

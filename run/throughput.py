@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from policy import lora
 from policy.model import Policy
 from policy.ranks import Ranks
 
@@ -33,7 +34,7 @@ def utilisation(policy: Policy, tokens: float, seconds: float, ranks: Ranks) -> 
     embedding = policy.model.get_input_embeddings().weight
     tied = policy.model.config.tie_word_embeddings
     counted = [p for p in parameters.values() if tied or p is not embedding]
-    flops = tokens * sum((6 if p.requires_grad else 4) * p.numel() for p in counted)
+    flops = tokens * sum((6 if p.requires_grad else 4) * lora.numbers(p) for p in counted)
     rate = flops / max(seconds, 1e-9) / ranks.trainers
     name = torch.cuda.get_device_name() if policy.device.type == "cuda" else ""
     peak = next((peak for part, peak in PEAKS.items() if part in name), None)

@@ -191,7 +191,7 @@ def gib(size: float) -> str:
     return f"{size / GIB:.1f} GiB"
 
 
-def layer_bytes(shape: Shape, plan: Plan) -> float:
+def layer_bytes(shape: Shape, plan: Plan, gpu: bool) -> float:
     """What backward keeps of one layer, per token.
 
     In bf16 over an fp32 residual stream: two norms keep their input and its normed value (16 w), matrices their input,
@@ -202,11 +202,12 @@ def layer_bytes(shape: Shape, plan: Plan) -> float:
     attention, as on a CPU, has copies of its own: of the rows' queries, of its output, and of keys and values for each
     head and row, in front of which each row has its prompt.
     """
+    masked = 0.0 if gpu else 2.0 * plan.compute * shape.queries * (1 + plan.longest / plan.sampled)
     w, q, k, i = shape.width, shape.queries, shape.keys, shape.hidden
     if plan.compute == 2:
-        return 26 * w + 10 * q + 10 * k + 8 * i
+        return 26 * w + 10 * q + 10 * k + 8 * i + masked
     normed = 8 * w + 4 * q + 4 * k if plan.full else 0
-    return 16 * w + 12 * q + 12 * k + 16 * i + normed + 8 * q + 8 * q * plan.longest / plan.sampled
+    return 16 * w + 12 * q + 12 * k + 16 * i + normed + masked
 
 
 def gradient_bytes(shape: Shape, plan: Plan) -> float:
@@ -253,7 +254,8 @@ def estimate(shape: Shape, plan: Plan, machine: Machine) -> Estimate:
         "loading": {**loading, **context},
         "sampling": {**state, **sampling, **context},
     }
-    for name, parts_of in zip(("update, scoring", "update, layers"), update(shape, plan, trained / parts), strict=True):
+    updating = update(shape, plan, trained / parts, bool(machine.gpu))
+    for name, parts_of in zip(("update, scoring", "update, layers"), updating, strict=True):
         phases[name] = {**state, **parts_of, **asleep, **context}
     if plan.samplers and share:
         phases["a rank that samples"] = {"vLLM's share": share, **context}
@@ -262,13 +264,13 @@ def estimate(shape: Shape, plan: Plan, machine: Machine) -> Estimate:
     return Estimate(phases, host, engine)
 
 
-def update(shape: Shape, plan: Plan, trained: float) -> tuple[dict[str, float], dict[str, float]]:
-    """What an update needs beside the state at its two heights: while tokens are scored, and while the backward pass is
+def update(shape: Shape, plan: Plan, trained: float, gpu: bool) -> tuple[dict[str, float], dict[str, float]]:
+    """What an update needs beside the state at its two peaks: while tokens are scored, and while the backward pass is
     in a layer. `trained` parameters of this rank."""
     tokens = plan.token_budget
-    per_layer = tokens * layer_bytes(shape, plan)
+    per_layer = tokens * layer_bytes(shape, plan, gpu)
     kept = shape.layers * (tokens * 4.0 * shape.width if plan.checkpointing else per_layer)
-    device = "cuda" if plan.compute == 2 else "cpu"
+    device = "cuda" if gpu else "cpu"
     chunk = min(logprob.CHUNK_ELEMENTS[device], tokens * shape.vocabulary)
     rows = min(logprob.ROWS_ELEMENTS[device], chunk)
     # a chunk in the compute dtype, some of its rows in fp32 and once more, hidden states and their gradient

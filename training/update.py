@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from base.errors import SamplerGapError, UpdateError
+from policy import lora
 from policy.logprob import Gap
 from policy.model import Policy
 from policy.ranks import ALONE, Ranks, full_tensor
@@ -78,7 +79,7 @@ def micro_batches(
 
 def cost_model(policy: Policy) -> balance.CostModel:
     head: Any = policy.model.get_output_embeddings()
-    parameters = sum(parameter.numel() for parameter in policy.model.parameters())
+    parameters = sum(map(lora.numbers, policy.model.parameters()))
     return balance.CostModel.of(policy.model.config, parameters, head.weight.numel())
 
 
@@ -182,8 +183,8 @@ class Learner:
             if sums is None:
                 raise UpdateError(
                     f"out of memory in the update, with optimizer.token_budget={self.token_budget}; set it lower, or "
-                    "model.gradient_checkpointing=true, lora.rank=32, more gpus= with shard=true, or a smaller "
-                    "rollout.gpu_memory_utilization"
+                    "model.gradient_checkpointing=true, and go on; or, in a new run, lora.rank=32, or more gpus= with "
+                    "shard=true"
                 )
             for name, value in ranks.sum(sums).items():
                 totals[name] += value

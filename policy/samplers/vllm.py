@@ -78,7 +78,7 @@ class VllmSampler:
         try:
             with _readable(policy.source) as source:
                 self.engine = LLM(model=source, **options)
-        except ValueError as error:  # pydantic's is one
+        except (ValueError, AssertionError, torch.OutOfMemoryError) as error:  # pydantic's is a ValueError
             raise _refusal(error, policy.source, longest) from error
         torch.set_rng_state(state)  # the engine seeds the global generator
         if ranks.samplers:  # a rank's process waits for its children at its end, before it lets go of anything
@@ -201,8 +201,10 @@ def _readable(source: str) -> Iterator[str]:
         yield folder
 
 
-def _refusal(error: ValueError, source: str, longest: int) -> ModelError:
+def _refusal(error: Exception, source: str, longest: int) -> ModelError:
     reason = " ".join(str(error).split())
+    if isinstance(error, torch.OutOfMemoryError):
+        return ModelError("rollout=vllm: no memory for the engine: set rollout.gpu_memory_utilization lower")
     if "max_model_len" in reason:
         limits = [int(limit) for limit in re.findall(r"(?:max_position_embeddings|model_max_length)=(\d+)", reason)]
         limit = f"at most {min(limits)}" if limits else "smaller"

@@ -146,7 +146,7 @@ def test_what_the_queue_could_never_hold_is_to_be_sent_in_several(client: TestCl
 
 
 def test_a_program_that_the_service_cuts_short_has_no_verdict(pool: Pool) -> None:
-    def sleeping(**limits: float) -> Job:
+    def sleeping(**limits: Any) -> Job:
         return replace(waiting(1, 0.5), tests=(Test("", "1"),) * 4, limits=replace(SHELL.limits, **limits))
 
     async def judged(job: Job) -> Verdict:
