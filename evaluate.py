@@ -258,16 +258,21 @@ def weights(model: ModelSettings | EndpointSettings, checkpoint: Path | None) ->
 
 
 def other_limits(language: Language) -> str:
-    """The limits that are not those of the language's own file."""
-    own = asdict(languages.load(language.name).limits)
-    other = [f"{key}={value}" for key, value in asdict(language.limits).items() if value != own[key]]
-    return " ".join(other) or "own"
+    """The limits that are not those of the language's own file; of time all or none, so that a protocol which sets some
+    reads alike for a language whose own they are."""
+    own, used = asdict(languages.load(language.name).limits), asdict(language.limits)
+    other = {key for key in used if used[key] != own[key]}
+    if other & {*TIMES}:
+        other |= {key for key in TIMES if used[key] is not None}
+    return " ".join(f"{key}={used[key]}" for key in used if key in other) or "own"
 
 
 def file_hash(name: str) -> str:
     """The SHA-256 of a file."""
     return hashlib.sha256(Path(name).expanduser().read_bytes()).hexdigest()
 
+
+TIMES = ("compile_s", "test_s", "wall_s", "program_s")
 
 _open: tuple[str, AnswerSource] | None = None  # the jobs of a sweep over languages share one model
 

@@ -82,6 +82,7 @@ async def reformulate(task: Task, name: str, chat: Chat, pool: Executor, setting
                 messages,
                 temperature=settings.rollout.temperature,
                 max_tokens=settings.rollout.max_new_tokens,
+                top_p=settings.rollout.top_p,
                 seed=settings.seed,
             )
         except UnansweredError as error:

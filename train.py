@@ -184,7 +184,7 @@ def read_problems(dataset: DatasetSettings, folder: Path, first: bool) -> tuple[
     problems, held = read("train"), read("heldout")
     if first:
         run_folder.same_data(folder, {"train": load.fingerprint(problems), "heldout": load.fingerprint(held)})
-        for sentence in load.shared(problems, held):
+        for sentence in load.shared(problems, held, one_source=isinstance(dataset, SourceSettings)):
             print(f"warning: {sentence}", file=sys.stderr)
     return problems, held
 

@@ -223,6 +223,9 @@ class Arguments(Command):
 def run(words: list[str]) -> None:
     """Raises ConfigError, DataError."""
     arguments = Arguments.parse(words)
+    for name in filter(None, (arguments.report, arguments.drop)):  # known before the work, not after it
+        if not (folder := Path(name).expanduser().parent).is_dir():
+            raise DataError(f"there is no folder {folder} for {name}")
     first, second, rule = arguments.problems, arguments.benchmark, RULES[arguments.rule]
     problems, benchmark = problems_of(first, "train"), problems_of(second, "heldout")
     pairs = overlap(problems, benchmark, rule)
@@ -242,12 +245,12 @@ def run(words: list[str]) -> None:
             "flagged": sorted(flagged),
             "pairs": [asdict(pair) for pair in pairs],
         }
-        path = Path(arguments.report)
+        path = Path(arguments.report).expanduser()
         write_text(path, json.dumps(report, indent=2, ensure_ascii=False) + "\n")
         print(f"{path}: {len(pairs)} pairs")
     if arguments.drop:
         kept = [problem for problem in problems if problem.id not in flagged]
-        write_jsonl(Path(arguments.drop), kept)
+        write_jsonl(Path(arguments.drop).expanduser(), kept)
         print(f"{arguments.drop}: {len(kept)} problems, without the flagged ones")
 
 

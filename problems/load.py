@@ -114,8 +114,11 @@ def read(dataset: DatasetSettings, split: str, tally: Tally) -> Iterator[Problem
             yield problem
 
 
-def shared(train: Iterable[Problem], heldout: Iterable[Problem]) -> list[str]:
-    """Sentences on held-out problems that training sees: the same id, or the same statement but for white space."""
+def shared(train: Iterable[Problem], heldout: Sequence[Problem], one_source: bool = False) -> list[str]:
+    """Sentences on held-out problems that training sees: the same id, or the same statement but for white space.
+
+    Raises DataError where all of them are, and both splits come from `one_source`.
+    """
     ids: set[str] = set()
     statements: dict[str, str] = {}  # statement -> id
     for problem in train:
@@ -127,6 +130,11 @@ def shared(train: Iterable[Problem], heldout: Iterable[Problem]) -> list[str]:
             same_statement.append(f"{problem.id} is {statements[_words(problem)]}")
         elif problem.id in ids:
             same_id.append(problem.id)
+    if one_source and 0 < len(heldout) == len(same_statement):
+        raise DataError(
+            "dataset: every held-out problem is a training problem (is dataset.path one file, which gives both?): name "
+            "a folder with a file for each split, or set dataset.heldout"
+        )
     found = []
     if same_statement:
         found.append(

@@ -85,7 +85,7 @@ def prepare(dataset: DatasetSettings, language: Language | None, folder: Path) -
         print(f"{folder / name}.jsonl: {splits[-1].tally.kept} problems, {splits[-1].tally.tests} tests")
         for sentence in splits[-1].tally.sentences():
             print(f"  {sentence}")
-    for sentence in load.shared(*(split.texts for split in splits)) if len(splits) == 2 else ():
+    for sentence in load.shared(splits[0].texts, splits[1].texts) if len(splits) == 2 else ():
         print(f"warning: {sentence}", file=sys.stderr)
     write_text(folder / "README.md", card(dataset, splits, language))
     return folder

@@ -105,6 +105,7 @@ async def attempts(
                 messages(problem, language, settings.model.system),
                 temperature=settings.rollout.temperature,
                 max_tokens=settings.rollout.max_new_tokens,
+                top_p=settings.rollout.top_p,
                 n=settings.samples,
                 seed=settings.seed,
             )

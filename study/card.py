@@ -18,6 +18,7 @@ import yaml
 
 from base import script
 from base.errors import DataError
+from base.files import write_text
 from rollout.reward import TERMS
 from run import run_folder
 from study import report
@@ -231,7 +232,7 @@ def write(run: Run, evaluations: Sequence[Path], name: str) -> Path:
     """Writes the card beside the newest checkpoint's weights; returns the checkpoint's folder."""
     checkpoint = checkpoint_of(run)
     text = card(run, checkpoint, evaluations_of(checkpoint, evaluations), name)
-    (checkpoint / "README.md").write_text(text, encoding="utf-8")
+    write_text(checkpoint / "README.md", text)
     return checkpoint
 
 

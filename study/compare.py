@@ -4,7 +4,8 @@
 
 The difference of their pass@1 with its 95 % interval (paired bootstrap over problems), and the p-value of a paired
 permutation test: how often would a difference as large come about if, in each problem, it were chance which of the two
-results is A's? Problems that only one of them has are left out, and counted; two protocols are refused.
+results is A's? Problems that only one of them has are left out, and counted. Two protocols, languages or wordings of
+the prompts are refused.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ def compare(a: dict[str, Any], b: dict[str, Any], seed: int = 0) -> dict[str, An
     """
     if a["dataset"] != b["dataset"]:
         raise DataError(f"the two evaluations have other data sets ({a['dataset']}, {b['dataset']}): nothing to pair")
+    if a["language"] != b["language"]:
+        raise DataError(f"the two evaluations are in other languages ({a['language']}, {b['language']})")
     ways = a.get("protocol") or {}, b.get("protocol") or {}
     for key in sorted(({*ways[0]} | {*ways[1]}) - UNBIASED):
         here, there = (way.get(key, UNKNOWN.get(key)) for way in ways)
@@ -45,6 +48,12 @@ def compare(a: dict[str, Any], b: dict[str, Any], seed: int = 0) -> dict[str, An
                 "of the models"
             )
     ours, theirs = _by_problem(a), _by_problem(b)
+    words = a.get("prompts_sha256"), b.get("prompts_sha256")  # of all problems; older evaluations have none
+    if set(ours) == set(theirs) and all(words) and len(set(words)) > 1:
+        raise DataError(
+            "the two evaluations asked in other words (language.prompt, or another version of the project): their "
+            "difference would say little of the models"
+        )
     shared = sorted(set(ours) & set(theirs))
     if not shared:
         raise DataError("the two evaluations have no problem in common")
@@ -94,7 +103,7 @@ def read(name: str) -> dict[str, Any]:
     path = path / "scores.json" if path.is_dir() else path
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        found["dataset"], found["per_problem"], found["pass@1"] and found["pass@1"]["value"]
+        found["dataset"], found["language"], found["per_problem"], found["pass@1"] and found["pass@1"]["value"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path} is not the scores.json of a finished evaluation ({error!r})") from error
     return dict(found)

@@ -97,7 +97,7 @@ def _task(folder: Path) -> Task:
             f"{folder}/{run_folder.CONFIG} cannot be read ({' '.join(str(error).split())[:200]})"
         ) from error
     try:
-        how = [config[key] for key in ("split", "limit", "extract", "prefix")]
+        how = [*(config[key] for key in ("split", "limit", "extract", "prefix")), config.get("compare")]
         return load.task(load.dataset(config["dataset"]), languages.from_config(config["language"]), *how)
     except (KeyError, TypeError) as error:
         raise DataError(f"{folder}/{run_folder.CONFIG} is not that of an evaluation (no key {error})") from error

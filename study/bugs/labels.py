@@ -73,10 +73,13 @@ async def ask(chat: Chat, failure: Failure, title: str, settings: BugsSettings) 
     """The themes that a model sees; None where it does not say. Raises EndpointError."""
     parts = {key: fenced(getattr(failure, key)[:longest] or "(none)") for key, longest in LONGEST.items()}
     parts["statement"] = failure.statement[:LONGEST_STATEMENT]
-    turns = [{"role": "user", "content": REQUEST.format(title=title, verdict=failure.verdict, **parts)}]
+    system = settings.model.system if settings.model else None
+    turns = [{"role": "system", "content": system}] if system else []
+    turns += [{"role": "user", "content": REQUEST.format(title=title, verdict=failure.verdict, **parts)}]
     sampling: dict[str, Any] = {
         "temperature": settings.rollout.temperature,
         "max_tokens": settings.rollout.max_new_tokens,
+        "top_p": settings.rollout.top_p,
         "seed": settings.seed,
     }
     for _ in range(settings.attempts):

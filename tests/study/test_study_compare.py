@@ -69,6 +69,14 @@ def test_other_data_sets_are_not_compared() -> None:
         compare(result([1]), {**result([1]), "dataset": "starter"})
 
 
+def test_other_languages_and_other_words_are_not_compared() -> None:
+    with pytest.raises(DataError, match=r"other languages .lua, r."):
+        compare(result([1]), result([1], language="r"))
+    with pytest.raises(DataError, match=r"asked in other words .language.prompt"):
+        compare({**result([1]), "prompts_sha256": "a"}, {**result([1]), "prompts_sha256": "b"})
+    assert compare({**result([1]), "prompts_sha256": "a"}, result([3]))["problems"] == 1  # of before there was a hash
+
+
 def test_the_command(tmp_path: Path) -> None:
     for name, passed in (("a", [0, 1, 2, 3]), ("b", [4, 4, 4, 4])):
         (tmp_path / name).mkdir()
