@@ -60,10 +60,10 @@ REWARDS = ["grpo", "partial", "dense", "max_rl", "resample"]
 ORDERS = ["grpo", "prefix", "warm_grpo", "pass_rate", "easy_to_hard"]
 SETTINGS = ["grpo", "group_16", "group_64", "temperature_0.2", "temperature_0.7", "rate_1e-4", "rate_1e-3"]
 FIGURES = [
-    ("easy", METHODS, "from 20 %: methods"),
+    ("easy", METHODS, "from 25 %: methods"),
     ("hard", METHODS, "from near zero: methods"),
-    ("easy", SETTINGS, "from 20 %: settings"),
-    ("easy", REWARDS, "from 20 %: rewards, advantages, resampling"),
+    ("easy", SETTINGS, "from 25 %: settings"),
+    ("easy", REWARDS, "from 25 %: rewards, advantages, resampling"),
     ("hard", REWARDS, "from near zero: rewards, advantages, resampling"),
     ("hard", ORDERS, "from near zero: prefix, warm start, curricula"),
 ]

@@ -43,17 +43,18 @@ def pass_at_k(n: int, passed: int, k: int) -> float:
 def interval(values: Sequence[float], seed: int = 0) -> tuple[float, float]:
     """The 95 % interval of the mean of `values`, one per problem, each from 0 to 1: over problems, not over samples.
 
-    By bootstrap (percentiles), but where every value is 0 or 1, as with one sample per problem. Those are as many
-    independent draws, and have Wilson's interval: none of n is no proof of 0, and resampling n zeros would give [0, 0].
+    By bootstrap (percentiles), but where every value is 0 or 1, as with one sample per problem, or all are alike, as
+    with one problem. Those count as as many independent draws, and have Wilson's interval: none of n is no proof of 0,
+    and resampling n zeros would give [0, 0].
     """
-    if set(values) <= {0.0, 1.0}:
-        return wilson(round(sum(values)), len(values))
+    if set(values) <= {0.0, 1.0} or len(set(values)) == 1:
+        return wilson(sum(values), len(values))
     means = resampled_means(np.asarray(values, dtype=np.float64), seed)  # [resamples]
     low, high = np.percentile(means, [2.5, 97.5])
     return float(low), float(high)
 
 
-def wilson(hits: int, n: int) -> tuple[float, float]:
+def wilson(hits: float, n: int) -> tuple[float, float]:
     """Wilson's 95 % interval of a share of which `hits` of `n` draws were seen (Wilson 1927; Brown et al. 2001)."""
     centre = (hits + Z * Z / 2) / (n + Z * Z)
     half = Z * sqrt(hits * (n - hits) / n + Z * Z / 4) / (n + Z * Z)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollout.pass_at_k import interval, pass_at_k, scores
+from rollout.pass_at_k import interval, pass_at_k, scores, wilson
 from study import report
 
 counts = st.integers(1, 9).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n), st.integers(1, n)))
@@ -42,8 +42,9 @@ def test_a_95_percent_interval_holds_the_truth_19_times_in_20() -> None:
     assert 180 <= hits <= 199
 
 
-def test_an_interval_of_equal_values_has_no_width() -> None:
-    assert interval([0.25] * 7) == (0.25, 0.25)
+def test_equal_values_are_no_certainty() -> None:
+    low, high = interval([0.25] * 8)
+    assert (low, high) == wilson(2, 8) and low < 0.25 < high
 
 
 def row(problem: str, sample: int, verdict: str | None) -> dict[str, Any]:
