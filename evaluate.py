@@ -49,7 +49,7 @@ from sandbox import open_pool
 from sandbox.settings import SandboxSettings
 from study import report
 
-# What changes no sample, as do these of the groups model and rollout.
+# Settings that change no sample; NOT_IN_GROUPS: those of the groups model and rollout.
 NOT_IN_HASH = ("run_dir", "debug", "sandbox", "k", "prompts_too_long")
 ROLLOUT = script.CONF / "rollout/transformers.yaml"
 NOT_IN_GROUPS = (*run_folder.ENDPOINT, "gpu_memory_utilization", "cpu_kv_cache_gib")
@@ -173,7 +173,7 @@ def as_in_training(config: DictConfig) -> DictConfig:
     config = run_folder.with_groups_of_run(config, ("dataset",))
     defaults = [OmegaConf.load(script.CONF / "train.yaml"), {"rollout": OmegaConf.load(ROLLOUT)}]
     run = flat(OmegaConf.to_container(OmegaConf.merge(*defaults, {"model": config.model}), resolve=True))
-    if config.checkpoint:  # a run of before a key was there has its default
+    if config.checkpoint:  # a run older than a key gets the key's default
         run |= run_folder.config_of(run_folder.find_checkpoint("checkpoint", config.checkpoint)) or {}
     config = config.copy()
     for key in missing_keys:

@@ -59,12 +59,12 @@ class Reformulation(ScriptSettings):
     resume: Literal["auto"] | None
 
 
-class Open(Exception):
+class Undecided(Exception):
     """A task that could not be decided, and is not recorded: the next run takes it up again."""
 
 
 async def reformulate(task: Task, name: str, chat: Chat, pool: Executor, settings: Reformulation) -> Row:
-    """What becomes of one task. `name` is the id its problem gets. Raises Open, EndpointError."""
+    """What becomes of one task. `name` is the id its problem gets. Raises Undecided, EndpointError."""
     row = Row(task.id, kept=False)
     try:
         calls = source.calls(task)
@@ -88,7 +88,7 @@ async def reformulate(task: Task, name: str, chat: Chat, pool: Executor, setting
         except UnansweredError as error:
             if error.refused and row.refusals:  # the talk has outgrown the model: it would each time
                 return row
-            raise Open(str(error)) from error
+            raise Undecided(str(error)) from error
         row.prompt_tokens += reply.prompt_tokens
         row.completion_tokens += reply.completion_tokens
         answer = reply.answers[0]
@@ -111,7 +111,7 @@ async def reformulate(task: Task, name: str, chat: Chat, pool: Executor, setting
 async def verify(job: Job, pool: Executor) -> Verdict:
     verdict = await asyncio.wrap_future(pool.submit(job))
     if verdict.status is Status.INFRASTRUCTURE_ERROR:
-        raise Open(verdict.message)
+        raise Undecided(verdict.message)
     return verdict
 
 
@@ -135,7 +135,7 @@ async def reformulate_all(
                         name = f"{settings.dataset.name}/{task.id}"
                         try:
                             rows.add(await reformulate(task, name, chat, pool, settings))
-                        except Open as error:
+                        except Undecided as error:
                             undecided[task.id] = str(error)
                         shown()
 

@@ -9,15 +9,15 @@ WHOLE = ("memory_mb", "processes", "file_mb", "disk_mb", "inodes")
 GONE = {"cpu_s": "test_s, which bounds the CPU time of all processes of a test together"}
 
 ASLEEP_S = 10.0  # what a test may take by the clock above its CPU limit
-PATIENCE = 10  # one who gets a tenth of a core, among busy processes, is waited for until its CPU time is up
+PATIENCE = 10  # wall-clock seconds granted per CPU second used: a tenth of a core is enough to use the CPU limit up
 
 
 @dataclass(frozen=True)
 class Limits:
     """Bounds on one program; a language file's `limits:` mapping overrides any of them.
 
-    Programs are held to CPU time, which a busy machine does not stretch. What sleeps uses none, so the clock bounds
-    them too: a test may take its `wall_s`, and PATIENCE times the CPU time that it has used.
+    Programs are held to CPU time, which a busy machine does not stretch. A program that sleeps uses none, so the clock
+    bounds it too: by `wall_s` plus PATIENCE times the CPU time used so far.
     """
 
     compile_s: float = 30.0  # CPU time of the compile command, seconds

@@ -44,7 +44,7 @@ KINDS = {
     "finite_number": "a finite number",
 }
 MISSING = "???"  # OmegaConf's mark of a value that is not given
-RENAMED = {  # keys of before -> their names now; whoever uses an old one is told
+RENAMED = {  # old keys -> new names; using an old one is an error
     "rows": "limit",
     "results": "run_dir",
     "out": "run_dir",

@@ -3,8 +3,8 @@
     async with Endpoint(model, folder / "chat.jsonl") as endpoint:       # conf/model/endpoint.yaml
         reply = await endpoint.ask(messages, temperature=0.2, max_tokens=1024, n=20, seed=7)
 
-The interface is `chat.reply.Chat`. What goes wrong in passing is asked again, after a pause that doubles from
-one second and is jittered, or for as long as Retry-After says: time-outs, 408, 409, 425, 429, 5xx, a connection that
+The interface is `chat.reply.Chat`. Transient failures are retried, after a jittered pause that doubles from one second,
+or for as long as Retry-After says: time-outs, 408, 409, 425, 429, 5xx, a connection that
 breaks, an answer that is no chat completion or half of one. What would go wrong for every question (no such host, key
 or model) raises EndpointError, with one sentence; what concerns one question only raises UnansweredError.
 
@@ -37,7 +37,7 @@ from chat.reply import AnswerError, Counts, EndpointError, Message, Reply, Unans
 from chat.settings import EndpointSettings
 from chat.stream import Stream
 
-PASSING = {408, 409, 425, 429, *range(500, 600)}  # statuses that another try may not get
+TRANSIENT = {408, 409, 425, 429, *range(500, 600)}  # statuses worth another try
 LONGEST_PAUSE_S = 60.0  # of our own; a server may ask for more
 LONGEST_RETRY_AFTER_S = 900.0  # beyond it the user decides
 LARGEST_BODY = 64 * 2**20  # bytes
@@ -46,7 +46,7 @@ CONNECT_S = 10.0
 logging.getLogger("httpx2").setLevel(logging.WARNING)  # it tells of every request, over the progress
 
 
-class _Passing(Exception):
+class _Transient(Exception):
     """A failure worth another try."""
 
     def __init__(self, why: str, retry_after: float | None = None) -> None:
@@ -132,7 +132,7 @@ class Endpoint:
                 asked = min(question["n"], self.most_at_once)  # another question may lower it meanwhile
                 try:
                     body = await self._send(self._request(question, bool(grows)), grows)
-                except _Passing as error:
+                except _Transient as error:
                     why = self.counts.trouble = str(error)
                     self.file.add(key, question, error=why)
                     failed += 1
@@ -190,12 +190,12 @@ class Endpoint:
             async with asyncio.timeout(self.model.timeout_s):
                 status, headers, content = await self._http("POST", "/chat/completions", request, stream)
         except TimeoutError as error:
-            raise _Passing(f"no answer in {self.model.timeout_s:g} s ({self.group}.timeout_s)") from error
+            raise _Transient(f"no answer in {self.model.timeout_s:g} s ({self.group}.timeout_s)") from error
         except httpx.TransportError as error:
             why = _one_line(error) or type(error).__name__
             if not self.reached and isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
                 raise EndpointError(f"{self.group}.base_url: no server answers at {self.url} ({why})") from error
-            raise _Passing(f"the connection broke: {why}") from error
+            raise _Transient(f"the connection broke: {why}") from error
         self.reached = True
         text = _one_line(content.decode(errors="replace"))
         if status != 200:
@@ -206,7 +206,7 @@ class Endpoint:
             Reply.from_body(body)
         except (ValueError, RecursionError) as error:
             why = str(error) if isinstance(error, AnswerError) else "not JSON"
-            raise _Passing(f"an answer that is no chat completion ({why}): {text[:80]}") from error
+            raise _Transient(f"an answer that is no chat completion ({why}): {text[:80]}") from error
         return body
 
     async def _http(
@@ -218,7 +218,7 @@ class Endpoint:
             async for chunk in response.aiter_bytes():
                 content += chunk
                 if len(content) > LARGEST_BODY:
-                    raise _Passing(f"an answer of more than {LARGEST_BODY // 2**20} MiB")
+                    raise _Transient(f"an answer of more than {LARGEST_BODY // 2**20} MiB")
                 if stream is not None and _is_stream(response.headers):
                     stream.feed(chunk)
             return response.status_code, response.headers, bytes(content)
@@ -228,8 +228,8 @@ class Endpoint:
         said = f"HTTP {status}: {text[:200]}" if text else f"HTTP {status}"
         if "insufficient_quota" in text:
             raise EndpointError(f"{self.group}.key_env: the account at {self.url} has no credit left ({said})")
-        if status in PASSING:
-            raise _Passing(said, retry_after(headers.get("retry-after")))
+        if status in TRANSIENT:
+            raise _Transient(said, retry_after(headers.get("retry-after")))
         if status in (401, 403):
             what = "is refused" if os.environ.get(self.key_env) else "is not set"
             raise EndpointError(
@@ -256,7 +256,7 @@ class Endpoint:
             async with asyncio.timeout(CONNECT_S):
                 status, _, content = await self._http("GET", "/models")
             return [str(model["id"]) for model in json.loads(content)["data"]] if status == 200 else []
-        except (TimeoutError, _Passing, httpx.TransportError, ValueError, KeyError, TypeError):
+        except (TimeoutError, _Transient, httpx.TransportError, ValueError, KeyError, TypeError):
             return []
 
 

@@ -37,6 +37,8 @@ SILENCE = timedelta(hours=2)  # one rank may wait for another's sampling and ver
 
 @dataclass(frozen=True)
 class Ranks:
+    """This process's place among the ranks of a run, and what they do together."""
+
     rank: int = 0
     world: int = 1
     samplers: int = 0  # the last so many only sample; 0: all sample and train in turn

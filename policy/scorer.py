@@ -166,7 +166,7 @@ def fastest_layout(scorer: Scorer) -> Layout:
         """What is wrong with a layout; "" if it is exact."""
         try:
             apart = float((score(layout) - own).abs().mean())
-        except Exception as error:  # the model's code cannot go it
+        except Exception as error:  # the model's code cannot run in this layout
             return _in_short(error)
         return "" if apart <= rounding else f"log-probs are off by {apart:.2g} nats"
 

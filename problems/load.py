@@ -172,7 +172,7 @@ def kept(path: Path, read: Callable[[], Iterable[Problem]]) -> list[Problem]:
 
 
 def today(path: str) -> str:
-    """Where a data file of our own is now that a run of before 2026-11-28 names by its old place."""
+    """Where a data file of our own is now that a run from before 2026-11-28 names by its old place."""
     return re.sub(r"^problems/data/(starter|ladder)/", r"problems/\1/data/", path)
 
 

@@ -26,7 +26,7 @@ SCHEMA = pa.schema(
         ("problem", pa.string()),
         ("sample", pa.int32()),
         ("prompt", pa.string()),  # a chat as JSON, or the text that was continued
-        ("prompt_sha256", pa.string()),  # of its words; null in files of before 2026-11-28
+        ("prompt_sha256", pa.string()),  # of its words; null in files from before 2026-11-28
         ("completion", pa.string()),
         ("program", pa.string()),
         ("verdict", pa.string()),  # null: not known yet
@@ -35,7 +35,7 @@ SCHEMA = pa.schema(
         ("tests", pa.int32()),
         ("completion_tokens", pa.int32()),
         ("finished", pa.bool_()),
-        ("failed_test", pa.int32()),  # these five as `first_failure` says; null in files of before 2026-11-28
+        ("failed_test", pa.int32()),  # these five as `first_failure` says; null in files from before 2026-11-28
         ("failed_input", pa.string()),
         ("expected", pa.string()),
         ("got", pa.string()),

@@ -52,7 +52,7 @@ def start(train: Train, config: DictConfig) -> None:
 
 @contextmanager
 def stoppable(folder: str | None) -> Iterator[None]:
-    """Says how a run in `folder` goes on that was stopped at once."""
+    """On Ctrl-C, says how the run in `folder` is resumed."""
     try:
         yield
     except KeyboardInterrupt as error:

@@ -56,7 +56,7 @@ NOT_COMPARED = (
     *(f"{model}.{key}" for model in ("model", "teacher.model") for key in ENDPOINT),
 )  # what changes no result: it may differ between a run and the command that continues it
 LIMITS, OLD_LIMIT = "language.limits.", "language.limits.cpu_s"
-MOVED = {  # values of before 2026-11-28 -> their names now
+MOVED = {  # values from before 2026-11-28 -> their names now
     "policy.tiny": "policy.builtin.tiny",
     "policy.smollm2": "policy.builtin.smollm2",
     "policy.qwen_coder": "policy.builtin.qwen_coder",
@@ -197,10 +197,10 @@ def difference(here: object, folder: Path) -> str | None:
     except (OSError, ValueError, yaml.YAMLError) as error:
         return f"{CONFIG}, which cannot be read ({type(error).__name__})"
     flat_there, flat_here = todays(flat(there)), flat(here)
-    if OLD_LIMIT in flat_there:  # of before 2026-11-28: limits were wall-clock time and cannot be compared
+    if OLD_LIMIT in flat_there:  # from before 2026-11-28: limits were wall-clock time and cannot be compared
         flat_there = {key: value for key, value in flat_there.items() if not key.startswith(LIMITS)}
         flat_there |= {key: value for key, value in flat_here.items() if key.startswith(LIMITS)}
-    if not any(key.partition(".")[0] == "base" for key in flat_there):  # of before 2026-11-29: only some files noted
+    if not any(key.partition(".")[0] == "base" for key in flat_there):  # from before 2026-11-29: only some files noted
         flat_there = {key: value for key, value in flat_there.items() if key != "weights"}
         flat_here = {
             key: value
@@ -277,7 +277,7 @@ def with_groups_of_run(config: DictConfig, groups: Sequence[str]) -> DictConfig:
         if "build" in own:
             own.build = MOVED.get(own.build, own.build)
         if group == "language" and OLD_LIMIT.rpartition(".")[2] in own.get("limits", {}):
-            own.limits = asdict(languages.load(own.name).limits)  # of before 2026-11-28: they were wall-clock time
+            own.limits = asdict(languages.load(own.name).limits)  # from before 2026-11-28: they were wall-clock time
         for key in [key for key in set_keys if key.startswith(f"{group}.")]:
             OmegaConf.update(own, key.partition(".")[2], OmegaConf.select(config, key))
         config[group] = own

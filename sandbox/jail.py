@@ -108,7 +108,7 @@ def starts(line: str) -> str:
 
 
 def without_env(argv: list[str]) -> tuple[dict[str, str], list[str]]:
-    """What `env NAME=VALUE ... PROGRAM ...` sets, and what it starts: or else env, and not the program, were copied.
+    """Splits `env NAME=VALUE ... PROGRAM ...` into the variables and the program's own argv: else env would be copied.
 
     Any other command, also of env, is left as it is.
     """
@@ -163,7 +163,7 @@ class Jail:
 
     @property
     def pid(self) -> int:
-        """Of the process that all inside descend from: nsjail, or the driver where there are no namespaces."""
+        """The process that all inside descend from: nsjail, or the driver where there are no namespaces."""
         return self._process.pid
 
     def watch(self, fd: int) -> None:

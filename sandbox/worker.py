@@ -70,7 +70,7 @@ class Worker:
         self.setup = setup
         self.link = link
         self.jails: dict[tuple[str, bool], Jail | Bare] = {}  # by language, and whether it is for checkers
-        self.cgroups: dict[tuple[str, bool], Cgroup | None] = {}  # one per jail: memory on its way out is its own
+        self.cgroups: dict[tuple[str, bool], Cgroup | None] = {}  # per jail: memory still being freed is its own
 
     def verify(self, job: Job) -> Verdict:
         """Raises JailBroken and SandboxError, after closing the jails: the pool decides about a retry."""

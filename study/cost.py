@@ -50,7 +50,7 @@ def table(runs: Mapping[str, Run]) -> Table:
             "token-equivalents": f"{cost['token_equivalents']:,}",
         }
         within = score_within(rows, budget)
-        if name not in counted:  # of before there were counters: what it spent is not known, and was not nothing
+        if name not in counted:  # from before there were counters: its cost is unknown, not zero
             spent, within = dict.fromkeys(spent, "-"), None
         figures.append(
             {

@@ -172,7 +172,7 @@ def gaps_of_all(folder: Path) -> list[float]:
 def test_vllm_trains_and_goes_on_exactly(rank: int, rate: float, tmp_path: Path, few: str) -> None:
     """vLLM's CPU build in this process, the weights (adapters: merged) loaded into it after every update.
 
-    The checkpoint is then evaluated by vLLM, in the layout of today and in that of before 2026-11-28.
+    The checkpoint is then evaluated by vLLM, in the layout of today and in that from before 2026-11-28.
     """
     calm, folder = tmp_path / "calm", tmp_path / "run"
     trained = (f"lora.rank={rank}", f"optimizer.learning_rate={rate}", "steps=2", "group=32")

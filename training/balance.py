@@ -72,7 +72,8 @@ class Part:
 
 @dataclass(frozen=True)
 class Lengths:
-    """Of a batch: each group's prompt and rows. `shared`: a prompt is computed once for its rows in a part."""
+    """Token lengths of a batch, by group: its prompt and its rows. `shared`: a prompt is computed once for its rows in
+    a part."""
 
     prompts: Sequence[int]
     rows: Sequence[Sequence[int]]

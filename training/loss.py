@@ -56,7 +56,7 @@ class LossConfig(Settings):
 
 @dataclass(frozen=True)
 class BatchSize:
-    """Of one optimizer step, over all its micro-batches and ranks: what the aggregations divide by."""
+    """What the aggregations divide by: counts of one optimizer step, over all its micro-batches and ranks."""
 
     sequences: int  # rollouts that count (infrastructure errors do not)
     tokens: int  # their loss tokens

@@ -58,7 +58,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class Shape:
-    """Of a decoder, in parameters and widths."""
+    """A decoder's sizes, in parameters and widths."""
 
     parameters: int
     head: int  # of the language-model head
@@ -146,7 +146,7 @@ class Estimate:
 
     phases: Mapping[str, Mapping[str, float]]
     host: Mapping[str, float]
-    engine: Mapping[str, float]  # of vLLM's share: weights, cache; the cache may be negative, which cannot be
+    engine: Mapping[str, float]  # of vLLM's share: weights, cache; a negative cache does not fit
 
     @property
     def peak(self) -> float:

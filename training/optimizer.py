@@ -21,7 +21,7 @@ class OptimizerSettings(Settings):
     schedule: Literal["cosine", "linear", "constant"]
     warmup: Annotated[float, Field(ge=0, lt=1)]  # share of the steps
     grad_clip: NotNegative  # the largest norm of a gradient; 0: not clipped
-    token_budget: Count  # padded tokens of a micro-batch
+    token_budget: Count  # tokens through the model in one micro-batch
     max_skipped: Count  # updates without a finite gradient, one after the other, before the run stops
 
 

@@ -58,7 +58,7 @@ class VerifiedAnswers:
         """The answers of `step`, a pure function of (seed, step). The last batch of an epoch may be small."""
         epoch, number = divmod(step, self.steps_per_epoch)
         order = list(self.answers)
-        Random(f"{self.seed}/lessons/{epoch}").shuffle(order)  # the words of earlier runs: they resume exactly
+        Random(f"{self.seed}/lessons/{epoch}").shuffle(order)  # the text of earlier runs: they resume exactly
         return Batch(order[number * self.batch_size : (number + 1) * self.batch_size])
 
     def prefetch(self, step: int) -> None:
@@ -116,7 +116,7 @@ def verified_answers(
             found.dropped["repeated"] += 1
         else:
             seen.add((row["problem"], text))
-            # An answer that was cut may pass, its program whole: what is said below it does not end where it was cut.
+            # An answer that was cut may pass, its program being whole; it did not end there, and is given no end.
             tokens = [*policy.encode(text), *([end] if row["finished"] else [])]
             if len(tokens) > sampling.max_new_tokens:
                 found.dropped["too long"] += 1

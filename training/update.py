@@ -42,7 +42,7 @@ class MicroBatch:
 
     @property
     def forward_tokens(self) -> int:
-        """That go through the model."""
+        """How many tokens go through the model."""
         prompts = [prompt for prompt, _ in groupby(self.prompts)] if self.shared else self.prompts
         return sum(map(len, prompts)) + int(self.mask.sum())
 
@@ -57,8 +57,8 @@ def micro_batches(
 ) -> tuple[list[list[int]], float]:
     """Cuts rollouts into parts of equal cost that put at most `token_budget` tokens through the model (or are one row).
 
-    A part is the numbers of its rollouts. Part r * `ranks` + i is for rank i; those of one round r cost alike. Also
-    how much longer the slowest rank takes than the mean: 1 is perfect balance.
+    A part lists indices into `rollouts`. Part r * `ranks` + i is for rank i; those of one round r cost alike. Also
+    returns the imbalance, the slowest rank's time over the mean: 1 is perfect.
     """
     groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
     for index, rollout in enumerate(rollouts):
@@ -84,7 +84,7 @@ def cost_model(policy: Policy) -> balance.CostModel:
 
 
 def collate(rollouts: Sequence[Rollout], indices: list[int], policy: Policy) -> MicroBatch:
-    """The rollouts of these numbers as tensors."""
+    """The rollouts at these indices, as tensors."""
     chosen = [rollouts[index] for index in indices]
     width = max(len(rollout.completion.tokens) for rollout in chosen)
     tokens = torch.full((len(chosen), width), policy.pad)  # [rows, tokens]

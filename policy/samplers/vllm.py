@@ -34,7 +34,7 @@ MOMENTS = "optimizer.safetensors"  # a trainer's state, which lay beside the wei
 class VllmSampler:
     """One vLLM engine on the policy's device: in this process or, on a rank that only samples, in one of its own.
 
-    There, torch's groups are not those of the ranks, whose members train meanwhile; it never sleeps.
+    In a process of its own it shares no group of torch's with the ranks, which train meanwhile, and it never sleeps.
     """
 
     def __init__(self, policy: Policy, config: RolloutSettings, seed: int, ranks: Ranks = ALONE) -> None:
