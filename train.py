@@ -100,29 +100,29 @@ def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
                     if step == batches.steps or run.interrupted():
                         saving.wait()
 
-            grpo(run, batches, learner, model, evaluate, save, state.step, settings)
+            training_loop(run, batches, learner, model, evaluate, save, state.step, settings)
             return run.score
 
 
-def grpo(
+def training_loop(
     run: Run,
     batches: Batches,
     learner: Learner,
     model: LocalModel,
     evaluate: Callable[[int], dict[str, Any]],
     save: Callable[[int], None],
-    first: int,
+    start: int,
     settings: TrainSettings,
 ) -> None:
-    """The loop, from step `first`: take a batch, sleep, update, sync, log, evaluate, save."""
+    """The loop, from step `start`: take a batch, sleep, update, sync, log, evaluate, save."""
     ranks, policy, sampler = learner.ranks, model.policy, model.sampler
-    done = saved = first  # updates
+    done = saved = start  # updates
     if batches.about:
         run.say(batches.about)
-    if not run.evaluated and (first in (0, batches.steps) or due(first, settings.heldout.every)):
-        run.log({"step": first, **run.spent.row(), **evaluate(first)})  # of a run that goes on: the one that failed
+    if not run.evaluated and (start in (0, batches.steps) or due(start, settings.heldout.every)):
+        run.log({"step": start, **run.spent.row(), **evaluate(start)})  # on resume: the one that failed
     try:
-        for step in range(first, batches.steps):
+        for step in range(start, batches.steps):
             if not run.interrupted():
                 with run.phase("sampling"):
                     batch = batches.take(step)
@@ -133,7 +133,7 @@ def grpo(
 
             with run.phase("update"):
                 sampler.sleep()
-                if step == first and ranks.trains:
+                if step == start and ranks.trains:
                     learner.self_check(batch.rollouts, batches.objective.temperature)
                 rate = set_learning_rate(learner.optimizer, settings.optimizer, step, batches.steps)
                 figures = learner.update(batch.rollouts, batches.objective) if ranks.trains else {}
@@ -149,7 +149,7 @@ def grpo(
                 batch.stats,
                 figures,
                 policy,
-                sampler.asleep,
+                sampler.sleeping_bytes,
                 **batches.summary(step, batch, figures),
                 learning_rate=rate,
             )
@@ -172,17 +172,17 @@ def grpo(
     run.finish(settings.method)
 
 
-def read_problems(dataset: DatasetSettings, folder: Path, first: bool) -> tuple[list[Problem], list[Problem]]:
+def read_problems(dataset: DatasetSettings, folder: Path, first_rank: bool) -> tuple[list[Problem], list[Problem]]:
     """Training and held-out problems, those that the run began with. What a hub gave is kept in the run's folder, where
     the other ranks and a run that goes on read it. Raises DataError."""
 
     def read(split: str) -> list[Problem]:
         if isinstance(dataset, SourceSettings):
             return load.kept(folder / "data" / f"{split}.jsonl", lambda: load.load(dataset, split))
-        return load.load(dataset, split, quiet=not first)
+        return load.load(dataset, split, quiet=not first_rank)
 
     problems, held = read("train"), read("heldout")
-    if first:
+    if first_rank:
         run_folder.same_data(folder, {"train": load.fingerprint(problems), "heldout": load.fingerprint(held)})
         for sentence in load.shared(problems, held, one_source=isinstance(dataset, SourceSettings)):
             print(f"warning: {sentence}", file=sys.stderr)

@@ -104,7 +104,7 @@ def plan(case: Case) -> Plan:
         ranks=case.ranks,
         shard=case.shard,
         full=case.rank == 0,
-        rank=case.rank,
+        lora_rank=case.rank,
         quantized=False,
         optimizer=case.optimizer,
         compute=4 if case.dtype == "float32" else 2,

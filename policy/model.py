@@ -129,7 +129,7 @@ class Policy:
     def shard(self, group: Any = None) -> None:
         """Spreads weights, and so gradients and moments, over the ranks of torch's `group` (None: all) by FSDP2: each
         holds a part of every layer."""
-        if self.scorer.layout.alone == 0:
+        if self.scorer.layout.side_by_side == 0:
             raise ModelError(f"shard=true cannot be used here: {self.scorer.layout.why}, and ranks would not keep step")
         if group is None:
             mesh = init_device_mesh(self.device.type, (torch.distributed.get_world_size(),))
@@ -148,12 +148,12 @@ class Policy:
         """
         self.check_positions(tokens)
         layout, config = self.scorer.layout, self.model.config.get_text_config()
-        if 0 < layout.alone < tokens:
+        if 0 < layout.side_by_side < tokens:
             raise ModelError(
                 f"model.path: {self.source!r} changes all positions (rope_scaling) once a sequence is longer than "
-                f"{layout.alone:.0f} tokens, so that what was sampled before would be scored otherwise; "
+                f"{layout.side_by_side:.0f} tokens, so that what was sampled before would be scored otherwise; "
                 f"rollout.max_prompt_tokens + rollout.max_new_tokens is {tokens}: set both so that it is at most "
-                f"{layout.alone:.0f}"
+                f"{layout.side_by_side:.0f}"
             )
         if layout.shared < tokens:
             which = f"sequences of more than {layout.shared:.0f} tokens are" if layout.shared else "every completion is"
@@ -190,7 +190,9 @@ class Policy:
         layout = self.scorer.layout
         with self.autocast(keep_casts=False):
             own, _ = self.scorer(ids, counts, completions, mask, temperature, ROW_BY_ROW)  # [rows, tokens]
-            for choice in dict.fromkeys((layout, replace(layout, shared=0), replace(ROW_BY_ROW, alone=layout.alone))):
+            for choice in dict.fromkeys(
+                (layout, replace(layout, shared=0), replace(ROW_BY_ROW, side_by_side=layout.side_by_side))
+            ):
                 seen, _ = self.scorer(ids, counts, completions, mask, temperature, choice)  # [rows, tokens]
                 if (found := gap(seen, own, mask)).mean <= bound:
                     self.scorer.layout = choice

@@ -40,7 +40,7 @@ class Layout:
 
     head: Head | None  # None: the model's own logits are taken
     shared: float = 0  # tokens of the longest sequence that can share its prompt with other rows
-    alone: float = float("inf")  # tokens of the longest sequence that can go beside rows of other lengths
+    side_by_side: float = float("inf")  # tokens of the longest sequence that can go beside rows of other lengths
     why: str = ""  # why a prompt is not, or not always, shared
 
 
@@ -77,7 +77,7 @@ class Scorer(nn.Module):
             return self._scored(states, layout.head, completions, mask, temperature)
         each = [prompt for prompt, count in zip(prompts, counts, strict=True) for _ in range(count)]  # of each row
         rows = [torch.cat([prompt, row[:n]]) for prompt, row, n in zip(each, completions, lengths, strict=True)]
-        if longest <= layout.alone:
+        if longest <= layout.side_by_side:
             states = self._forward(
                 pad_sequence(rows, batch_first=True), layout.head
             )  # [rows, tokens, width or vocabulary]
@@ -129,7 +129,7 @@ class Scorer(nn.Module):
         )
 
 
-ROW_BY_ROW = Layout(None, shared=0, alone=0)  # the model's own logits: what every other layout is compared with
+ROW_BY_ROW = Layout(None, shared=0, side_by_side=0)  # the model's own logits: what every other layout is compared with
 
 
 def still(model: PreTrainedModel) -> None:
@@ -188,17 +188,17 @@ def fastest_layout(scorer: Scorer) -> Layout:
         head = next((head for head in heads(config) if not fault(Layout(head, 0, 0))), None)
         if trouble := fault(Layout(head)):
             return Layout(head, 0, 0, f"{name} cannot compute rows of unequal length side by side ({trouble})")
-        alone = rope_limit(config)
+        side_by_side = rope_limit(config)
         if head is None:
-            return Layout(None, 0, alone, f"{name} does more to its logits than is known here")
+            return Layout(None, 0, side_by_side, f"{name} does more to its logits than is known here")
         if why := _unshareable(model):
-            return Layout(head, 0, alone, f"{name}: {why}")
+            return Layout(head, 0, side_by_side, f"{name}: {why}")
         window = attention_limit(config)
         its_own = model.config._attn_implementation
         if trouble := fault(Layout(head, float("inf"))):
             model.config._attn_implementation = its_own
-            return Layout(head, 0, alone, f"the attention of {name} cannot go over a shared prompt ({trouble})")
-        return Layout(head, min(window, alone), alone, f"{name} looks back over {window} tokens only")
+            return Layout(head, 0, side_by_side, f"the attention of {name} cannot go over a shared prompt ({trouble})")
+        return Layout(head, min(window, side_by_side), side_by_side, f"{name} looks back over {window} tokens only")
 
 
 def _in_short(error: Exception) -> str:

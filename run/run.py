@@ -104,11 +104,17 @@ class Run:
         return dict(scores)
 
     def row(
-        self, step: int, stats: RolloutStats, figures: Mapping[str, float], policy: Policy, asleep: int, **more: Any
+        self,
+        step: int,
+        stats: RolloutStats,
+        figures: Mapping[str, float],
+        policy: Policy,
+        sleeping_bytes: int,
+        **more: Any,
     ) -> dict[str, Any]:
         """The metrics of a finished step: `more`, then what was spent, the time of each phase, and the throughput.
 
-        `asleep`: of throughput.peak_memory_gib.
+        `sleeping_bytes`: of throughput.peak_memory_gib.
         """
         seconds = time.perf_counter() - self._began
         # Ranks that train wait in these two phases for those that only sample, and for verdicts as part of that.
@@ -128,7 +134,7 @@ class Run:
             "tokens/s": stats.tokens / seconds,
             "programs/s": stats.programs / seconds,
             **throughput.utilisation(policy, figures["forward_tokens"], self.seconds["update"], self.ranks),
-            "memory_gib": throughput.peak_memory_gib(asleep),
+            "memory_gib": throughput.peak_memory_gib(sleeping_bytes),
         }
         self.seconds.clear()
         return row

@@ -41,13 +41,13 @@ def utilisation(policy: Policy, tokens: float, seconds: float, ranks: Ranks) -> 
     return {"tflops": rate / 1e12} | ({"mfu": rate / peak} if peak else {})
 
 
-def peak_memory_gib(asleep: int = 0) -> float:
+def peak_memory_gib(sleeping_bytes: int = 0) -> float:
     """Peak memory of this process in GiB: the GPU's if there is one, else resident.
 
-    `asleep`: bytes of a sampler that sleeps, which torch counts as in use and which are free.
+    `sleeping_bytes`: bytes of a sampler that sleeps, which torch counts as in use and which are free.
     """
     if torch.cuda.is_available():
-        return (torch.cuda.max_memory_allocated() - asleep) / 2**30
+        return (torch.cuda.max_memory_allocated() - sleeping_bytes) / 2**30
     # Linux hands ru_maxrss on through exec, so it would count the process that started this one too.
     found = re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())
     assert found is not None

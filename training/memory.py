@@ -64,7 +64,7 @@ class Shape:
     head: int  # of the language-model head
     largest_layer: int
     linear: int  # parameters of all linear layers but the head: what QLoRA keeps in 4 bits
-    ends: int  # inputs and outputs of those: adapters have `rank` parameters for each
+    ends: int  # inputs and outputs of those: adapters have `lora_rank` parameters for each
     layers: int
     width: int
     queries: int  # heads times their width
@@ -81,17 +81,17 @@ class Shape:
         heads = widest(config, "num_attention_heads")  # 0 of a state space model
         size = widest(config, "head_dim") or config.hidden_size // max(heads, 1)
         return cls(
-            sum(p.numel() for p in model.parameters()),
-            output.weight.numel(),
-            max((sum(p.numel() for p in layer.parameters()) for layer in layers(model)), default=0),
-            sum(m.weight.numel() for m in linear),
-            sum(m.in_features + m.out_features for m in linear),
-            config.num_hidden_layers,
-            config.hidden_size,
-            heads * size,
-            (widest(config, "num_key_value_heads") or heads) * size,
-            widest(config, "intermediate_size") or 4 * config.hidden_size,
-            config.vocab_size,
+            parameters=sum(p.numel() for p in model.parameters()),
+            head=output.weight.numel(),
+            largest_layer=max((sum(p.numel() for p in layer.parameters()) for layer in layers(model)), default=0),
+            linear=sum(m.weight.numel() for m in linear),
+            ends=sum(m.in_features + m.out_features for m in linear),
+            layers=config.num_hidden_layers,
+            width=config.hidden_size,
+            queries=heads * size,
+            keys=(widest(config, "num_key_value_heads") or heads) * size,
+            hidden=widest(config, "intermediate_size") or 4 * config.hidden_size,
+            vocabulary=config.vocab_size,
         )
 
 
@@ -102,7 +102,7 @@ class Plan:
     ranks: int
     shard: bool
     full: bool  # full fine-tuning
-    rank: int  # of LoRA
+    lora_rank: int
     quantized: bool  # QLoRA
     optimizer: str
     compute: int  # bytes of a value in the compute dtype
@@ -121,22 +121,22 @@ class Plan:
         """Where vLLM's share is not set yet, the largest of `SHARES` stands for it."""
         model, rollout, lora = settings.model, settings.rollout, settings.lora
         return cls(
-            settings.gpus - settings.samplers,
-            settings.shard,
-            lora.rank == 0,
-            lora.rank,
-            lora.quantize is not None,
-            settings.optimizer.name,
-            4 if model.compute_dtype == "float32" else 2,
-            model.gradient_checkpointing,
-            settings.optimizer.token_budget,
-            rollout.max_prompt_tokens + rollout.max_new_tokens,
-            rollout.max_new_tokens,
-            bool(settings.loss.kl) and lora.rank == 0,
-            (rollout.gpu_memory_utilization or SHARES[0]) if rollout.engine == "vllm" else 0.0,
-            rollout.batch_size,
-            settings.samplers,
-            rollout.quantize is not None,
+            ranks=settings.gpus - settings.samplers,
+            shard=settings.shard,
+            full=lora.rank == 0,
+            lora_rank=lora.rank,
+            quantized=lora.quantize is not None,
+            optimizer=settings.optimizer.name,
+            compute=4 if model.compute_dtype == "float32" else 2,
+            checkpointing=model.gradient_checkpointing,
+            token_budget=settings.optimizer.token_budget,
+            longest=rollout.max_prompt_tokens + rollout.max_new_tokens,
+            sampled=rollout.max_new_tokens,
+            reference=bool(settings.loss.kl) and lora.rank == 0,
+            vllm=(rollout.gpu_memory_utilization or SHARES[0]) if rollout.engine == "vllm" else 0.0,
+            rows=rollout.batch_size,
+            samplers=settings.samplers,
+            rounded=rollout.quantize is not None,
         )
 
 
@@ -156,7 +156,7 @@ class Estimate:
         """Why it does not fit; "" if it does."""
         if self.engine and self.engine["KV cache"] < self.engine["KV cache of one sequence"]:
             return (
-                f"vLLM's share of {gib(sum_of(self.engine))} has no room for its weights "
+                f"vLLM's share of {gib(engine_total(self.engine))} has no room for its weights "
                 f"({gib(self.engine['weights'])}) and the keys and values of one sequence"
             )
         name, parts = max(self.phases.items(), key=lambda item: sum(item[1].values()))
@@ -177,13 +177,13 @@ class Estimate:
         lines = []
         tables = {**self.phases, **({"vLLM's share, awake": self.engine} if self.engine else {}), "host": self.host}
         for name, parts in tables.items():
-            total = sum_of(parts) if name.startswith("vLLM") else sum(parts.values())
+            total = engine_total(parts) if name.startswith("vLLM") else sum(parts.values())
             lines.append(f"{name:<44}{total / GIB:8.1f} GiB")
             lines += [f"  {what:<42}{size / GIB:8.1f}" for what, size in parts.items() if size]
         return "\n".join(lines)
 
 
-def sum_of(engine: Mapping[str, float]) -> float:
+def engine_total(engine: Mapping[str, float]) -> float:
     return sum(size for what, size in engine.items() if what != "KV cache of one sequence")
 
 
@@ -217,8 +217,8 @@ def gradient_bytes(shape: Shape, plan: Plan) -> float:
 
 def estimate(shape: Shape, plan: Plan, machine: Machine) -> Estimate:
     """The memory of a run. Without a GPU all phases are of the host's memory, of one rank."""
-    parts = plan.ranks if plan.shard else 1
-    adapters = shape.ends * plan.rank
+    shards = plan.ranks if plan.shard else 1
+    adapters = shape.ends * plan.lora_rank
     trained = shape.parameters if plan.full else adapters
     if plan.full:
         weights = 4.0 * shape.parameters
@@ -228,25 +228,25 @@ def estimate(shape: Shape, plan: Plan, machine: Machine) -> Estimate:
             frozen = shape.linear * NF4 + (shape.parameters - shape.linear) * float(plan.compute)
         weights = frozen + 4.0 * adapters
     state = {
-        "weights": weights / parts,
-        "moments": trained * MOMENTS[plan.optimizer] / parts,
+        "weights": weights / shards,
+        "moments": trained * MOMENTS[plan.optimizer] / shards,
         "reference weights": shape.parameters * float(plan.compute) if plan.reference else 0.0,
     }
     context = {"CUDA": CONTEXT} if machine.gpu else {}
     asleep = {"vLLM asleep": ASLEEP} if machine.gpu and plan.vllm and not plan.samplers else {}
-    share = machine.memory * plan.vllm if machine.gpu and plan.vllm else 0.0
+    engine_bytes = machine.memory * plan.vllm if machine.gpu and plan.vllm else 0.0
     key_values = shape.layers * 2 * shape.keys * plan.compute  # bytes per token
     small = shape.linear if plan.rounded else 0
     engine_weights = (shape.parameters - small) * float(plan.compute) + small
     engine = {}
-    if share:
+    if engine_bytes:
         engine = {
             "weights": engine_weights,
             "activations and graphs": ENGINE,
-            "KV cache": share - engine_weights - ENGINE,
+            "KV cache": engine_bytes - engine_weights - ENGINE,
             "KV cache of one sequence": float(key_values * plan.longest),
         }
-    sampling: dict[str, float] = {"vLLM's share": share} if share and not plan.samplers else {}
+    sampling: dict[str, float] = {"vLLM's share": engine_bytes} if engine_bytes and not plan.samplers else {}
     if not plan.vllm and not plan.samplers:
         sampling = {"KV cache": float(plan.rows * plan.longest * key_values)}
     loading = {"weights, whole": weights, "reference weights": state["reference weights"]}
@@ -254,11 +254,11 @@ def estimate(shape: Shape, plan: Plan, machine: Machine) -> Estimate:
         "loading": {**loading, **context},
         "sampling": {**state, **sampling, **context},
     }
-    updating = update(shape, plan, trained / parts, bool(machine.gpu))
+    updating = update(shape, plan, trained / shards, bool(machine.gpu))
     for name, parts_of in zip(("update, scoring", "update, layers"), updating, strict=True):
         phases[name] = {**state, **parts_of, **asleep, **context}
-    if plan.samplers and share:
-        phases["a rank that samples"] = {"vLLM's share": share, **context}
+    if plan.samplers and engine_bytes:
+        phases["a rank that samples"] = {"vLLM's share": engine_bytes, **context}
     saved = {"checkpoint, copied on the first rank": trained * (4.0 + MOMENTS[plan.optimizer])}
     host = {"processes": PROCESS * plan.ranks, **saved} if machine.gpu else {}
     return Estimate(phases, host, engine)
@@ -306,10 +306,10 @@ def changes(plan: Plan, machine: Machine) -> list[dict[str, Any]]:
     if plan.optimizer == "adamw" and plan.full:
         found.append({"optimizer": "adamw8bit"})
     if plan.full:
-        found.append({"full": False, "rank": 32})
+        found.append({"full": False, "lora_rank": 32})
     if not plan.quantized:
         whole = {"shard": False} if plan.shard else {}
-        found.append({"full": False, "rank": plan.rank or 32, "quantized": True, **whole})
+        found.append({"full": False, "lora_rank": plan.lora_rank or 32, "quantized": True, **whole})
     return found
 
 
@@ -320,7 +320,7 @@ NAMES = {
     "ranks": "gpus",
     "shard": "shard",
     "optimizer": "optimizer",
-    "rank": "lora.rank",
+    "lora_rank": "lora.rank",
     "quantized": "lora.quantize",
 }
 

@@ -26,7 +26,7 @@ class TransformersSampler:
     """transformers' generate with a KV cache, on the very weights that are trained; a rank that only samples is given
     them."""
 
-    asleep = 0
+    sleeping_bytes = 0
 
     def __init__(self, policy: Policy, batch_size: int, ranks: Ranks = ALONE) -> None:
         self.policy, self.ranks = policy, ranks

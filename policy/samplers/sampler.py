@@ -23,7 +23,7 @@ class Completion:
 class Sampler(Protocol):
     """An engine that draws completions. `done` is called once per completion, as soon as it is complete."""
 
-    asleep: int  # bytes of the GPU that torch counts as in use and that were free while the engine last slept
+    sleeping_bytes: int  # bytes of the GPU that torch counts as in use and that were free while the engine last slept
 
     def sample(
         self,

@@ -84,7 +84,7 @@ class VllmSampler:
         if ranks.samplers:  # a rank's process waits for its children at its end, before it lets go of anything
             Finalize(None, self.engine.llm_engine.engine_core.shutdown, exitpriority=1)
         self.requests = 0
-        self.asleep = 0
+        self.sleeping_bytes = 0
         stale = isinstance(policy.model, PeftModel) or ranks.samplers  # it read no adapters, or untrained weights
         if config.quantize or stale:
             self.sync()
@@ -154,7 +154,7 @@ class VllmSampler:
         if self.can_sleep:
             from vllm.device_allocator.cumem import CuMemAllocator
 
-            self.asleep = CuMemAllocator.get_instance().get_current_usage()
+            self.sleeping_bytes = CuMemAllocator.get_instance().get_current_usage()
             self.engine.sleep(level=2)
             torch.cuda.reset_peak_memory_stats()  # the peak is that of the update: awake, the engine takes its share
         elif self.policy.device.type == "cpu":

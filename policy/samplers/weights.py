@@ -93,7 +93,7 @@ def buckets(weights: Iterator[tuple[str, Tensor]]) -> Iterator[list[tuple[str, T
 class Sender:
     """Stands for the engines on a rank that only trains: it draws nothing, and `sync` hands the weights over."""
 
-    asleep = 0
+    sleeping_bytes = 0
 
     def __init__(self, policy: Policy, ranks: Ranks) -> None:
         self.policy = policy
