@@ -90,7 +90,7 @@ class Evaluation(ScriptSettings):
 
     def task(self) -> Task:
         """The benchmark in the language. Raises DataError, LanguageError."""
-        language, words = languages.from_config(self.language), self.prompt.words()
+        language, words = languages.from_config(self.language), self.prompt.read_template()
         return load.task(self.dataset, language, self.split, self.limit, self.extract, self.prefix, self.compare, words)
 
     def dataset_name(self) -> str:

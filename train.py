@@ -70,7 +70,7 @@ def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
     model = LocalModel(policy, open_sampler(policy, settings.rollout, settings.seed, ranks))
     shown = teacher_languages(settings, taught)
     every = {language.name: language for language in [*taught, *shown]}
-    words = settings.prompt.words()
+    words = settings.prompt.read_template()
     problems, held = fit(problems, shown, model, settings, words), fit(held, taught, model, settings, words)
     asked = [*tasks(problems, shown, words), *tasks(held, taught, words)]
     ranks.first_alone(lambda: run_folder.same_prompts(folder, prompts_hash(asked)))

@@ -53,7 +53,7 @@ class Scorer(nn.Module):
     def __init__(self, model: PreTrainedModel, layout: Layout | None = None) -> None:
         super().__init__()
         self.model = model
-        still(model)
+        disable_noise(model)
         self.layout = layout or fastest_layout(self)
 
     def forward(
@@ -78,14 +78,13 @@ class Scorer(nn.Module):
         each = [prompt for prompt, count in zip(prompts, counts, strict=True) for _ in range(count)]  # of each row
         rows = [torch.cat([prompt, row[:n]]) for prompt, row, n in zip(each, completions, lengths, strict=True)]
         if longest <= layout.side_by_side:
-            states = self._forward(
-                pad_sequence(rows, batch_first=True), layout.head
-            )  # [rows, tokens, width or vocabulary]
-            parts = [
+            padded = pad_sequence(rows, batch_first=True)  # [rows, tokens]
+            states = self._forward(padded, layout.head)  # [rows, tokens, width or vocabulary]
+            parts = [  # each [its loss tokens, width or vocabulary]
                 row[len(prompt) - 1 : len(prompt) - 1 + n] for row, prompt, n in zip(states, each, lengths, strict=True)
             ]
         else:
-            parts = [
+            parts = [  # each [its loss tokens, width or vocabulary]
                 self._forward(row[None], layout.head)[0, len(prompt) - 1 : -1]
                 for row, prompt in zip(rows, each, strict=True)
             ]
@@ -132,7 +131,7 @@ class Scorer(nn.Module):
 ROW_BY_ROW = Layout(None, shared=0, side_by_side=0)  # the model's own logits: what every other layout is compared with
 
 
-def still(model: PreTrainedModel) -> None:
+def disable_noise(model: PreTrainedModel) -> None:
     """Switches dropout and routers' jitter off: a trainer that scores with noise does not score what was sampled."""
     for module in model.modules():
         if isinstance(module, nn.Dropout):

@@ -48,7 +48,7 @@ class PromptSettings(Settings):
 
     template: str | None  # a Jinja file
 
-    def words(self) -> Template | None:
+    def read_template(self) -> Template | None:
         """The user's own wording, if there is one. Raises DataError."""
         return Template(Path(self.template).expanduser()) if self.template else None
 

@@ -36,6 +36,8 @@ class CurriculumSettings(Settings):
 
 
 class Curriculum:
+    """Which problems a step asks, by how often each was solved so far."""
+
     def __init__(
         self,
         config: CurriculumSettings,

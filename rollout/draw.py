@@ -64,7 +64,9 @@ class Answer:
 
 
 class AnswerSource(Protocol):
-    source: str  # the model's name, for people
+    """A model that answers questions."""
+
+    name: str  # for people
     trouble: str  # why the last question that got no answer got none; "" when all were answered
 
     def generate(
@@ -114,7 +116,7 @@ class LocalModel:
 
     def __init__(self, policy: Policy, sampler: Sampler) -> None:
         self.policy, self.sampler = policy, sampler
-        self.source = policy.source
+        self.name = policy.source
         self.trouble = ""
 
     @classmethod
@@ -210,8 +212,7 @@ def _named(long: dict[str, int], most: int) -> str:
     more = f" and {len(long) - SHOWN} more" if len(long) > SHOWN else ""
     return (
         f"{len(long)} problem{'s' * (len(long) > 1)} with a prompt longer than rollout.max_prompt_tokens={most} "
-        f"tokens: "
-        f"{names}{more}"
+        f"tokens: {names}{more}"
     )
 
 
@@ -221,7 +222,7 @@ class EndpointModel:
     def __init__(self, model: EndpointSettings, folder: Path) -> None:
         """`folder` is that of the evaluation."""
         self.model, self.folder = model, folder
-        self.source = model.name
+        self.name = model.name
         self.trouble = ""
 
     def generate(

@@ -19,7 +19,7 @@ from rollout.draw import Answer, AnswerSource, Question, draw
 from rollout.pass_at_k import Row, judged, pass_at_1
 from rollout.samples import Samples, clean, first_failure
 from sandbox.executor import Executor
-from sandbox.job import Status, Verdict
+from sandbox.job import Verdict
 
 
 def missing(task: Task, n: int, samples: Samples) -> list[int]:
@@ -54,7 +54,7 @@ def collect(
     def note(row: Row, future: Future[Verdict]) -> None:  # in a thread of the pool
         if not future.cancelled():
             verdict = future.result()
-            passed = sum(test.status is Status.PASSED for test in verdict.tests)
+            passed = verdict.tests_passed
             known = {"verdict": verdict.status.value, "message": verdict.message, "tests_passed": passed}
             samples.add(row | known | first_failure(by_id[row["problem"]].problem.tests, verdict))
         unjudged.discard(id(row))  # last: a future is done before its callbacks have run

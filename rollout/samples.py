@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from base.errors import RunError
 from base.files import replacing
 from rollout.pass_at_k import Row
-from sandbox.job import Status, Test, Verdict
+from sandbox.job import Test, Verdict
 
 SCHEMA = pa.schema(
     [
@@ -118,7 +118,7 @@ class Samples:
 def first_failure(tests: Sequence[Test], verdict: Verdict) -> Row:
     """Columns for the first test that failed: which, what it read, what was expected and what came, each cut."""
     results = verdict.tests
-    place = next((n for n, result in enumerate(results) if result.status is not Status.PASSED), None)
+    place = verdict.first_failed
     compiled = verdict.compile
     error = results[place].stderr if place is not None else compiled.stderr if compiled else ""
     test = None if place is None else tests[place]

@@ -115,7 +115,7 @@ def write_rollouts(path: Path, rollouts: Sequence[Rollout]) -> None:
             "program": r.program,
             "verdict": r.verdict.status.value,
             "message": r.verdict.message,
-            "tests_passed": sum(test.status is Status.PASSED for test in r.verdict.tests),
+            "tests_passed": r.verdict.tests_passed,
             "tests": len(r.problem.tests),
             "examples_passed": sum(test.status is Status.PASSED for test in r.verdict.tests[: r.problem.examples]),
             "examples": min(r.problem.examples, len(r.problem.tests)),

@@ -95,8 +95,7 @@ def same_data(folder: Path, fingerprints: dict[str, str]) -> None:
         if began.get(split) != fingerprint:
             raise DataError(
                 f"the problems of dataset.{split} are not those that the run in {folder} began with; bring the "
-                f"old data "
-                "back, or name another run_dir"
+                "old data back, or name another run_dir"
             )
 
 

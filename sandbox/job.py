@@ -102,3 +102,12 @@ class Verdict:
     @property
     def passed(self) -> bool:
         return self.status is Status.PASSED
+
+    @property
+    def tests_passed(self) -> int:
+        return sum(test.status is Status.PASSED for test in self.tests)
+
+    @property
+    def first_failed(self) -> int | None:
+        """The index of the first test that failed, of those that were run."""
+        return next((n for n, test in enumerate(self.tests) if test.status is not Status.PASSED), None)

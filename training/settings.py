@@ -82,9 +82,8 @@ class TrainSettings(Settings):
         if self.loss.correction.startswith("sequence") and self.rollout.top_p < 1:
             raise ValueError(
                 f"loss.correction={self.loss.correction} needs rollout.top_p=1, not {self.rollout.top_p}: the "
-                f"sampler's "
-                "log-probs are those of the cut distribution, which shrinks a sequence's weight with its length; "
-                "use token_truncate or token_mask"
+                "sampler's log-probs are those of the cut distribution, which shrinks a sequence's weight with its "
+                "length; use token_truncate or token_mask"
             )
         return self
 

@@ -83,8 +83,8 @@ def choose(candidates: Sequence[Block], language: Language) -> str:
         return _joined([part.block.text for part in _linked(parts)])
     main = wholes[-1]
     needed = _needed(main, pieces)
-    starts = [part for part in (*pieces, *shown) if part not in needed and _starts(part, main)]
-    return _joined([part.block.text for part in (*(part for part in pieces if part in needed), main, *starts)])
+    callers = [part for part in (*pieces, *shown) if part not in needed and _starts(part, main)]
+    return _joined([part.block.text for part in (*(part for part in pieces if part in needed), main, *callers)])
 
 
 def _programs(candidates: Sequence[Block], language: Language) -> list[Part]:

@@ -171,7 +171,7 @@ def run_again(rows: Sequence[Row], source: Source, kept: Kept, sandbox: SandboxS
 
 def seen(row: Row, problem: Problem, verdict: Verdict, language: str) -> Failure:
     """What a verdict says of the first test that failed."""
-    number = next((n for n, test in enumerate(verdict.tests) if test.status is not Status.PASSED), None)
+    number = verdict.first_failed
     failed = None if number is None else verdict.tests[number]
     compiler = verdict.compile.stderr + verdict.compile.stdout if verdict.compile else ""
     given, expected = ("", "") if number is None else problem.tests[number]

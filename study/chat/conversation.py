@@ -186,13 +186,13 @@ class Conversation:
         verdict = self.pool(Problem(id="input", statement="", tests=())).verify([job])[0]
         self.console.print(screen.ran(verdict))
 
-    def speak(self, rest: str) -> None:
+    def set_language(self, rest: str) -> None:
         """NAME: the language of the next answers"""
         self.language = languages.load(rest) if rest else self.language
         self.program = None if rest else self.program
         self.say(f"{self.language.title}: {self.language.execute}")
 
-    def warm(self, rest: str) -> None:
+    def set_temperature(self, rest: str) -> None:
         """NUMBER: of the next answers; 0 is the likeliest token each time"""
         with suppress(ValueError):
             if rest and not 0 <= float(rest) <= 2:
@@ -202,14 +202,14 @@ class Conversation:
             return
         raise ConfigError(f"/temperature {rest}: it is a number from 0 to 2")
 
-    def compare(self, rest: str) -> None:
+    def toggle_base(self, rest: str) -> None:
         """the model before training too, side by side; once more: no longer"""
         if self.checkpoint is None:
             raise ConfigError("/base wants a checkpoint: this is the model before training")
         self.beside = not self.beside
         self.say("the model before training answers too" if self.beside else "the trained model answers alone")
 
-    def before(self, rest: str) -> None:
+    def show_history(self, rest: str) -> None:
         """what was asked and answered"""
         rows = [row for _, row in self.history.rows()]
         for row in rows[-LISTED:]:
@@ -278,7 +278,7 @@ class Conversation:
         """Adds a question and its answer to the history."""
         known = {
             "time": time.strftime("%Y-%m-%dT%H:%M:%S"),
-            "model": source.source,
+            "model": source.name,
             "checkpoint": str(self.checkpoint) if self.checkpoint and source is self.model else None,
             "language": self.language.name,
             "temperature": self.temperature,
@@ -325,8 +325,8 @@ COMMANDS: dict[str, Callable[[Conversation, str], None]] = {
     "again": Conversation.again,
     "tests": Conversation.tests,
     "input": Conversation.input,
-    "language": Conversation.speak,
-    "temperature": Conversation.warm,
-    "base": Conversation.compare,
-    "history": Conversation.before,
+    "language": Conversation.set_language,
+    "temperature": Conversation.set_temperature,
+    "base": Conversation.toggle_base,
+    "history": Conversation.show_history,
 }

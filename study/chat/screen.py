@@ -45,7 +45,7 @@ def answer(text: str) -> RenderableType:
 
 def judged(problem: Problem, verdict: Verdict) -> RenderableType:
     """The verdict on the problem's tests, and how the first test that failed went."""
-    passed = sum(result.status is Status.PASSED for result in verdict.tests)
+    passed = verdict.tests_passed
     colour = "green" if verdict.passed else "red"
     parts: list[RenderableType] = [
         Text(f"{verdict.status.replace('_', ' ')}: {passed} of {len(problem.tests)} tests", f"bold {colour}")

@@ -25,7 +25,7 @@ from sandbox.job import Job, Status, Test, Verdict
 class Scripted:
     """A generator with one answer for all."""
 
-    source, trouble = "scripted", ""
+    name, trouble = "scripted", ""
 
     def generate(
         self,
