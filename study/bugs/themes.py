@@ -56,7 +56,7 @@ class Failure:
 PHRASES: dict[Theme, list[str]] = {
     Theme.SYNTAX: [
         r"syntax ?error|parse ?error|IndentationError|TabError|malformed number|illegal character|stray ['‘`\\]",
-        r"unterminated|unclosed",
+        r"unterminated|unclosed|LoadError: syntax:",
         r"unexpected (symbol|token|end of|EOF|numeric|string|input|assignment)|unfinished (string|long)",
         r"(expected|missing) [^\n]{0,40}(near|before|after|at end)|['‘][^'’\n]+['’] expected",
         r"(?<!scan\(\) )expected ['‘][^'’\n]+['’]",  # R's scan says it of the input
@@ -67,6 +67,7 @@ PHRASES: dict[Theme, list[str]] = {
         r"invalid literal for int|could not convert string to float|(not enough|too many) values to unpack",
         r"Bad (integer|real number|logical|value|repeat count) [^\n]*(item|read|input)|int_of_string|float_of_string",
         r"cannot parse|scan(:|\(\)) expected|invalid (base 10 digit|number format)",
+        r"extra characters after whitespace in|input string is empty or only contains whitespace",
     ],
     Theme.UNINITIALIZED: [
         r"UnboundLocalError|(may be|is) used uninitialized|undeclared \(first use|undeclared here|use of undeclared",
@@ -86,7 +87,7 @@ PHRASES: dict[Theme, list[str]] = {
         r"module '[^']+' not found|no package called|Package \S+ not found|cannot find (module|package|symbol)",
         r"implicit declaration of|undefined reference to|not declared in this scope|undefined (method|function)",
         r"Unbound (module|constructor|record field|type)|no method matching|too (few|many) arguments",
-        r"There is no specific (function|subroutine)|No such file or directory",
+        r"type \w+ has no field|There is no specific (function|subroutine)|No such file or directory",
     ],
     Theme.LOGIC: [
         r"IndexError|KeyError|ZeroDivisionError|Division_by_zero|BoundsError|DivideError|RecursionError|OverflowError",
