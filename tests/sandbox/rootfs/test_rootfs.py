@@ -163,7 +163,6 @@ def test_a_build_that_fails_shows_apts_own_words(cache: Path) -> None:
 def test_a_second_process_waits_for_the_first_and_uses_its_root(cache: Path, tar: Path) -> None:
     toy = language(container={"base-image": str(tar)})
     folder = recipes_of(toy)[0][0].folder
-    cache.mkdir(parents=True)
     program = (
         "import sys, languages; from sandbox import rootfs\n"
         "row = {'prompt': 'x', 'filename': 'p.x', 'execute': 'x', 'container': {'base-image': sys.argv[1]}}\n"
