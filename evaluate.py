@@ -53,6 +53,7 @@ from study import report
 NOT_IN_HASH = ("run_dir", "debug", "sandbox", "k", "prompts_too_long")
 ROLLOUT = script.CONF / "rollout/transformers.yaml"
 NOT_IN_GROUPS = (*run_folder.ENDPOINT, "gpu_memory_utilization", "cpu_kv_cache_gib")
+TIMES = ("compile_s", "test_s", "wall_s", "program_s")  # of the limits
 
 
 # What protocol=heldout leaves null, and the key of a run's config that has it.
@@ -271,8 +272,6 @@ def file_hash(name: str) -> str:
     """The SHA-256 of a file."""
     return hashlib.sha256(Path(name).expanduser().read_bytes()).hexdigest()
 
-
-TIMES = ("compile_s", "test_s", "wall_s", "program_s")
 
 _open: tuple[str, AnswerSource] | None = None  # the jobs of a sweep over languages share one model
 

@@ -35,6 +35,7 @@ from chat.settings import AnyModel, EndpointSettings
 from policy.settings import RolloutSettings
 from problems.load import Dataset
 from problems.problem import write_jsonl
+from problems.prompt import system_message
 from problems.reformulation import Refused, derived, prompt, proposal, report, source
 from problems.reformulation.report import Row, RowFile
 from problems.reformulation.source import Task
@@ -74,7 +75,7 @@ async def reformulate(task: Task, name: str, chat: Chat, pool: Executor, setting
         row.refusals.append({"reason": refused.reason, "detail": str(refused)})
         return row
 
-    messages = [{"role": "system", "content": settings.model.system}] if settings.model.system else []
+    messages = system_message(settings.model.system)
     messages.append({"role": "user", "content": prompt.request(task, calls.function)})
     for _ in range(settings.attempts):
         try:

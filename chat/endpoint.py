@@ -3,10 +3,10 @@
     async with Endpoint(model, folder / "chat.jsonl") as endpoint:       # conf/model/endpoint.yaml
         reply = await endpoint.ask(messages, temperature=0.2, max_tokens=1024, n=20, seed=7)
 
-The interface is `chat.reply.Chat`. Transient failures are retried, after a jittered pause that doubles from one second,
-or for as long as Retry-After says: time-outs, 408, 409, 425, 429, 5xx, a connection that
-breaks, an answer that is no chat completion or half of one. What would go wrong for every question (no such host, key
-or model) raises EndpointError, with one sentence; what concerns one question only raises UnansweredError.
+The interface is `chat.reply.Chat`. Transient failures are retried, after a jittered pause that doubles from one
+second, or for as long as Retry-After says: time-outs, 408, 409, 425, 429, 5xx, a connection that breaks, an answer
+that is no chat completion or half of one. What would go wrong for every question (no such host, key or model) raises
+EndpointError, with one sentence; what concerns one question only raises UnansweredError.
 
 Why not the `openai` package: its retries see statuses and connections only. An answer that dribbles past the time-out,
 has no end, or is half a JSON under status 200 is not asked again, a Retry-After above a minute is ignored, and an

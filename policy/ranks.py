@@ -111,8 +111,8 @@ class Ranks:
     def first_then_others(self, work: Callable[[], Any]) -> Any:
         """What `work` gives: the first rank does it, then the first of every other machine, then all others at once.
 
-        What the first has left on the disk the others find. Where `work` raises a
-        UserError, that rank raises it, and those that wait exit without a word.
+        What the first has left on the disk the others find. Where `work` raises a UserError, that rank raises it, and
+        those that wait exit without a word.
         """
         turn = 0 if self.first else 1 if os.environ.get("LOCAL_RANK") == "0" else 2
         found, failure = None, None

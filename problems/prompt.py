@@ -63,16 +63,17 @@ def example(test: Test) -> str:
     return f"Input:\n```\n{test.input.rstrip()}\n```\nOutput:\n```\n{test.output.rstrip()}\n```"
 
 
+def system_message(system: str | None) -> list[dict[str, str]]:
+    """What a chat begins with: the model's own switch (`model.system`), if it has one."""
+    return [{"role": "system", "content": system}] if system else []
+
+
 def messages(
     problem: Problem, language: Language, system: str | None = None, template: Template | None = None
 ) -> list[dict[str, str]]:
-    """The chat that `tokenizer.apply_chat_template` takes; `system` is the model's own switch, if it has one.
-
-    `template` words the message in place of `render`.
-    """
-    chat = [{"role": "system", "content": system}] if system else []
+    """The chat that `tokenizer.apply_chat_template` takes. `template` words the message in place of `render`."""
     text = render(problem, language) if template is None else template.render(problem, language)
-    return [*chat, {"role": "user", "content": text}]
+    return [*system_message(system), {"role": "user", "content": text}]
 
 
 class Template:

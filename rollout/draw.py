@@ -26,6 +26,7 @@ from policy.samplers import open_sampler
 from policy.samplers.sampler import Completion, Sampler, Sampling
 from policy.settings import ModelSettings, RolloutSettings
 from problems.problem import Problem
+from problems.prompt import system_message
 from problems.task import Prompt, Task
 from sandbox.executor import Executor
 from sandbox.job import Job, Verdict
@@ -167,8 +168,7 @@ class LocalModel:
         """A prompt as the model reads it: the chat template over the messages, or the bare text to continue."""
         if isinstance(prompt, str):
             return prompt
-        system = self.policy.config.system
-        return self.policy.template([{"role": "system", "content": system}, *prompt] if system else prompt)
+        return self.policy.template([*system_message(self.policy.config.system), *prompt])
 
     def encode(self, prompt: Prompt) -> list[int]:
         """A prompt as token ids; a bare text with whatever the tokenizer begins a text with."""
@@ -256,10 +256,9 @@ class EndpointModel:
         async def ask(chat: Endpoint, number: int, question: Question) -> None:
             prompt = question.prompt
             assert not isinstance(prompt, str)
-            system = [{"role": "system", "content": self.model.system}] if self.model.system else []
             try:
                 reply = await chat.ask(
-                    [*system, *prompt],
+                    [*system_message(self.model.system), *prompt],
                     temperature=sampling.temperature,
                     max_tokens=sampling.max_new_tokens,
                     n=n,

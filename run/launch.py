@@ -22,7 +22,6 @@ from policy.ranks import Ranks
 from run import gpus, run_folder, sweep_job
 
 SAVE_S = 600  # how long ranks may take to save after a signal before they are killed, seconds
-
 LOST = re.compile(r"(closed|reset) by peer", re.IGNORECASE)  # gloo's words for a rank that has gone
 
 Train = Callable[[DictConfig, Path, Ranks], Any]

@@ -211,7 +211,7 @@ def _follow(
                 poll.unregister(entry)
                 process.stdin.close()
         if max(len(out), len(err)) > cap:
-            how = OUTPUT_LIMIT
+            how, met = OUTPUT_LIMIT, 0
     os.close(end)
     return how, met, bytes(out), bytes(err)
 

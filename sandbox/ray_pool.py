@@ -48,6 +48,7 @@ PATIENCE_S = 60.0  # for a node to come back once there is none, seconds
 CONNECT_S = 10.0  # for a cluster to answer, seconds
 STOP_S = 10.0  # for the nodes' pools to end by themselves, seconds
 ROOT = Path(__file__).parents[1]
+SENT = ("base", "languages", "sandbox")  # our modules that a node imports
 
 log = logging.getLogger(__name__)
 
@@ -283,7 +284,7 @@ def _connect(address: str | None) -> tuple[Any, bool]:
     if ray.is_initialized():
         return ray, False
     address = address or os.environ.get("RAY_ADDRESS") or "auto"
-    modules = [str(ROOT / name) for name in ("base", "languages", "sandbox")]
+    modules = [str(ROOT / name) for name in SENT]
     try:
         if address != "auto":  # Ray itself tries for minutes
             host, _, port = address.rpartition(":")

@@ -24,12 +24,8 @@ from rollout.pass_at_k import resampled_means
 from study import report
 
 UNBIASED = {"samples"}  # of a protocol: what changes the precision of pass@1 and not what it estimates
-UNKNOWN = {
-    "top_p": 1.0,
-    "compare": "own",
-    "template": None,
-    "limits": "own",
-}  # not recorded by old ones
+# of a protocol: what evaluations did not record when there was no choice
+UNKNOWN = {"top_p": 1.0, "compare": "own", "template": None, "limits": "own"}
 PERMUTATIONS = 100_000
 BATCH = 1_000  # permutations at once: bounds memory
 

@@ -41,6 +41,9 @@ def test_the_papers_harness_and_its_training() -> None:
         Evaluation.read(config_of(f"protocol={protocol}"))
     assert evaluate.other_limits(language) == "compile_s=15.0 test_s=15.0 program_s=15.0"
     assert evaluate.other_limits(languages.load("fortran")) == "own"
+    julia = Evaluation.read(config_of("protocol=ag_lcb_x", "dataset=livecodebench_x", "language=julia")).language
+    assert languages.load("julia").limits.test_s == 15.0  # its own: one protocol reads alike all the same
+    assert evaluate.other_limits(languages.from_config(julia)) == evaluate.other_limits(language)
 
 
 def test_the_papers_harness_compares_the_whole_output(tmp_path: Path) -> None:

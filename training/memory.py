@@ -198,11 +198,13 @@ def layer_bytes(shape: Shape, plan: Plan, gpu: bool) -> float:
     a cast copy each (10 w); queries and keys are normed in fp32, once more as a copy (8 each, and 2 of attention);
     attention keeps its output; the MLP both halves, the activated one, and the product (8 i).
 
-    In fp32 nothing is cast. The normed values are kept where norms are trained, with all weights. Masked
-    attention, as on a CPU, has copies of its own: of the rows' queries, of its output, and of keys and values for each
-    head and row, in front of which each row has its prompt.
+    In fp32 nothing is cast. The normed values are kept where norms are trained, with all weights.
+
+    Masked attention, as on a CPU or in fp32, has copies of its own: of the rows' queries, of its output, and of keys
+    and values for each head and row, in front of which each row has its prompt.
     """
-    masked = 0.0 if gpu else 2.0 * plan.compute * shape.queries * (1 + plan.longest / plan.sampled)
+    flash = gpu and plan.compute == 2  # policy/varlen.py takes half precision only
+    masked = 0.0 if flash else 2.0 * plan.compute * shape.queries * (1 + plan.longest / plan.sampled)
     w, q, k, i = shape.width, shape.queries, shape.keys, shape.hidden
     if plan.compute == 2:
         return 26 * w + 10 * q + 10 * k + 8 * i + masked

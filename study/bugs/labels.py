@@ -11,6 +11,7 @@ from typing import Any
 
 from chat import open_chat
 from chat.reply import Chat, UnansweredError
+from problems.prompt import system_message
 from sandbox.answer.markdown import fenced
 from study.bugs.settings import BugsSettings
 from study.bugs.themes import Failure, Theme
@@ -73,9 +74,8 @@ async def ask(chat: Chat, failure: Failure, title: str, settings: BugsSettings) 
     """The themes that a model sees; None where it does not say. Raises EndpointError."""
     parts = {key: fenced(getattr(failure, key)[:longest] or "(none)") for key, longest in LONGEST.items()}
     parts["statement"] = failure.statement[:LONGEST_STATEMENT]
-    system = settings.model.system if settings.model else None
-    turns = [{"role": "system", "content": system}] if system else []
-    turns += [{"role": "user", "content": REQUEST.format(title=title, verdict=failure.verdict, **parts)}]
+    turns = system_message(settings.model.system if settings.model else None)
+    turns.append({"role": "user", "content": REQUEST.format(title=title, verdict=failure.verdict, **parts)})
     sampling: dict[str, Any] = {
         "temperature": settings.rollout.temperature,
         "max_tokens": settings.rollout.max_new_tokens,

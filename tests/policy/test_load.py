@@ -71,6 +71,13 @@ def test_an_answer_to_learn_from_ends_as_the_template_ends_a_turn(changed: Any) 
     assert end_token(policy) == 40  # Phi 4 mini's way: the turn's own end, and behind all turns the text's
 
 
+def test_a_gpu_is_named_by_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """transformers puts weights there from threads of its own, whose current device is the first."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 3)
+    assert pretrained.device() == torch.device("cuda", 3)
+
+
 def test_no_end_is_refused(changed: Any) -> None:
     changed("generation_config.json", eos_token_id=None)
     changed("config.json", eos_token_id=None)
@@ -230,7 +237,6 @@ import re, sys
 from pathlib import Path
 from policy.model import Policy
 from tests.toy_policy import toy_model
-from training.supervised import end_token
 def memory(key):
     return int(re.search(key + r":\\s*(\\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024
 def load(path):

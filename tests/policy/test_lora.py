@@ -11,6 +11,7 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from policy import lora
 from policy.lora import LoraSettings
 from policy.model import Policy
 from policy.settings import ModelSettings
@@ -117,6 +118,9 @@ def test_weights_of_four_bits_are_trained_beside_and_handed_on_whole(
     policy = Policy.load(model_config, adapters=adapters)
     packed = {name: p.clone() for name, p in policy.model.named_parameters() if p.dtype == torch.uint8}
     assert len(packed) == 14, "seven matrices in each of two layers"
+    plain = {name.replace(".base_layer.", "."): p for name, p in lora.base(policy.model).named_parameters()}
+    own = dict(Policy.load(model_config).model.named_parameters())
+    assert all(lora.numbers(plain[name]) == weight.numel() for name, weight in own.items())
     optimizer = torch.optim.AdamW(policy.trainable(), lr=0.02)
     tokens = torch.tensor([[7, 9, 11], [1, 2, 3]])
     where = ([[5, 6, 7]] * 2, tokens, torch.ones_like(tokens, dtype=torch.bool), 1.0)

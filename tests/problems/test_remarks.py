@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from base.errors import DataError
 from problems import load
 from problems.problem import Problem
 from problems.sources.packed_tests import PackedTests
@@ -28,6 +29,14 @@ def test_held_out_problems_that_training_sees_are_said() -> None:
         "1 held-out problems are in training by their statement (x is b)",
         "1 held-out problems are in training by their id only (a)",
     ]
+
+
+def test_one_file_for_both_splits_is_refused() -> None:
+    train = [problem("a"), problem("b", "Add 1.")]
+    with pytest.raises(DataError, match=r"every held-out problem is a training problem .is dataset.path one file"):
+        load.shared(train, train[:1], one_source=True)
+    assert len(load.shared(train, train[:1])) == 1  # of two files it is said
+    assert load.shared(train, [], one_source=True) == []
 
 
 def test_data_that_changed_have_another_fingerprint() -> None:

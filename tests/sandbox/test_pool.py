@@ -359,40 +359,6 @@ def test_a_worker_imports_little(pool: Pool) -> None:
     assert kilobytes < 20_000
 
 
-def test_no_jail_no_pool_unless_told_by_name(
-    lua: Toolchain, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("sandbox.protection.obstacle", lambda *_: "clone failed: Operation not permitted")
-    with pytest.raises(SandboxError, match=r"without protection: no namespaces: .*clone failed.*unprotected=True"):
-        Pool([lua])
-    python = Toolchain("python", "/", (), "p.py", None, f"{sys.executable} p.py", Limits(test_s=5))
-    with Pool([python], workers=1, unprotected=True) as pool:
-        said = capsys.readouterr().err
-        assert said.startswith("sandbox: programs run as plain processes: no namespaces: ")
-        assert "clone failed: Operation not permitted" in said and said.count("\n") == 1
-        jobs = [
-            sh("print(input())", ("x", "x"), language="python"),
-            sh("import os; os.kill(os.getpid(), 11)", language="python"),
-            sh("while True: print('y' * 999)", language="python"),
-            sh("while True: pass", language="python", limits=Limits(test_s=0.5)),
-            sh("x = 'x' * 10**10", language="python"),
-            sh(
-                "import subprocess; subprocess.Popen(['sleep', '99']); print('y' * 200_000)",  # sleep holds the outputs
-                ("", "y" * 200_000),
-                language="python",
-            ),
-        ]
-        assert [v.status.value for v in pool.verify(jobs)] == [
-            "passed",
-            "runtime_error",
-            "output_limit",
-            "timeout",
-            "memory_limit",
-            "passed",
-        ]
-        assert subprocess.run(["pgrep", "-fx", "sleep 99"]).returncode == 1  # nor is it left behind
-
-
 def test_a_fault_of_our_own_is_told_with_its_traceback(shell: Toolchain, capfd: pytest.CaptureFixture[str]) -> None:
     broken = Job("broken", "sh", "true", (Test("", None),))  # type: ignore[arg-type]
     with Pool([shell], workers=1) as pool:

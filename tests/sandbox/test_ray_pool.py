@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 
 from base.limits import Limits
-from sandbox import open_pool
+from sandbox import open_pool, ray_pool
 from sandbox.jail import Toolchain
 from sandbox.job import Job, SandboxError, Status, Test, Verdict
 from sandbox.pool import Pool
@@ -187,6 +188,15 @@ def test_without_ray_or_a_cluster_there_is_one_sentence(
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(SandboxError, match=f"pip install {RAY}$"):
         open_pool([lua], executor="ray", workers=None)
+
+
+def test_a_node_is_sent_every_module_of_ours_that_it_imports() -> None:
+    """Its worker may start anywhere: here, Ray would find the others beside us."""
+    program = "import sys, sandbox.ray_pool, sandbox.pool; print(*{name.partition('.')[0] for name in sys.modules})"
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=ray_pool.ROOT, capture_output=True, text=True, check=True)
+    ours = {path.name for path in ray_pool.ROOT.iterdir() if (path / "__init__.py").exists()}
+    assert set(done.stdout.split()) & ours <= {*ray_pool.SENT}
 
 
 def test_an_unknown_executor_is_answered_with_the_choices(lua: Toolchain) -> None:

@@ -19,15 +19,10 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from starlette.requests import ClientDisconnect, Request
 
 import languages
-from sandbox.jail import Toolchain
-from sandbox.job import Job, Status, Test, Verdict
 from sandbox.pool import Pool
-from sandbox.serve.admission import Admission
 from sandbox.serve.app import NDJSON, Service, build
-from sandbox.serve.metrics import Metrics
 from sandbox.verify import Arguments
 
 LUA = languages.load("lua")
@@ -145,21 +140,6 @@ def test_what_the_queue_could_never_hold_is_to_be_sent_in_several(client: TestCl
         assert answer.json()["detail"] == f"the queue holds 20 jobs, and this request has {has}: send them in several"
 
 
-def test_a_program_that_the_service_cuts_short_has_no_verdict(pool: Pool) -> None:
-    def sleeping(**limits: Any) -> Job:
-        return replace(waiting(1, 0.5), tests=(Test("", "1"),) * 4, limits=replace(SHELL.limits, **limits))
-
-    async def judged(job: Job) -> Verdict:
-        [(_, verdict)] = [pair async for pair in Admission(pool, 1, 100, 1.2, Metrics(1)).admit([job], 60)]
-        return verdict
-
-    assert asyncio.run(judged(sleeping(program_s=1.0))).status is Status.TIMEOUT  # the job's own limit
-    endless = replace(sleeping(program_s=1.2, test_s=0.2), program="while :; do :; done")
-    assert asyncio.run(judged(endless)).status is Status.TIMEOUT
-    cut = asyncio.run(judged(sleeping(program_s=1.2)))
-    assert cut.message == "the program was ended at the 1.2 s that this service gives to any"
-
-
 def test_at_the_deadline_what_has_no_verdict_is_no_failure_of_the_program(client: TestClient) -> None:
     rows = [job(f"os.execute('sleep 1') print(2) -- {n}", id=str(n)) for n in range(8)]
     verdicts = client.post("/verify?deadline_s=1.5", json=rows).json()
@@ -270,46 +250,6 @@ def test_submit_refuses_data_sets_that_are_not_here(client: TestClient) -> None:
         assert client.post("/submit", json=submission("", **config)).status_code == 422, config
 
 
-# jobs that wait
-
-
-def waiting(number: int, seconds: float) -> Job:
-    return Job(str(number), "sh", f"sleep {seconds}; echo {number}", (Test("", str(number)),))
-
-
-def test_a_small_request_overtakes_a_large_one(pool: Pool) -> None:
-    async def both() -> list[str]:
-        admission, order = Admission(pool, 1, 100, 60.0, Metrics(1)), []
-
-        async def collect(name: str, jobs: list[Job]) -> None:
-            async for _, verdict in admission.admit(jobs, 60):
-                assert verdict.passed
-                order.append(name)
-
-        large = asyncio.create_task(collect("large", [waiting(n, 0.05) for n in range(20)]))
-        await asyncio.sleep(0.01)
-        await asyncio.gather(large, collect("small", [waiting(100, 0.05)]))
-        return order
-
-    assert asyncio.run(both()).index("small") < 10
-
-
-def test_what_nobody_waits_for_any_more_is_not_begun(pool: Pool) -> None:
-    async def give_up() -> None:
-        admission = Admission(pool, 1, 100, 60.0, Metrics(1))
-        verdicts = aiter(admission.admit([waiting(n, 0.2) for n in range(30)], 60))
-        await anext(verdicts)
-        assert admission.pending == 29
-        await verdicts.aclose()  # type: ignore[attr-defined]
-        await asyncio.sleep(0.1)
-        assert admission.pending == 0
-        began = time.monotonic()
-        [(_, verdict)] = [pair async for pair in admission.admit([waiting(100, 0)], 60)]
-        assert verdict.passed and time.monotonic() - began < 4  # not the 6 s of all
-
-    asyncio.run(give_up())
-
-
 def test_jobs_of_a_client_that_went_before_the_first_line_are_dropped(pool: Pool) -> None:
     body = "\n".join(json.dumps(job(f"os.execute('sleep 0.2') print(2) -- {n}")) for n in range(30)).encode()
     messages: list[dict[str, Any]] = [{"type": "http.request", "body": body}]
@@ -330,40 +270,6 @@ def test_jobs_of_a_client_that_went_before_the_first_line_are_dropped(pool: Pool
         return str(answer.body.decode())
 
     assert "\nagnostics_verifier_jobs_pending 0.0\n" in asyncio.run(leave())
-
-
-def test_jobs_of_a_client_that_has_gone_are_dropped(pool: Pool) -> None:
-    async def leave() -> None:
-        admission = Admission(pool, 1, 100, 60.0, Metrics(1))
-        begun = asyncio.Event()
-
-        async def receive() -> dict[str, Any]:
-            await begun.wait()
-            return {"type": "http.disconnect"}
-
-        batch = admission.admit([waiting(n, 0.2) for n in range(30)], 60)
-        answer = asyncio.create_task(batch.verdicts(Request({"type": "http"}, receive)))
-        await asyncio.sleep(0.5)
-        assert not answer.done()
-        begun.set()
-        with pytest.raises(ClientDisconnect):
-            await answer
-        await asyncio.sleep(0.1)
-        assert admission.pending == 0
-
-    asyncio.run(leave())
-
-
-def test_a_pool_that_closes_leaves_nobody_waiting(lua: Toolchain) -> None:
-    async def close() -> None:
-        pool = Pool([lua], workers=1)
-        jobs = [Job(str(n), "lua", f"while true do end -- {n}", (Test("", ""),)) for n in range(5)]
-        batch = Admission(pool, 1, 100, 60.0, Metrics(1)).admit(jobs, 60)
-        await asyncio.sleep(0.1)
-        await asyncio.to_thread(pool.close)
-        assert {verdict.status async for _, verdict in batch} == {Status.INFRASTRUCTURE_ERROR}
-
-    asyncio.run(close())
 
 
 # the command
