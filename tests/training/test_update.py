@@ -229,23 +229,23 @@ how = objective(max_new_tokens=300, gap=99.0)
 Learner(policy, optimizer, settings(400)).update(long(5), how)  # what is allocated once is allocated now
 now = int(open("/proc/self/statm").read().split()[0]) * 4096
 resource.setrlimit(resource.RLIMIT_AS, (now + (int(sys.argv[2]) << 20), -1))
-learner = Learner(policy, optimizer, settings(int(sys.argv[3])))
+learner = Learner(policy, optimizer, settings(240_000))
 learner.update(long(400), how)
 print("done with", learner.token_budget)
 """
 
 
 @pytest.mark.parametrize(
-    ("budget", "answer"),
+    ("mib", "answer"),  # one part of 120,000 tokens wants some 1,900 MiB, two of 60,000 want 1,000 to 1,200
     [
-        (110_000, "done with 55000"),  # two parts of 60,000 tokens, then three of 40,000
-        (240_000, "out of memory in the update, with optimizer.token_budget=120000"),  # one, then two
+        (1_500, "done with 120000"),
+        (600, "out of memory in the update, with optimizer.token_budget=120000"),
     ],
 )
-def test_where_memory_runs_out_micro_batches_are_halved_once(toy_folder: Path, budget: int, answer: str) -> None:
+def test_where_memory_runs_out_micro_batches_are_halved_once(toy_folder: Path, mib: int, answer: str) -> None:
     root = Path(__file__).parents[2]
     done = subprocess.run(
-        [sys.executable, "-c", OUT_OF_MEMORY, str(toy_folder), "1000", str(budget)],
+        [sys.executable, "-c", OUT_OF_MEMORY, str(toy_folder), str(mib)],
         cwd=root, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert answer in done.stdout + done.stderr, done.stdout + done.stderr
