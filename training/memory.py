@@ -195,8 +195,10 @@ def layer_bytes(shape: Shape, plan: Plan, gpu: bool) -> float:
     """What backward keeps of one layer, per token.
 
     In bf16 over an fp32 residual stream: two norms keep their input and its normed value (16 w), matrices their input,
-    a cast copy each (10 w); queries and keys are normed in fp32, once more as a copy (8 each, and 2 of attention);
-    attention keeps its output; the MLP both halves, the activated one, and the product (8 i).
+    a cast copy each (10 w, and 2 q of attention's output); queries and keys are normed in fp32 (4 each), and kept
+    normed and turned (4 each), values as they are (2 k); the MLP keeps both halves, the activated one, and the product
+    (8 i). With LoRA all weights that are not trained are in bf16, and so is the residual stream: nothing is cast for a
+    matrix and no normed value is kept, but what the matrices read is (4 w), and what each adapter's first half gives.
 
     In fp32 nothing is cast. The normed values are kept where norms are trained, with all weights.
 
@@ -207,7 +209,9 @@ def layer_bytes(shape: Shape, plan: Plan, gpu: bool) -> float:
     masked = 0.0 if flash else 2.0 * plan.compute * shape.queries * (1 + plan.longest / plan.sampled)
     w, q, k, i = shape.width, shape.queries, shape.keys, shape.hidden
     if plan.compute == 2:
-        return 26 * w + 10 * q + 10 * k + 8 * i + masked
+        if plan.full:
+            return 26 * w + 10 * q + 10 * k + 8 * i + masked
+        return 12 * w + 8 * q + 8 * k + 8 * i + 14 * plan.lora_rank + masked
     normed = 8 * w + 4 * q + 4 * k if plan.full else 0
     return 16 * w + 12 * q + 12 * k + 16 * i + normed + masked
 
@@ -271,14 +275,17 @@ def update(shape: Shape, plan: Plan, trained: float, gpu: bool) -> tuple[dict[st
     in a layer. `trained` parameters of this rank."""
     tokens = plan.token_budget
     per_layer = tokens * layer_bytes(shape, plan, gpu)
-    kept = shape.layers * (tokens * 4.0 * shape.width if plan.checkpointing else per_layer)
+    stream = 4.0 if plan.full else plan.compute  # bytes of a value between layers
+    kept = shape.layers * (tokens * stream * shape.width if plan.checkpointing else per_layer)
     device = "cuda" if gpu else "cpu"
     chunk = min(logprob.CHUNK_ELEMENTS[device], tokens * shape.vocabulary)
     rows = min(logprob.ROWS_ELEMENTS[device], chunk)
     # a chunk in the compute dtype, some of its rows in fp32 and once more, hidden states and their gradient
     scored = chunk * plan.compute + rows * 8.0 + tokens * shape.width * plan.compute * 2.0
-    if plan.compute == 2:
-        scored += shape.head * 2.0  # the head's weights, cast
+    if plan.compute == 2 and not gpu:
+        scored += max(chunk * 4.0 - rows * 8.0, 0.0)  # a CPU sums a product in bf16 in fp32, aside
+    cast = 2.0 * (plan.compute == 2 and plan.full and not plan.shard)  # bytes of a weight's copy in bf16
+    scored += cast * shape.head
     gathered = shape.largest_layer * 2 + 2 * shape.head if plan.shard else 0  # two layers, embedding and head, whole
     both = {
         "gradients": 4.0 * trained,
@@ -286,6 +293,7 @@ def update(shape: Shape, plan: Plan, trained: float, gpu: bool) -> tuple[dict[st
         # of the head, whole and in fp32, before it is added to what is there
         "gradient of the head": 4.0 * shape.head if plan.full else 0.0,
         "gathered layers": float(gathered * plan.compute),
+        "cast weights": cast * (shape.linear / shape.layers if plan.checkpointing else shape.linear),
     }
     layer = {"a layer's gradients": float(tokens * gradient_bytes(shape, plan))}
     if plan.checkpointing:

@@ -250,6 +250,13 @@ def test_submit_refuses_data_sets_that_are_not_here(client: TestClient) -> None:
         assert client.post("/submit", json=submission("", **config)).status_code == 422, config
 
 
+def test_submit_refuses_an_output_that_no_program_can_print(pool: Pool) -> None:
+    cases = [{"input": {"stdin": ""}, "output": {"stdout": "x" * (6 << 20)}}]
+    with serving(pool, request_mb=8) as client:
+        answer = client.post("/submit", json=submission("", provided_data={"id": 5, "test": cases}))
+    assert answer.status_code == 422 and "no program can print it" in answer.text
+
+
 def test_jobs_of_a_client_that_went_before_the_first_line_are_dropped(pool: Pool) -> None:
     body = "\n".join(json.dumps(job(f"os.execute('sleep 0.2') print(2) -- {n}")) for n in range(30)).encode()
     messages: list[dict[str, Any]] = [{"type": "http.request", "body": body}]

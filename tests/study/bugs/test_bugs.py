@@ -33,7 +33,7 @@ bugs_config = partial(composed, script="bugs")
 def scores(tmp_path_factory: pytest.TempPathFactory, few: str) -> Path:
     """What an evaluation leaves: six problems with three failed programs, one without any, and one that passed."""
     folder = tmp_path_factory.mktemp("scores")
-    config = composed(few, f"run_dir={folder}", script="evaluate")
+    config = composed(few, f"run_dir={folder}", "compare=lines", script="evaluate")
     evaluation = evaluate.Evaluation.read(config)
     task = evaluation.task()
     assert isinstance(task, Stdio)
@@ -74,6 +74,11 @@ def test_rules_alone_ask_no_model(scores: Path, tmp_path: Path) -> None:
     assert len(labels) == 18 and {row["language"] for row in labels} == {"lua"}
     page = (folder / "bugs/bugs.md").read_text()
     assert "| Syntax and typos | 6 (33%) |" in page and "kappa" not in page
+
+
+def test_outputs_are_compared_as_the_evaluation_did(scores: Path) -> None:
+    found = bugs.Source.read(scores, step=None)
+    assert len(found.problems) == 6 and {problem.compare.rule for problem in found.problems} == {"lines"}
 
 
 def test_a_model_labels_too_and_is_asked_once(scores: Path, tmp_path: Path) -> None:
