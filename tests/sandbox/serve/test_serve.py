@@ -252,8 +252,9 @@ def test_submit_refuses_data_sets_that_are_not_here(client: TestClient) -> None:
 
 def test_submit_refuses_an_output_that_no_program_can_print(pool: Pool) -> None:
     cases = [{"input": {"stdin": ""}, "output": {"stdout": "x" * (6 << 20)}}]
+    config = {"provided_data": {"id": 5, "test": cases}, "extra": {"compare": {"rule": "exact"}}}
     with serving(pool, request_mb=8) as client:
-        answer = client.post("/submit", json=submission("", provided_data={"id": 5, "test": cases}))
+        answer = client.post("/submit", json=submission("", **config))
     assert answer.status_code == 422 and "no program can print it" in answer.text
 
 
