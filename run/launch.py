@@ -115,7 +115,8 @@ def launch(count: int, entry: Callable[..., None], *arguments: Any) -> None:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # the ranks speak for themselves
+    for silenced in ("torch.distributed.elastic", "torch.multiprocessing"):  # the ranks speak for themselves
+        logging.getLogger(silenced).setLevel(logging.CRITICAL)
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, len(os.sched_getaffinity(0)) // count)))
     config = LaunchConfig(
         min_nodes=1,
