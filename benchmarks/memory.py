@@ -183,8 +183,9 @@ def measured(name: str, folder: Path) -> int:
     # what is freed goes back at once, and is not counted; nor are kernels in bf16, of which oneDNN compiles and keeps
     # one for each shape of a product (0.3 MiB): 40 MiB here, of a model of any size
     environment = {
-        **os.environ, "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_ARENA_MAX": "1", "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "0",
-    }  # fmt: skip
+        **os.environ,
+        **{"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_ARENA_MAX": "1", "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "0"},
+    }
     words = [sys.executable, __file__, name, str(folder), str(out)]
     done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=1800)
     if not out.exists():
