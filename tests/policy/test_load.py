@@ -267,3 +267,17 @@ def test_weights_are_loaded_once(toy_folder: Path, tmp_path: Path) -> None:
     weights, peak = map(int, lines[0].split()[1:])
     assert weights > 200e6
     assert peak < 1.1 * (weights + (folder / "model.safetensors").stat().st_size)
+
+
+def test_what_only_quantization_wants_is_loaded_when_it_is_asked_for() -> None:
+    """bitsandbytes, and torch's compiler with it."""
+    script = (
+        "import sys, policy.lora\n"
+        "slow = {'bitsandbytes.functional', 'torch._inductor.compile_fx'}\n"
+        "assert not slow & set(sys.modules), slow & set(sys.modules)\n"
+        "from peft.helpers import bnb\n"
+        "import bitsandbytes\n"
+        "assert bnb.functional.dequantize_4bit is bitsandbytes.functional.dequantize_4bit\n"
+        "assert slow <= set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True)
