@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import shutil
 import signal
@@ -24,6 +23,7 @@ from policy.ranks import Ranks
 from problems import load
 from rollout import heldout
 from run import run_folder
+from sandbox.check import plain
 from tests.conftest import HELDOUT, SMALL, command, composed, run, stopped
 
 
@@ -330,7 +330,7 @@ def test_a_bad_choice_is_answered_with_the_choices(
         assert word in str(caught.value)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts a file system of its own")
+@pytest.mark.skipif(not plain.available(), reason="needs root that may mount")
 def test_a_full_disk_loses_no_earlier_checkpoint(tmp_path: Path, few: str) -> None:
     """On a tmpfs with room for one checkpoint but not for two."""
     folder = tmp_path / "small"

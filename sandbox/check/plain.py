@@ -1,8 +1,8 @@
 """The toolchain as it is, outside the jail: what the sandbox's verdicts are held against.
 
 Written apart from the sandbox: `subprocess` in the same root file system, without driver, nsjail, filter and cgroup;
-limits, exit status and output are all that a verdict is made of. It needs root (chroot), and protects from nothing:
-for programs of one's own.
+limits, exit status and output are all that a verdict is made of. It needs root that may mount, and protects from
+nothing: for programs of one's own.
 """
 
 from __future__ import annotations
@@ -22,6 +22,11 @@ from sandbox.jail import Toolchain
 from sandbox.job import Job, Status
 
 STARVED = (b"not enough memory", b"MemoryError", b"memory exhausted", b"annot allocate", b"out of memory")
+
+
+def available() -> bool:
+    """Whether programs can be run so here: not by a user, nor in most containers."""
+    return subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode == 0
 
 
 def verify(chain: Toolchain, job: Job, scratch: Path) -> Status:

@@ -4,7 +4,7 @@
     python -m sandbox.check.survey language=c,go       some; the other rows of the page stay as they are
 
 Builds the roots that are missing, a few at once, then runs one language after the other, so that times are comparable.
-As root, the same programs are run outside the jail too (sandbox/check/plain.py), and what they did there compared.
+Where root may mount, the same programs are run outside the jail too (sandbox/check/plain.py), and what they did there compared.
 Each row is written as soon as it is known; a survey of all that was stopped goes on where it was when it is run again.
 Exit code 0: every verdict is right; 1: one is not; 2: bad usage.
 """
@@ -89,7 +89,7 @@ def right(report: Report) -> str:
 
 def outside(language: languages.Language, report: Report) -> str:
     """How many programs fare in the jail as they do without one, and which do not; "-" where nothing can be run so."""
-    if os.geteuid():
+    if not plain.available():
         return "-"
     jailed = {finding.name: finding.verdict.status for finding in report.findings}
     chain = toolchain(language)

@@ -291,9 +291,10 @@ def start(*words: str, **environment: str) -> subprocess.Popen[str]:
 def test_told_to_stop_it_answers_what_it_has_and_ends(tmp_path: Path) -> None:
     with start() as service:
         assert service.stderr
-        line = service.stderr.readline()
-        address = re.search(r"http://\S+:\d+", line)
-        assert address, line
+        said = []
+        while not (address := re.search(r"http://\S+:\d+", line := service.stderr.readline())):
+            said.append(line)  # a container's level, first
+            assert line, said
         body = json.dumps(job("os.execute('sleep 1') print(2)")).encode()
         request = urllib.request.Request(f"{address[0]}/verify", body, {"content-type": "application/json"})
         answers: list[dict[str, Any]] = []
