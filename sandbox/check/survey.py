@@ -4,7 +4,8 @@
     python -m sandbox.check.survey language=c,go       some; the other rows of the page stay as they are
 
 Builds the roots that are missing, a few at once, then runs one language after the other, so that times are comparable.
-Where root may mount, the same programs are run outside the jail too (sandbox/check/plain.py), and what they did there compared.
+Where root may mount, the same programs are run outside the jail too (sandbox/check/plain.py), and what they did there
+is compared.
 Each row is written as soon as it is known; a survey of all that was stopped goes on where it was when it is run again.
 Exit code 0: every verdict is right; 1: one is not; 2: bad usage.
 """
