@@ -168,7 +168,10 @@ def gaps_of_all(folder: Path) -> list[float]:
     return [row["sampler_gap"] for row in found]
 
 
-@pytest.mark.parametrize(("rank", "rate"), [pytest.param(8, 1e-2, id="adapters"), pytest.param(0, 3e-4, id="all")])
+@pytest.mark.parametrize(
+    ("rank", "rate"),
+    [pytest.param(8, 1e-2, id="adapters", marks=pytest.mark.slow), pytest.param(0, 3e-4, id="all")],
+)
 def test_vllm_trains_and_goes_on_exactly(rank: int, rate: float, tmp_path: Path, few: str) -> None:
     """vLLM's CPU build in this process, the weights (adapters: merged) loaded into it after every update.
 
