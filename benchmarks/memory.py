@@ -82,6 +82,8 @@ CASES = {
     "two ranks": Case(ranks=2, rows=6),
     "two ranks, sharded": Case(ranks=2, shard=True, rows=6),
     "two ranks, sharded, checkpointing": Case(ranks=2, shard=True, checkpointing=True, rows=6),
+    "two ranks, sharded, bf16": Case(ranks=2, shard=True, rows=24, dtype="bfloat16"),
+    "two ranks, sharded, bf16, checkpointing": Case(ranks=2, shard=True, checkpointing=True, rows=24, dtype="bfloat16"),
 }
 
 
@@ -160,7 +162,7 @@ def work(name: str, folder: str, out: str) -> None:
     torch.set_num_threads(1)
     objective = Objective(policy_loss, LossConfig(correction="none"), 1.0, LONGEST)
     path = weights(case.model, Path(folder))
-    first = learner(path, case, ranks, 400)  # what imports, kernels and a first step take is there before
+    first = learner(path, case, ranks, 400)  # what imports and a first step take is there before
     first.update(rollouts(4 * case.ranks, 40), objective)
     del first
     gc.collect()
@@ -180,8 +182,8 @@ def measured(name: str, folder: Path) -> int:
     weights(CASES[name].model, folder)
     out = folder / "measured"
     out.unlink(missing_ok=True)
-    # what is freed goes back at once, and is not counted; nor are kernels in bf16, of which oneDNN compiles and keeps
-    # one for each shape of a product (0.3 MiB): 40 MiB here, of a model of any size
+    # What is freed goes back at once, and is not counted. Nor are the kernels that oneDNN compiles for bf16 and keeps,
+    # one for each shape of a product: 40 MiB here, however large the model.
     environment = {
         **os.environ,
         **{"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_ARENA_MAX": "1", "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "0"},

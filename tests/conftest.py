@@ -17,6 +17,7 @@ from hypothesis import settings
 from omegaconf import DictConfig, OmegaConf
 
 import languages
+from sandbox.check import plain
 
 if TYPE_CHECKING:
     from policy.model import Policy
@@ -26,6 +27,7 @@ settings.register_profile("busy", deadline=None)  # no clock: other tests run be
 settings.load_profile("busy")
 
 ROOT = Path(__file__).parent.parent
+needs_mounts = pytest.mark.skipif(not plain.available(), reason="needs root that may mount")
 # Small enough for a test, large enough that groups have both right and wrong programs.
 SMALL = (
     "group=8",

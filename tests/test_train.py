@@ -23,8 +23,7 @@ from policy.ranks import Ranks
 from problems import load
 from rollout import heldout
 from run import run_folder
-from sandbox.check import plain
-from tests.conftest import HELDOUT, SMALL, command, composed, run, stopped
+from tests.conftest import HELDOUT, SMALL, command, composed, needs_mounts, run, stopped
 
 
 def rows(folder: Path) -> list[dict[str, Any]]:
@@ -333,7 +332,7 @@ def test_a_bad_choice_is_answered_with_the_choices(
         assert word in str(caught.value)
 
 
-@pytest.mark.skipif(not plain.available(), reason="needs root that may mount")
+@needs_mounts
 def test_a_full_disk_loses_no_earlier_checkpoint(tmp_path: Path, few: str) -> None:
     """On a tmpfs with room for one checkpoint but not for two."""
     folder = tmp_path / "small"

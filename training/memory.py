@@ -197,8 +197,9 @@ def layer_bytes(shape: Shape, plan: Plan, gpu: bool) -> float:
     In bf16 over an fp32 residual stream: two norms keep their input and its normed value (16 w), matrices their input,
     a cast copy each (10 w, and 2 q of attention's output); queries and keys are normed in fp32 (4 each), and kept
     normed and turned (4 each), values as they are (2 k); the MLP keeps both halves, the activated one, and the product
-    (8 i). With LoRA all weights that are not trained are in bf16, and so is the residual stream: nothing is cast for a
-    matrix and no normed value is kept, but what the matrices read is (4 w), and what each adapter's first half gives.
+    (8 i). Where weights are sharded, FSDP2 gathers them in bf16 and casts what each layer reads: the stream is in bf16,
+    normed values take half, and matrices that read the same share it (4 w). With LoRA, too, the stream is in bf16, as
+    all weights are that are not trained; no normed value is kept, but what each adapter's first half gives.
 
     In fp32 nothing is cast. The normed values are kept where norms are trained, with all weights.
 
@@ -210,7 +211,7 @@ def layer_bytes(shape: Shape, plan: Plan, gpu: bool) -> float:
     w, q, k, i = shape.width, shape.queries, shape.keys, shape.hidden
     if plan.compute == 2:
         if plan.full:
-            return 26 * w + 10 * q + 10 * k + 8 * i + masked
+            return (16 if plan.shard else 26) * w + 10 * q + 10 * k + 8 * i + masked
         return 12 * w + 8 * q + 8 * k + 8 * i + 14 * plan.lora_rank + masked
     normed = 8 * w + 4 * q + 4 * k if plan.full else 0
     return 16 * w + 12 * q + 12 * k + 16 * i + normed + masked
@@ -275,7 +276,7 @@ def update(shape: Shape, plan: Plan, trained: float, gpu: bool) -> tuple[dict[st
     in a layer. `trained` parameters of this rank."""
     tokens = plan.token_budget
     per_layer = tokens * layer_bytes(shape, plan, gpu)
-    stream = 4.0 if plan.full else plan.compute  # bytes of a value between layers
+    stream = 4.0 if plan.full and not plan.shard else plan.compute  # bytes of a value between layers
     kept = shape.layers * (tokens * stream * shape.width if plan.checkpointing else per_layer)
     device = "cuda" if gpu else "cpu"
     chunk = min(logprob.CHUNK_ELEMENTS[device], tokens * shape.vocabulary)

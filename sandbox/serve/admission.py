@@ -8,7 +8,7 @@ one: requests take turns.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 
@@ -125,7 +125,7 @@ class Batch:
         self._admission.pending += jobs
         self._admission.metrics.pending.set(self._admission.pending)
 
-    async def __aiter__(self) -> AsyncIterator[tuple[int, Verdict]]:
+    async def __aiter__(self) -> AsyncGenerator[tuple[int, Verdict], None]:
         try:
             for _ in self._jobs:
                 yield await self._verdicts.get()

@@ -15,10 +15,10 @@ from sandbox.check import plain, proof
 from sandbox.jail import Toolchain
 from sandbox.job import Job, Status
 from sandbox.pool import Pool, toolchain
+from tests.conftest import needs_mounts
 from tests.sandbox import mixed
 
 TESTS = Path(__file__).parents[1]
-needs_root = pytest.mark.skipif(not plain.available(), reason="needs root that may mount")
 
 
 def compare(chains: list[Toolchain], jobs: list[Job], scratch: Path) -> None:
@@ -32,12 +32,12 @@ def compare(chains: list[Toolchain], jobs: list[Job], scratch: Path) -> None:
     assert len({*outside}) > 3 or len(jobs) < 40  # fates of many kinds were there to agree on
 
 
-@needs_root
+@needs_mounts
 def test_generated_programs(lua: Toolchain, shell: Toolchain, tmp_path: Path) -> None:
     compare([lua, shell], [job for job, _ in mixed.jobs(["lua", "sh"], 60, seed=2)], tmp_path)
 
 
-@needs_root
+@needs_mounts
 @pytest.mark.slow
 def test_hundreds_of_generated_programs(lua: Toolchain, shell: Toolchain, tmp_path: Path) -> None:
     chains = [lua, shell, toolchain(languages.load("python"))]
@@ -59,7 +59,7 @@ def test_the_ladders_lua_programs_pass(lua: Toolchain) -> None:
     assert len(jobs) >= 30
 
 
-@needs_root
+@needs_mounts
 @pytest.mark.slow
 @pytest.mark.parametrize("name", languages.names())
 def test_the_proofs_of_every_language(name: str, tmp_path: Path) -> None:

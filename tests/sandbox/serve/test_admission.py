@@ -45,7 +45,7 @@ def test_what_nobody_waits_for_any_more_is_not_begun(pool: Pool) -> None:
         verdicts = aiter(admission.admit([waiting(n, 0.2) for n in range(30)], 60))
         await anext(verdicts)
         assert admission.pending == 29
-        await verdicts.aclose()  # type: ignore[attr-defined]
+        await verdicts.aclose()
         await asyncio.sleep(0.1)
         assert admission.pending == 0
         began = time.monotonic()
