@@ -49,37 +49,33 @@ static void end(void) {
 
 /* --- what a runtime does before it is copied ------------------------------------------------------------------------- */
 
-extern int PyGILState_Ensure(void) __attribute__((weak));
-extern void PyGILState_Release(int) __attribute__((weak));
-extern void *PyImport_ImportModule(const char *) __attribute__((weak));
-extern void *PyObject_CallMethod(void *, const char *, const char *, ...) __attribute__((weak));
-extern void *PyImport_GetModuleDict(void) __attribute__((weak));
-extern void *PyDict_GetItemString(void *, const char *) __attribute__((weak));
-extern int PyDict_DelItemString(void *, const char *) __attribute__((weak));
-extern void *PyImport_AddModule(const char *) __attribute__((weak));
-extern void *PyModule_GetDict(void *) __attribute__((weak));
-extern void PyObject_GC_UnTrack(void *) __attribute__((weak));
-extern void PyObject_GC_Track(void *) __attribute__((weak));
+#define JUMP 12 /* bytes of an instruction that goes anywhere, and of the one before it */
 
-/* Python's collector looks at all objects when a program ends. It writes to each as it does, and so a copy would copy most
-   of its memory. What is there before the program it has no need to look at, but for the module that will hold the
-   program: what that holds is freed when the program ends, and files among it are written. */
-static void freeze(void) {
-    if (!PyGILState_Ensure || !PyGILState_Release || !PyImport_ImportModule || !PyObject_CallMethod ||
-        !PyImport_GetModuleDict || !PyDict_GetItemString || !PyDict_DelItemString || !PyImport_AddModule ||
-        !PyModule_GetDict || !PyObject_GC_UnTrack || !PyObject_GC_Track)
-        return;
-    int state = PyGILState_Ensure();
-    void *modules = PyImport_GetModuleDict(), *known = PyDict_GetItemString(modules, "gc");
-    void *collector = PyImport_ImportModule("gc");
-    if (!collector || !PyObject_CallMethod(collector, "freeze", NULL)) end();
-    if (!known && PyDict_DelItemString(modules, "gc")) end();
-    void *program = PyImport_AddModule("__main__"), *names = program ? PyModule_GetDict(program) : NULL;
-    if (!names) end();
-    PyObject_GC_UnTrack(program), PyObject_GC_Track(program);
-    PyObject_GC_UnTrack(names), PyObject_GC_Track(names);
-    PyGILState_Release(state);
+static void write_code(char *to, const char *code) {
+    const long page = (long)to & -4096, size = (long)to + JUMP - page;
+    if (ASK(SYS_mprotect, page, size, PROT_READ | PROT_WRITE | PROT_EXEC)) end();
+    for (int i = 0; i < JUMP; i++) to[i] = code[i];
+    if (ASK(SYS_mprotect, page, size, PROT_READ | PROT_EXEC)) end();
 }
+
+/* Whoever calls the one function calls the other. */
+static void replace(char *function, void *other) {
+    char code[JUMP] = {0x48, 0xb8, [10] = 0xff, 0xe0}; /* mov $other, %rax; jmp *%rax */
+    for (int i = 0; i < 8; i++) code[2 + i] = (long)other >> 8 * i;
+    write_code(function, code);
+}
+
+#include "python.h"
+
+/* PHP frees all that its modules have, when no line of the program is left to run. */
+extern void php_module_shutdown(void) __attribute__((weak));
+
+static void nothing(void) {}
+
+static void ready_php(void) {
+    if (php_module_shutdown) replace((char *)php_module_shutdown, nothing);
+}
+
 
 /* --- what a runtime remembers of its start, and would tell a program wrongly ---------------------------------------- */
 
@@ -351,7 +347,8 @@ static void set_disposition(void (*handler)(int, siginfo_t *, void *));
 static void stop_here(void) {
     ASK(SYS_prctl, PR_SET_SYSCALL_USER_DISPATCH, 0, 0);
     set_disposition(NULL);
-    freeze();
+    ready_python();
+    ready_php();
     for (int fd = 0; fd < 256; fd++)
         if ((fd > ZYGOTE_LINK && fd != promised.fd) != (ASK(SYS_fcntl, fd, F_GETFD, 0) == -EBADF)) end();
     announce(A_RUNTIME, ASK(SYS_getpid, 0, 0, 0));
