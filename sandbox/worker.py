@@ -46,8 +46,7 @@ class Setup:
 
 def send(link: socket.socket, value: Any) -> None:
     data = pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
-    link.sendall(LENGTH.pack(len(data)))
-    link.sendall(data)
+    link.sendall(LENGTH.pack(len(data)) + data)  # at once: whoever waits for it is woken up once
 
 
 def receive(link: socket.socket) -> Any:

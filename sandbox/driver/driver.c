@@ -632,6 +632,7 @@ static pid_t start(char *path, char **argv, char **environment, int ends[3], int
     return child;
 }
 
+#define DEAF_US 2000 /* a run that is shorter has nobody woken up by what it prints, which waits in the pipe */
 #define HIDDEN_US 20000 /* a run that is shorter hides nothing worth a look at the clock */
 
 /* How long a program that has so much CPU time left is not looked at. It may use several cores: the closer, the oftener. */
@@ -683,13 +684,16 @@ static int run(char *path, char **argv, char **environment, const char *input, s
     struct rusage usage = {0};
     uint64_t reaped_us = 0; /* CPU time of those who have ended, and of those whom they have waited for */
     int status = 0, ended = 0;
+    const uint64_t heard = start_us + DEAF_US;
     struct pollfd fds[5] = {{child_signals, POLLIN, 0},
-                            {out_pipe[0], POLLIN, 0},
-                            {err_pipe[0], POLLIN, 0},
+                            {-1, POLLIN, 0},
+                            {-1, POLLIN, 0},
                             {in_pipe[1], POLLOUT, 0},
                             {from_host, ahead ? POLLIN : 0, 0}};
+    int deaf = 1;
     while (!ended && !lost) {
         uint64_t now = now_us();
+        if (deaf && now >= heard) deaf = 0, fds[1].fd = out_pipe[0], fds[2].fd = err_pipe[0];
         if (now >= deadline) { /* not yet of one that is not asleep, but shares its core with many */
             uint64_t later = start_us + wall_us + limits.patience * used_since(used_before);
             if (now >= later || now >= end) {
@@ -719,6 +723,7 @@ static int run(char *path, char **argv, char **environment, const char *input, s
         uint64_t until = look < deadline ? look : deadline;
         if (unsent_bytes && unsent_since + PATIENCE_US < until) until = unsent_since + PATIENCE_US;
         if (confined.on && looked + LOOK_US < until) until = looked + LOOK_US;
+        if (deaf && heard < until) until = heard;
         if (poll(fds, 5, until > now ? (until - now + 999) / 1000 : 0) < 0 && errno != EINTR) die("poll");
         if (fds[4].revents & POLLIN) stop();
         if (fds[4].revents) _exit(1); /* the host is gone */
