@@ -15,6 +15,7 @@ import socket
 import struct
 import sys
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -42,6 +43,7 @@ class Setup:
     cgroup: str | None  # begins the names of its jails' memory cgroups; None: bound memory by RLIMIT_AS
     toolchains: dict[str, Toolchain]
     binaries: Binaries | None  # None: no jails, plain processes
+    core: int | None = None  # the only one that the worker and its programs run on
 
 
 def send(link: socket.socket, value: Any) -> None:
@@ -235,7 +237,11 @@ def main(fd: int) -> None:
     """Serves the pool until it hangs up. Answers each job with a Verdict, or with the message of a failure (str)."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the pool's to handle
     link = socket.socket(fileno=fd)
-    worker = Worker(receive(link), link)
+    setup: Setup = receive(link)
+    if setup.core is not None:
+        with suppress(OSError):  # it has been taken from us since
+            os.sched_setaffinity(0, {setup.core})
+    worker = Worker(setup, link)
     send(link, "ready")
     try:
         while True:
