@@ -129,7 +129,6 @@ class Jail:
         self._confinement = None
         if binaries.level is not Level.NAMESPACES:
             self._confinement = Confinement(toolchain.root, binaries, _main_program(toolchain))
-        self._warm = toolchain.warm and not self._confinement
         env = ENVIRONMENT | dict(toolchain.environment) | PRIVATE_ENVIRONMENT
         if self._confinement:
             env |= self._confinement.environment
@@ -154,7 +153,7 @@ class Jail:
         self.link = Link(self._process.stdin, self._process.stdout)
         try:
             self._receive(time.monotonic() + START_S)
-            if self._warm:
+            if toolchain.warm and not self._confinement:
                 self.link.send(messages.runtime(self._execute, self._environment), time.monotonic() + START_S)
         except JailBroken as error:
             self.close()
@@ -176,8 +175,9 @@ class Jail:
         group = 100_000 + number if root else os.getegid()
         groups = [str(path / "cgroup.procs") for path in self.cgroup.paths] if self.cgroup else []
         clock = [str(self.cgroup.cpu)] if self.cgroup and self.cgroup.cpu is not None else []
+        warm = ["warm"] if self.toolchain.warm else []
         if self._confinement:
-            return [binaries.driver, "confine", "\n".join(groups), *self._confinement.arguments, *clock]
+            return [binaries.driver, "confine", "\n".join(groups), *self._confinement.arguments, *warm, *clock]
         line = [binaries.driver, "launch", "\n".join(groups), self.toolchain.root if root else ""]
         chroot, inside = ("/sys/root", "/sys/driver") if root else (self.toolchain.root, binaries.driver)
         line += [binaries.nsjail, "-Mo", "-q", "--chroot", chroot, "--cwd", "/", "-t", "0"]
@@ -190,8 +190,7 @@ class Jail:
             line += ["-s", f"/proc/self/fd{target}:/dev/{link}"]
         for descriptor in clock:
             line += ["--pass_fd", descriptor]
-        runtime = ["runtime"] if self._warm else []
-        return [*line, "-R", f"{inside}:/dev/driver", "--", "/dev/driver", *runtime, *clock]
+        return [*line, "-R", f"{inside}:/dev/driver", "--", "/dev/driver", *warm, *clock]
 
     def run(
         self,

@@ -80,12 +80,13 @@ def driver() -> str:
     with open(folder / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not binary.is_file():
-            loaded = {name: folder / f"{name}-{digest}.so" for name in ("zygote", "warm")}
+            loaded = {name: folder / f"{name}-{digest}.so" for name in ("zygote", "warm", "late")}
             small = ["-shared", "-fPIC", "-nostdlib", "-s", "-Wl,-z,norelro,-z,noseparate-code", "-fno-stack-protector"]
             try:
                 with replacing(binary) as part:
                     lines: list[list[str | Path]] = [
-                        [*small, "-o", file.name, here / f"{name}.c"] for name, file in loaded.items()
+                        [*small, "-o", file.name, *(["-DLATE", here / "warm.c"] if name == "late" else [here / f"{name}.c"])]
+                        for name, file in loaded.items()
                     ]
                     named = [f'-D{name.upper()}="{file.name}"' for name, file in loaded.items()]
                     lines.append(["-static", *named, "-o", part.name, here / "driver.c"])  # it holds the others

@@ -109,3 +109,16 @@ static void serve(void) {
     }
     ASK(SYS_exit_group, 1, 0, 0);
 }
+
+/* Returns here, and again in each test that is a copy of what is here. */
+static void leave_zygote(void) {
+    int dumpable = ASK(SYS_prctl, PR_GET_DUMPABLE, 0, 0);
+    if (can_be_copied()) {
+        ASK(SYS_prctl, PR_SET_DUMPABLE, 0, 0); /* closes the zygote's memory to the tests, from its first moment */
+        long pid = copy(CLONE_PARENT | SIGCHLD);
+        if (pid > 0) announce(A_ZYGOTE, pid);
+        if (pid == 0) serve();
+        ASK(SYS_prctl, PR_SET_DUMPABLE, dumpable, 0);
+    }
+    ASK(SYS_close, ZYGOTE_LINK, 0, 0);
+}

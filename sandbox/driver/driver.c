@@ -42,6 +42,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
@@ -452,11 +453,12 @@ static void make_pipe(int ends[2], int ours) {
 static int zygote_ours = -1, zygote_theirs = -1, loadavg = -1;
 static pid_t newest; /* the last process that was made here, as far as we were told; -1: there are others */
 static int leave_zygote; /* by the next test */
+static int *ran_on, tested; /* what the server and its inits share: whether the last program had a second test */
 static char **with_preload; /* the program's environment, with what makes its first test leave a zygote; then NULL */
 
 __asm__(".section .rodata\nzygote_begin: .incbin \"" ZYGOTE "\"\nzygote_end:\n"
-        "warm_begin: .incbin \"" WARM "\"\nwarm_end:\n.previous");
-extern const char zygote_begin[], zygote_end[], warm_begin[], warm_end[];
+        "warm_begin: .incbin \"" WARM "\"\nwarm_end:\nlate_begin: .incbin \"" LATE "\"\nlate_end:\n.previous");
+extern const char zygote_begin[], zygote_end[], warm_begin[], warm_end[], late_begin[], late_end[];
 static const char *zygote_path = ZYGOTE_PATH;
 
 static void write_library(const char *path, const char *begin, const char *end) {
@@ -466,9 +468,12 @@ static void write_library(const char *path, const char *begin, const char *end) 
 }
 
 /* Once, in the server: the files that programs and runtimes load. */
-static void write_libraries(void) {
+static void write_libraries(int warm) {
     if (confined.zygote) zygote_path = confined.zygote;
-    write_library(zygote_path, zygote_begin, zygote_end);
+    if (confined.on && warm)
+        write_library(zygote_path, late_begin, late_end);
+    else
+        write_library(zygote_path, zygote_begin, zygote_end);
     if (!confined.on) write_library(WARM_PATH, warm_begin, warm_end);
 }
 
@@ -611,6 +616,7 @@ static __attribute__((noreturn)) void stop(void) {
     if (read_all(head, sizeof head)) _exit(1);
     if (head[0] != STOP || head[1]) errno = EBADMSG, die("stop");
     unsent_bytes = 0; /* nobody waits for what has not gone out */
+    *ran_on = 0;
     write_all(&result, sizeof result);
     _exit(0);
 }
@@ -645,6 +651,7 @@ static int run(char *path, char **argv, char **environment, const char *input, s
                int more) {
     struct result result = {.magic = MAGIC};
     if (!zygote && runtime.link >= 0 && argv == runtime.tests) enter_runtime();
+    if (argv == runtime.tests) *ran_on = tested, tested = 1;
     uint64_t start_us = now_us(), wall_us = span.wall_ms * 1000ull, cpu_us = span.cpu_ms * 1000ull;
     uint64_t end = start_us + left_us, deadline = start_us + (wall_us < left_us ? wall_us : left_us);
     uint64_t used_before = used_us(1), look = start_us + look_again_us(cpu_us), looked = start_us;
@@ -804,8 +811,9 @@ static int run(char *path, char **argv, char **environment, const char *input, s
     result.stdout_bytes = out.used > limits.output_bytes ? limits.output_bytes : out.used;
     result.stderr_bytes = err.used > STDERR_SENT ? STDERR_SENT : err.used;
     answer(&result);
-    /* The first test leaves none: where it is the last, as of most programs that are wrong, a zygote would be for nobody. */
-    leave_zygote = argv == runtime.tests;
+    /* Where a program is wrong, its first test is mostly the last, and a zygote would be for nobody. So the first leaves
+       one only if the program before had more than one. */
+    leave_zygote |= argv == runtime.tests;
     return result.outcome == EXITED && result.code == 0;
 }
 
@@ -923,6 +931,7 @@ static __attribute__((noreturn)) void init(void) {
     if (runtime.link >= 0 || !ahead || after_first < inputs_end) open_zygote_link(environment); /* more than one test */
     if (zygote_theirs < 0) runtime.link = -1;
     runtime.tests = execute;
+    leave_zygote = *ran_on;
     /* The server, this init, runtime and zygote count; without namespaces, all that the user runs. */
     unsigned ours = (zygote_theirs >= 0) + (runtime.link >= 0) + (confined.on ? count_others() : 2);
     BOUND(RLIMIT_NPROC, limits.processes + ours);
@@ -1004,27 +1013,29 @@ int main(int argc, char **argv) {
     to_host = fcntl(1, F_DUPFD_CLOEXEC, 10);
     int log = fcntl(2, F_DUPFD_CLOEXEC, 10);
     if (from_host < 0 || to_host < 0 || log < 0) die("dup");
-    int wants_runtime = argc > 1 && !strcmp(argv[1], "runtime");
-    if (argc > 1 + wants_runtime) {
-        int clock = atoi(argv[1 + wants_runtime]);
+    int warm = argc > 1 && !strcmp(argv[1], "warm");
+    if (argc > 1 + warm) {
+        int clock = atoi(argv[1 + warm]);
         if ((group_clock = fcntl(clock, F_DUPFD_CLOEXEC, 10)) < 0) die("the cgroup's clock");
         close(clock);
     }
     int null = open("/dev/null", O_RDWR | O_CLOEXEC); /* so that no pipe of ours is ever 0, 1 or 2 */
     if (null < 0 || dup3(null, 0, O_CLOEXEC) < 0 || dup3(null, 1, O_CLOEXEC) < 0) die("/dev/null");
     if (dup3(log, 2, O_CLOEXEC) < 0) die("dup");
-    write_libraries();
+    write_libraries(warm);
     /* Seen by every program and owned by the programs' user: what one wrote there, the next would read. */
     if (!confined.on && mount(NULL, "/dev", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID, NULL)) die("remount /dev");
     personality(ADDR_NO_RANDOMIZE); /* equal runs print equal addresses; where a filter above us refuses it, they do not */
     mallopt(M_MMAP_THRESHOLD, 1 << 17); /* fixed: what is large is given back when it is freed */
     bound_capabilities();
     bound_resources();
+    ran_on = mmap(NULL, sizeof *ran_on, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (ran_on == MAP_FAILED) die("mmap");
     filter_server();
 
     struct result hello = {.magic = MAGIC};
     write_all(&hello, sizeof hello);
-    if (wants_runtime) hear_of_runtime();
+    if (warm && !confined.on) hear_of_runtime();
     for (;;) {
         ready_runtime();
         int namespaces = confined.on ? 0 : CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC;

@@ -49,24 +49,23 @@ static int is_python(void) {
            PyObject_GC_Track;
 }
 
-/* A built-in module, which the program finds imported only if it was before. */
+/* A built-in module, which the program finds imported only if it was before. NULL: not to be had. */
 static object *module(const char *name) {
     object *modules = PyImport_GetModuleDict(), *known = PyDict_GetItemString(modules, name);
     object *found = PyImport_ImportModule(name);
-    if (!found || (!known && PyDict_DelItemString(modules, name))) end();
-    return found;
+    return found && !known && PyDict_DelItemString(modules, name) ? NULL : found;
 }
 
 /* Python's collector looks at all objects when a program ends. It writes to each as it does, and so a copy would copy most
    of its memory. What is there before the program it has no need to look at, but for the module that will hold the
    program: what that holds is freed when the program ends, and files among it are written. */
-static void freeze(void) {
+static int freeze(void) {
     object *program = PyImport_AddModule("__main__");
-    if (!program || !(names = PyModule_GetDict(program))) end();
-    collector = module("gc");
-    if (!PyObject_CallMethod(collector, "freeze", NULL)) end();
+    if (!program || !(names = PyModule_GetDict(program))) return 0;
+    if (!(collector = module("gc")) || !PyObject_CallMethod(collector, "freeze", NULL)) return 0;
     PyObject_GC_UnTrack(program), PyObject_GC_Track(program);
     PyObject_GC_UnTrack(names), PyObject_GC_Track(names);
+    return 1;
 }
 
 /* --- the end of a test ---------------------------------------------------------------------------------------------- */
@@ -117,8 +116,7 @@ static int ends_with_nobody_noticing(void) {
 static int finalize(void) {
     if (ends_with_nobody_noticing()) return 0;
     PyErr_Clear();
-    write_code((char *)Py_FinalizeEx, taking_apart);
-    return Py_FinalizeEx();
+    return write_code((char *)Py_FinalizeEx, taking_apart) ? Py_FinalizeEx() : 0;
 }
 
 static int has_an_end(void) {
@@ -128,14 +126,18 @@ static int has_an_end(void) {
            &_PyWeakref_ProxyType && &_PyWeakref_CallableProxyType;
 }
 
-static void ready_python(void) {
-    if (!is_python()) return;
-    int state = PyGILState_Ensure();
-    freeze();
-    if (has_an_end()) {
-        at_exit = module("atexit"), output = PySys_GetObject("stdout"), errors = PySys_GetObject("stderr");
-        for (int i = 0; i < JUMP; i++) taking_apart[i] = ((char *)Py_FinalizeEx)[i];
-        replace((char *)Py_FinalizeEx, finalize);
-    }
+static int replace_end(void) {
+    if (!has_an_end()) return 1;
+    if (!(at_exit = module("atexit"))) return 0;
+    output = PySys_GetObject("stdout"), errors = PySys_GetObject("stderr");
+    for (int i = 0; i < JUMP; i++) taking_apart[i] = ((char *)Py_FinalizeEx)[i];
+    return replace((char *)Py_FinalizeEx, finalize);
+}
+
+static int ready_python(void) {
+    if (!is_python()) return 1;
+    int state = PyGILState_Ensure(), ready = freeze() && replace_end();
+    if (!ready && PyErr_Clear) PyErr_Clear();
     PyGILState_Release(state);
+    return ready;
 }

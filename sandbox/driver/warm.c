@@ -22,6 +22,7 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/seccomp.h>
+#include <poll.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -51,18 +52,18 @@ static void end(void) {
 
 #define JUMP 12 /* bytes of an instruction that goes anywhere, and of the one before it */
 
-static void write_code(char *to, const char *code) {
+static int write_code(char *to, const char *code) {
     const long page = (long)to & -4096, size = (long)to + JUMP - page;
-    if (ASK(SYS_mprotect, page, size, PROT_READ | PROT_WRITE | PROT_EXEC)) end();
+    if (ASK(SYS_mprotect, page, size, PROT_READ | PROT_WRITE | PROT_EXEC)) return 0;
     for (int i = 0; i < JUMP; i++) to[i] = code[i];
-    if (ASK(SYS_mprotect, page, size, PROT_READ | PROT_EXEC)) end();
+    return !ASK(SYS_mprotect, page, size, PROT_READ | PROT_EXEC);
 }
 
 /* Whoever calls the one function calls the other. */
-static void replace(char *function, void *other) {
+static int replace(char *function, void *other) {
     char code[JUMP] = {0x48, 0xb8, [10] = 0xff, 0xe0}; /* mov $other, %rax; jmp *%rax */
     for (int i = 0; i < 8; i++) code[2 + i] = (long)other >> 8 * i;
-    write_code(function, code);
+    return write_code(function, code);
 }
 
 #include "python.h"
@@ -72,8 +73,8 @@ extern void php_module_shutdown(void) __attribute__((weak));
 
 static void nothing(void) {}
 
-static void ready_php(void) {
-    if (php_module_shutdown) replace((char *)php_module_shutdown, nothing);
+static int ready_php(void) {
+    return !php_module_shutdown || replace((char *)php_module_shutdown, nothing);
 }
 
 
@@ -135,6 +136,7 @@ static void renew(void) {
     if (is_r()) renew_folder();
 }
 
+#ifndef LATE
 /* --- a copy enters a jail ---------------------------------------------------------------------------------------- */
 
 extern const ptrdiff_t __rseq_offset __attribute__((weak)); /* glibc 2.35 and later */
@@ -206,6 +208,8 @@ static void serve_programs(void) {
     }
 }
 
+#endif
+
 /* --- up to there --------------------------------------------------------------------------------------------------- */
 
 static int begins(const char *text, const char *with) {
@@ -221,10 +225,12 @@ static int of_r(const char *path) {
     return is_r() && begins(path, "/tmp/Rtmp");
 }
 
+static char here[256]; /* the programs' folder */
+
 /* Whether a path leads to what programs write. The folders themselves are there in both places. */
 static int of_programs(long folder, const char *path) {
-    if (!*path || same(path, ".") || same(path, "/tmp") || same(path, "/tmp/w")) return 0;
-    if (*path == '/') return begins(path, "/tmp/") && !of_r(path);
+    if (!*path || same(path, ".") || same(path, "/tmp") || same(path, here)) return 0;
+    if (*path == '/') return (begins(path, "/tmp/") && !of_r(path)) || (*here && begins(path, here));
     return (int)folder == AT_FDCWD;
 }
 
@@ -344,19 +350,48 @@ static long make(greg_t *r) {
 
 static void set_disposition(void (*handler)(int, siginfo_t *, void *));
 
-static void stop_here(void) {
+/* Calls are the kernel's again. */
+static void look_away(void) {
     ASK(SYS_prctl, PR_SET_SYSCALL_USER_DISPATCH, 0, 0);
     set_disposition(NULL);
-    ready_python();
-    ready_php();
+}
+
+static int ready(void) {
+    struct pollfd files[256];
+    for (int fd = 0; fd < 256; fd++) files[fd] = (struct pollfd){fd, 0, 0};
+    if (ASK(SYS_poll, files, 256, 0) < 0) return 0;
     for (int fd = 0; fd < 256; fd++)
-        if ((fd > ZYGOTE_LINK && fd != promised.fd) != (ASK(SYS_fcntl, fd, F_GETFD, 0) == -EBADF)) end();
+        if ((fd > ZYGOTE_LINK && fd != promised.fd) != !!(files[fd].revents & POLLNVAL)) return 0;
+    return ready_python() && ready_php();
+}
+
+static void stop_here(void) {
+    look_away();
+#ifdef LATE
+    if (ready())
+        leave_zygote();
+    else
+        ASK(SYS_close, ZYGOTE_LINK, 0, 0);
+#else
+    if (!ready()) end();
     announce(A_RUNTIME, ASK(SYS_getpid, 0, 0, 0));
     serve_programs();
     ASK(SYS_prctl, PR_SET_DUMPABLE, 1, 0);
     ASK(SYS_close, ZYGOTE_LINK, 0, 0);
+#endif
     keep_promise();
     renew();
+}
+
+/* There has been a call whose effect a copy would not have, or there will be. */
+static void give_up(void) {
+#ifdef LATE
+    look_away();
+    ASK(SYS_close, ZYGOTE_LINK, 0, 0);
+    keep_promise();
+#else
+    end();
+#endif
 }
 
 static void on_call(int signal, siginfo_t *info, void *context) {
@@ -366,7 +401,12 @@ static void on_call(int signal, siginfo_t *info, void *context) {
     const long call = r[REG_RAX], first = r[REG_RDI];
     unsigned long *mask = (unsigned long *)&at->uc_sigmask;
     int todo = judge(r);
-    if (todo == UNKNOWN) end();
+    const int asks_for_ours = call == SYS_rt_sigaction && first == SIGSYS;
+    if (todo == UNKNOWN || (asks_for_ours && r[REG_RSI])) {
+        give_up();
+        r[REG_RIP] -= 2;
+        return;
+    }
     if (todo == OPENS_THE_PROGRAM) {
         const int path = call == SYS_open ? REG_RDI : REG_RSI, flags = call == SYS_open ? REG_RSI : REG_RDX;
         r[REG_RAX] = promise((const char *)r[path], r[flags]);
@@ -377,15 +417,14 @@ static void on_call(int signal, siginfo_t *info, void *context) {
         r[REG_RIP] -= 2; /* the call is made again, by the program's test, and by nobody but the kernel */
         return;
     }
-    if (call == SYS_rt_sigaction && first == SIGSYS) { /* what is ours looks like nobody's */
+    if (asks_for_ours) { /* what is ours looks like nobody's */
         struct disposition *old = (struct disposition *)r[REG_RDX];
-        if (r[REG_RSI]) end();
         if (old) *old = (struct disposition){0};
         r[REG_RAX] = 0;
         return;
     }
     r[REG_RAX] = make(r);
-    if (todo == IF_REFUSED && r[REG_RAX] >= 0) end();
+    if (todo == IF_REFUSED && r[REG_RAX] >= 0) return give_up();
     /* What the end of a handler would undo. */
     if (call == SYS_rt_sigprocmask) {
         ask(SYS_rt_sigprocmask, SIG_SETMASK, 0, (long)mask, sizeof *mask, 0);
@@ -410,12 +449,20 @@ __attribute__((constructor)) static void before_main(int count, char **arguments
     (void)count;
     command = arguments;
     forget_preload(names);
-    if (!can_be_copied()) end();
+    if (ASK(SYS_getcwd, here, sizeof here, 0) < 0) here[0] = 0;
+    if (!can_be_copied()) return give_up();
     set_disposition(on_call);
-    if (ask(SYS_prctl, PR_SET_SYSCALL_USER_DISPATCH, 1, (long)__ehdr_start, etext - __ehdr_start, (long)&selector)) end();
+    if (ask(SYS_prctl, PR_SET_SYSCALL_USER_DISPATCH, 1, (long)__ehdr_start, etext - __ehdr_start, (long)&selector))
+        give_up();
 }
 #else
-__attribute__((constructor)) static void before_main(void) {
+__attribute__((constructor)) static void before_main(int count, char **arguments, char **names) {
+    (void)count, (void)arguments, (void)names;
+#ifdef LATE
+    forget_preload(names);
+    leave_zygote();
+#else
     ASK(SYS_exit_group, 1, 0, 0); /* the kernel hands over calls on x86_64 only */
+#endif
 }
 #endif

@@ -13,13 +13,5 @@
 __attribute__((constructor)) static void before_main(int count, char **arguments, char **names) {
     (void)count, (void)arguments;
     forget_preload(names);
-    int dumpable = ASK(SYS_prctl, PR_GET_DUMPABLE, 0, 0);
-    if (can_be_copied()) {
-        ASK(SYS_prctl, PR_SET_DUMPABLE, 0, 0); /* closes the zygote's memory to the tests, from its first moment */
-        long pid = copy(CLONE_PARENT | SIGCHLD);
-        if (pid > 0) announce(A_ZYGOTE, pid);
-        if (pid == 0) serve();
-        ASK(SYS_prctl, PR_SET_DUMPABLE, dumpable, 0);
-    }
-    ASK(SYS_close, ZYGOTE_LINK, 0, 0);
+    leave_zygote();
 }
