@@ -178,7 +178,7 @@ def read_problems(dataset: DatasetSettings, folder: Path, first_rank: bool) -> t
 
     def read(split: str) -> list[Problem]:
         if isinstance(dataset, SourceSettings):
-            return load.kept(folder / "data" / f"{split}.jsonl", lambda: load.load(dataset, split))
+            return load.kept(folder / "data" / f"{dataset.name}-{split}.jsonl", lambda: load.load(dataset, split))
         return load.load(dataset, split, quiet=not first_rank)
 
     problems, held = read("train"), read("heldout")

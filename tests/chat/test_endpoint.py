@@ -77,6 +77,16 @@ def test_a_question_and_its_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert rows(tmp_path)[0]["answer"]["choices"][0]["message"]["content"] == "bonjour"
 
 
+def test_top_p_and_stop_are_asked_for(tmp_path: Path) -> None:
+    async def main(server: ScriptedEndpoint) -> None:
+        async with Endpoint(EndpointSettings.read(server.config(), "model"), tmp_path / "chat.jsonl") as client:
+            await client.ask(question(), temperature=0.5, max_tokens=9, top_p=0.75, stop=["\n"])
+
+    with serve(lambda request: completion("bonjour", "stop")) as server:
+        asyncio.run(main(server))
+        assert [(asked["top_p"], asked["stop"]) for asked in server.requests] == [(0.75, ["\n"])]
+
+
 def test_every_answer_is_kept_and_never_asked_again(tmp_path: Path) -> None:
     texts = [f"question {n}" for n in range(20)]
     with serve(lambda request: request["messages"][0]["content"].upper()) as server:

@@ -46,6 +46,11 @@ def test_the_same_seed_gives_the_same_answer(model_config: ModelSettings, tmp_pa
     assert found[0] == found[1] != found[2]
 
 
+def test_top_p_leaves_what_is_likely(model_config: ModelSettings, tmp_path: Path) -> None:
+    found = [ask(model_config, tmp_path / str(n), "hello", seed=n, top_p=1e-6, temperature=3.0)[0] for n in range(3)]
+    assert found[0] == found[1] == found[2] != ask(model_config, tmp_path / "free", "hello", seed=0, temperature=3.0)[0]
+
+
 def test_stop_cuts_the_text(model_config: ModelSettings, tmp_path: Path) -> None:
     (whole,), _ = ask(model_config, tmp_path, "hello", seed=1, max_tokens=20)
     text = whole.answers[0].text

@@ -16,6 +16,8 @@ from problems.sources.packed_tests import PackedTests
 from problems.sources.rows import Tally, explains_hidden
 from sandbox.job import Test
 from tests.problems.packing import pack
+from tests.problems.source_rows import config, mbpp, write_lines
+from train import read_problems
 
 
 def problem(name: str, statement: str = "Print x.", **changed: Any) -> Problem:
@@ -61,6 +63,18 @@ def test_what_was_read_is_kept_exactly(tmp_path: Path) -> None:
     assert first == second == problems and len(reads) == 1
     assert isinstance(second[1].tests, PackedTests)
     assert load.fingerprint(first) == load.fingerprint(problems)
+
+
+def test_a_file_of_the_users_own_is_not_what_a_hub_gave(tmp_path: Path) -> None:
+    source = write_lines(tmp_path / "source.jsonl", [mbpp(number) for number in (1, 11, 601)])
+    own = tmp_path / "run" / "data" / "train.jsonl"
+    own.parent.mkdir(parents=True)
+    own.write_text("not ours")
+    for _ in range(2):
+        problems, held = read_problems(config("mbpp_x", path=source), tmp_path / "run", True)
+        assert [problem.id for problem in problems] == ["mbpp-1", "mbpp-601"] and held
+        source.unlink(missing_ok=True)
+    assert own.read_text() == "not ours"
 
 
 @pytest.mark.parametrize(

@@ -214,6 +214,6 @@ def test_a_root_is_built_in_a_container(name: str, program: str, tmp_path: Path)
     assert built.is_relative_to(tmp_path) and built.name == "root"
     chain = replace(chain, root=str(built))
     jail = Jail(Toolchain(**vars(chain)), 3, None, binaries.find())
-    (run,) = jail.run(program, [""], chain.limits)
+    *_, run = jail.run(program, [""], chain.limits)  # Java's is compiled first
     jail.close()
     assert run.stdout == b"42\n"

@@ -74,9 +74,11 @@ def script(advice: str | list[str], with_advice: str = GOOD, without: list[str] 
 
 def test_advice_that_helps_becomes_a_language(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with serve(script(ADVICE)) as server:
-        report = run(server, tmp_path)
+        report = run(server, tmp_path, "rollout.top_p=0.75", "rollout.temperature=0.5")
+        written = [r for r in server.requests if "faulty" not in r["messages"][0]["content"]]
+        assert {(r["top_p"], r["temperature"]) for r in written} == {(0.75, 0.5)}
         asked = [r["messages"][0]["content"] for r in server.requests if "faulty" in r["messages"][0]["content"]]
-        assert run(server, tmp_path) == report
+        assert run(server, tmp_path, "rollout.top_p=0.75", "rollout.temperature=0.5") == report
         assert len(server.requests) == 4 + 1 + 4 + 4  # the second run asked nothing
     assert isinstance(report, dict)
     assert (report["pass@1_without"], report["pass@1_with"], report["confidence"]) == (0.0, 1.0, 1.0)
