@@ -16,6 +16,8 @@ from typing import NamedTuple
 from base.files import cache_folder, replacing
 from sandbox.job import SandboxError
 
+LIBRARIES = {"zygote": ["zygote.c"], "warm": ["warm.c"], "late": ["warm.c", "-DLATE"]}  # loaded into programs
+
 
 class Level(StrEnum):
     """How programs are kept apart, best first."""
@@ -80,13 +82,13 @@ def driver() -> str:
     with open(folder / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not binary.is_file():
-            loaded = {name: folder / f"{name}-{digest}.so" for name in ("zygote", "warm", "late")}
+            loaded = {name: folder / f"{name}-{digest}.so" for name in LIBRARIES}
             small = ["-shared", "-fPIC", "-nostdlib", "-s", "-Wl,-z,norelro,-z,noseparate-code", "-fno-stack-protector"]
             try:
                 with replacing(binary) as part:
                     lines: list[list[str | Path]] = [
-                        [*small, "-o", file.name, *(["-DLATE", here / "warm.c"] if name == "late" else [here / f"{name}.c"])]
-                        for name, file in loaded.items()
+                        [*small, *options, "-o", loaded[name].name, here / source]
+                        for name, (source, *options) in LIBRARIES.items()
                     ]
                     named = [f'-D{name.upper()}="{file.name}"' for name, file in loaded.items()]
                     lines.append(["-static", *named, "-o", part.name, here / "driver.c"])  # it holds the others

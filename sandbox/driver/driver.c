@@ -2,11 +2,11 @@
  *
  * nsjail starts it as a server, inside a root file system, as an unprivileged user of the host that holds
  * capabilities only over its own user namespace. For every program the server clones an `init`: pid 1 of a new pid
- * namespace, with new mount and ipc namespaces. The init reads one job, mounts a fresh tmpfs, gives up every
- * capability, installs the seccomp filter, compiles once, runs the tests that the host asks for one by one (as copies
- * of a runtime or of a loaded process, see warm.c and zygote.c), and exits; the kernel then kills and frees all that the
- * program left. An init that ends in any other way ends the server, which the host sees as end of file: no verdict can
- * be confused with another program's.
+ * namespace, with a new mount namespace (the ipc namespace is the jail's: nothing can be made in it). The init reads one
+ * job, mounts a fresh tmpfs, gives up every capability, installs the seccomp filter, compiles once, runs the tests that
+ * the host asks for one by one (as copies of a runtime or of a loaded process, see warm.c and zygote.c), and exits; the
+ * kernel then kills and frees all that the program left. An init that ends in any other way ends the server, which the
+ * host sees as end of file: no verdict can be confused with another program's.
  *
  * Expected outputs are never sent here. Messages are little-endian; see messages.py for the other end.
  *
@@ -42,7 +42,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
@@ -453,7 +452,7 @@ static void make_pipe(int ends[2], int ours) {
 static int zygote_ours = -1, zygote_theirs = -1, loadavg = -1;
 static pid_t newest; /* the last process that was made here, as far as we were told; -1: there are others */
 static int leave_zygote; /* by the next test */
-static int *ran_on, tested; /* what the server and its inits share: whether the last program had a second test */
+static int late;         /* it begins where an interpreter opens its program, and so saves most of the next test */
 static char **with_preload; /* the program's environment, with what makes its first test leave a zygote; then NULL */
 
 __asm__(".section .rodata\nzygote_begin: .incbin \"" ZYGOTE "\"\nzygote_end:\n"
@@ -470,7 +469,8 @@ static void write_library(const char *path, const char *begin, const char *end) 
 /* Once, in the server: the files that programs and runtimes load. */
 static void write_libraries(int warm) {
     if (confined.zygote) zygote_path = confined.zygote;
-    if (confined.on && warm)
+    late = confined.on && warm;
+    if (late)
         write_library(zygote_path, late_begin, late_end);
     else
         write_library(zygote_path, zygote_begin, zygote_end);
@@ -616,7 +616,6 @@ static __attribute__((noreturn)) void stop(void) {
     if (read_all(head, sizeof head)) _exit(1);
     if (head[0] != STOP || head[1]) errno = EBADMSG, die("stop");
     unsent_bytes = 0; /* nobody waits for what has not gone out */
-    *ran_on = 0;
     write_all(&result, sizeof result);
     _exit(0);
 }
@@ -651,7 +650,6 @@ static int run(char *path, char **argv, char **environment, const char *input, s
                int more) {
     struct result result = {.magic = MAGIC};
     if (!zygote && runtime.link >= 0 && argv == runtime.tests) enter_runtime();
-    if (argv == runtime.tests) *ran_on = tested, tested = 1;
     uint64_t start_us = now_us(), wall_us = span.wall_ms * 1000ull, cpu_us = span.cpu_ms * 1000ull;
     uint64_t end = start_us + left_us, deadline = start_us + (wall_us < left_us ? wall_us : left_us);
     uint64_t used_before = used_us(1), look = start_us + look_again_us(cpu_us), looked = start_us;
@@ -811,8 +809,7 @@ static int run(char *path, char **argv, char **environment, const char *input, s
     result.stdout_bytes = out.used > limits.output_bytes ? limits.output_bytes : out.used;
     result.stderr_bytes = err.used > STDERR_SENT ? STDERR_SENT : err.used;
     answer(&result);
-    /* Where a program is wrong, its first test is mostly the last, and a zygote would be for nobody. So the first leaves
-       one only if the program before had more than one. */
+    /* The first test leaves none: where it is the last, as of most programs that are wrong, a zygote would be for nobody. */
     leave_zygote |= argv == runtime.tests;
     return result.outcome == EXITED && result.code == 0;
 }
@@ -931,7 +928,7 @@ static __attribute__((noreturn)) void init(void) {
     if (runtime.link >= 0 || !ahead || after_first < inputs_end) open_zygote_link(environment); /* more than one test */
     if (zygote_theirs < 0) runtime.link = -1;
     runtime.tests = execute;
-    leave_zygote = *ran_on;
+    leave_zygote = late;
     /* The server, this init, runtime and zygote count; without namespaces, all that the user runs. */
     unsigned ours = (zygote_theirs >= 0) + (runtime.link >= 0) + (confined.on ? count_others() : 2);
     BOUND(RLIMIT_NPROC, limits.processes + ours);
@@ -1029,8 +1026,6 @@ int main(int argc, char **argv) {
     mallopt(M_MMAP_THRESHOLD, 1 << 17); /* fixed: what is large is given back when it is freed */
     bound_capabilities();
     bound_resources();
-    ran_on = mmap(NULL, sizeof *ran_on, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (ran_on == MAP_FAILED) die("mmap");
     filter_server();
 
     struct result hello = {.magic = MAGIC};
@@ -1038,7 +1033,7 @@ int main(int argc, char **argv) {
     if (warm && !confined.on) hear_of_runtime();
     for (;;) {
         ready_runtime();
-        int namespaces = confined.on ? 0 : CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC;
+        int namespaces = confined.on ? 0 : CLONE_NEWPID | CLONE_NEWNS;
         long pid = syscall(SYS_clone, namespaces | SIGCHLD, 0, 0, 0, 0);
         if (pid < 0) die("clone");
         if (!pid) init();

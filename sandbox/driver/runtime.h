@@ -114,7 +114,6 @@ static void enter_runtime(void) {
         memcpy(to.filter, program_filter, sizeof program_filter);
         fds[E_LINK] = zygote_theirs, fds[E_WORK] = work_dir;
         fds[E_MOUNTS] = open_proc("self/ns/mnt", O_RDONLY), fds[E_PROCESSES] = open_proc("self/ns/pid", O_RDONLY);
-        fds[E_IPC] = open_proc("self/ns/ipc", O_RDONLY);
     }
     union {
         struct cmsghdr head;

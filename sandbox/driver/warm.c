@@ -12,7 +12,7 @@
  * ends the runtime, and programs are started as ever. So it has no threads, children, timers, sockets, shared memory,
  * half-read input or changed limits, and no open file but the first three, the link and what stands for R's program.
  *
- *   driver -> runtime  struct entrance with five descriptors: come here
+ *   driver -> runtime  struct entrance with four descriptors: come here
  *   runtime -> driver  struct announcement, once: it is where it can be copied
  */
 #include "copies.h"
@@ -156,7 +156,7 @@ static void enter(const struct entrance *to, const int *fds, long maker) {
     ASK(SYS_prctl, PR_SET_DUMPABLE, 0, 0); /* closes the zygote's memory to the tests, of which there is none yet */
     register_thread();
     while (ASK(SYS_kill, maker, 0, 0) != -ESRCH) ASK(SYS_sched_yield, 0, 0, 0); /* the runtime has still to wait for it */
-    if (ASK(SYS_setns, fds[E_MOUNTS], 0, 0) || ASK(SYS_setns, fds[E_IPC], 0, 0) || ASK(SYS_fchdir, fds[E_WORK], 0, 0))
+    if (ASK(SYS_setns, fds[E_MOUNTS], 0, 0) || ASK(SYS_fchdir, fds[E_WORK], 0, 0))
         end();
     for (size_t i = 0; i < sizeof to->bounds / sizeof *to->bounds; i++)
         if (ASK(SYS_setrlimit, to->bounds[i].resource, &to->bounds[i].limit, 0)) end();
@@ -452,8 +452,14 @@ __attribute__((constructor)) static void before_main(int count, char **arguments
     if (ASK(SYS_getcwd, here, sizeof here, 0) < 0) here[0] = 0;
     if (!can_be_copied()) return give_up();
     set_disposition(on_call);
-    if (ask(SYS_prctl, PR_SET_SYSCALL_USER_DISPATCH, 1, (long)__ehdr_start, etext - __ehdr_start, (long)&selector))
-        give_up();
+    if (!ask(SYS_prctl, PR_SET_SYSCALL_USER_DISPATCH, 1, (long)__ehdr_start, etext - __ehdr_start, (long)&selector))
+        return;
+#ifdef LATE
+    set_disposition(NULL);
+    leave_zygote();
+#else
+    end();
+#endif
 }
 #else
 __attribute__((constructor)) static void before_main(int count, char **arguments, char **names) {

@@ -12,8 +12,8 @@ struct announcement {
     int role, pid;
 };
 
-/* Init to runtime: how a copy enters the init's jail. With it come five descriptors. */
-enum { E_LINK, E_WORK, E_MOUNTS, E_PROCESSES, E_IPC, E_COUNT };
+/* Init to runtime: how a copy enters the init's jail. With it come four descriptors. */
+enum { E_LINK, E_WORK, E_MOUNTS, E_PROCESSES, E_COUNT };
 struct entrance {
     struct {
         int resource;

@@ -367,3 +367,19 @@ def test_a_fault_of_our_own_is_told_with_its_traceback(shell: Toolchain, capfd: 
     assert verdict.status is Status.INFRASTRUCTURE_ERROR and "the worker failed" in verdict.message
     said = capfd.readouterr().err
     assert "Traceback (most recent call last)" in said and "sandbox/compare.py" in said
+
+
+def test_workers_for_all_cores_have_one_each(shell: Toolchain) -> None:
+    """The programs too, and a worker that has taken another's place; with fewer workers, all may go anywhere."""
+    cores = os.sched_getaffinity(0)
+    job = sh("grep Cpus_allowed_list /proc/self/status", ("", ""))
+    for workers in {len(cores), 1}:
+        wanted = [{core} for core in sorted(cores)] if workers == len(cores) else [cores]
+        with Pool([shell], workers=workers) as pool:
+            assert [os.sched_getaffinity(pid) for pid in pool.pids] == wanted
+            (verdict,) = pool.verify([job])
+            allowed = verdict.tests[0].stdout.split()[-1]
+            assert (("-" in allowed) or ("," in allowed)) == (len(cores) > 1 and workers < len(cores))
+            os.kill(pool.pids[0], signal.SIGKILL)
+            assert all(verdict.passed for verdict in pool.verify([sh(f"true {n}") for n in range(4 * workers)]))
+            assert [os.sched_getaffinity(pid) for pid in pool.pids] == wanted

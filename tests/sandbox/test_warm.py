@@ -197,7 +197,7 @@ def test_what_env_sets_for_the_program_is_not_the_compilers(start: Start, lua: T
 AT_THE_END = {  # what a program leaves to its end, with functions that know its names
     "a file": "out = open(1, 'w', closefd=False)\ndef main(): out.write('left')\nmain()",
     "__del__": "class A:\n def __del__(self): print('left')\na = A()\ndef main(): pass",
-    "__del__ without a place for the collector": "class A:\n __slots__ = ()\n def __del__(self): print('left')\na = A()",
+    "__del__, unknown to the collector": "class A:\n __slots__ = ()\n def __del__(self): print('left')\na = A()",
     "a generator": "def f():\n try: yield\n finally: print('left')\ng = f()\nnext(g)",
     "atexit": "import atexit\n@atexit.register\ndef f(): print('left')",
     "a module's": "import os\nclass A:\n def __del__(self): print('left')\nos.a = A()",
@@ -206,7 +206,7 @@ AT_THE_END = {  # what a program leaves to its end, with functions that know its
     "a weak proxy": "import os, weakref\nclass A: pass\na = A()\nos.kept = weakref.proxy(a, print)",
     "a finalizer": "import weakref\nclass A: pass\na = A()\nweakref.finalize(a, print, 'left')",
     "a thread": "import threading, time\nthreading.Thread(target=lambda: (time.sleep(0.05), print('left'))).start()",
-    "another output": "import io, sys\nsys.stdout = io.TextIOWrapper(sys.stdout.buffer, write_through=False)\nprint('left')",
+    "another output": "import io, sys\nsys.stdout = io.TextIOWrapper(sys.stdout.buffer)\nprint('left')",
     "an output of its own": "import sys\nclass W:\n def write(self, text): pass\n"
     " def flush(self): left and sys.__stdout__.write(left.pop())\nleft, sys.stdout = ['left'], W()",
     "nothing": "print('left', end='')",

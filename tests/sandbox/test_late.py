@@ -1,0 +1,122 @@
+"""Where there are no namespaces, an interpreter's tests begin as copies of the program's first (driver/warm.c, LATE).
+
+Here as the container's root; tests/sandbox/test_container.py runs these in simulated containers, too.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+import languages
+from sandbox import protection
+from sandbox.driver.binaries import Level
+from sandbox.jail import Jail, Run, Toolchain
+from sandbox.pool import toolchain
+from sandbox.protection import SCOPES_SIGNALS
+from tests.sandbox.test_warm import AT_THE_END, EXIT_CODES, GIVEN_UP, SHOW, Start
+
+PERL = "perl program.pl"
+VARIES = rb"0x\w+|/proc/\d+|agnostics-jail-\w+"  # addresses, numbers of processes, the folder of a user's jail
+
+
+@pytest.fixture(scope="module")
+def lua() -> Toolchain:
+    return toolchain(languages.load("lua"))
+
+
+@pytest.fixture(scope="module")
+def python() -> Toolchain:
+    return toolchain(languages.load("python"))
+
+
+@pytest.fixture(scope="module")
+def perl(lua: Toolchain) -> Toolchain:
+    return replace(lua, language="perl", filename="program.pl", execute=PERL)
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    found = protection.find(use_cgroups=False)
+    if found.binaries and found.binaries.level is Level.NAMESPACES:
+        if os.geteuid():
+            pytest.skip("needs root, or a container")
+        found = protection.find(use_cgroups=False, level=Level.CONTAINER_ROOT)
+    kept = found.binaries
+    assert kept, found.why
+    jails: list[Jail] = []
+
+    def start(chain: Toolchain) -> Jail:
+        jails.append(Jail(chain, 7, None, kept))
+        return jails[-1]
+
+    yield start
+    for jail in jails:
+        jail.close()
+
+
+def seen(jail: Jail, program: str, tests: int = 4) -> list[tuple[object, ...]]:
+    """What can be known of each test, but for what differs between any two."""
+    runs: list[Run] = list(jail.run(program, [f"{n}\n" for n in range(tests)], jail.toolchain.limits, ahead=True))
+    return [(r.outcome, r.code, *(re.sub(VARIES, b"", text) for text in (r.stdout, r.stderr))) for r in runs]
+
+
+def same(start: Start, chain: Toolchain, program: str) -> list[tuple[object, ...]]:
+    warm, cold = (seen(start(replace(chain, warm=warm)), program) for warm in (True, False))
+    assert warm == cold
+    return warm
+
+
+@pytest.mark.parametrize("ahead", [True, False])
+def test_the_tests_of_a_program_share_its_seed(start: Start, python: Toolchain, ahead: bool) -> None:
+    """So they are copies. Another program has another."""
+    if protection.find(use_cgroups=False).binaries.landlock in range(1, SCOPES_SIGNALS):  # type: ignore[union-attr]
+        pytest.skip("no zygotes on this kernel")
+    jail = start(python)
+    seeds = [
+        {run.stdout for run in jail.run("print(hash('a'))", [""] * 4, python.limits, ahead=ahead)} for _ in range(3)
+    ]
+    assert all(len(each) == 1 for each in seeds) and len(set.union(*seeds)) == 3
+    fresh = start(replace(python, warm=False)).run("print(hash('a'))", [""] * 4, python.limits)
+    assert len({run.stdout for run in fresh}) >= 2  # the first test leaves no zygote, the second one of before main
+
+
+@pytest.mark.parametrize("what", AT_THE_END)
+def test_what_a_program_leaves_to_its_end_is_done(start: Start, python: Toolchain, what: str) -> None:
+    assert len(same(start, python, AT_THE_END[what])) == 4
+
+
+@pytest.mark.parametrize("program", EXIT_CODES)
+def test_an_exit_code_is_the_programs(start: Start, python: Toolchain, program: str) -> None:
+    same(start, python, program)
+
+
+@pytest.mark.parametrize(
+    ("language", "program"),
+    [
+        ("lua", "print(io.read('*n') + 1, io.read('*a'))"),
+        ("python", "import sys\nprint(int(input()) + 1, sys.argv, __name__, sys.stdin.read())"),
+        ("python", "import os\nprint(sorted(os.listdir('.')), input())"),
+        ("python", "import os\nos.remove('program.py')"),
+        ("python", "import threading\nt = threading.Thread(target=print, args=(input(),))\nt.start(), t.join()"),
+        ("python", "import os\nif os.fork(): os.wait()\nelse: print(input())"),
+        ("perl", "print <STDIN> + 1; print qq( $0 @ARGV\\n)"),
+        ("perl", "print fileno(DATA), <DATA>, <STDIN>;\n__DATA__\ntext\n"),
+        ("perl", "open(my $f, '>', 'a') or die; print $f 7; close $f; print -s 'a', <STDIN>; unlink 'a'"),
+    ],
+)  # fmt: skip
+def test_a_copy_does_what_a_fresh_start_does(
+    start: Start, request: pytest.FixtureRequest, language: str, program: str
+) -> None:
+    chain: Toolchain = request.getfixturevalue(language)
+    assert same(start, chain, program)
+
+
+@pytest.mark.parametrize("what", GIVEN_UP)
+def test_what_a_copy_would_not_have_is_done_by_each_test(start: Start, perl: Toolchain, what: str) -> None:
+    line = f"perl -e{GIVEN_UP[what]}\fxor\fdo+q=/tmp/w/program.pl=||do+q=program.pl="
+    same(start, replace(perl, execute=line), SHOW)
