@@ -17,8 +17,11 @@
  * Either way the server empties the folder between two programs, and is the parent that the kernel gives to whatever
  * an init has left behind.
  */
+#include <linux/fs.h>
 #include <linux/landlock.h>
+#include <sys/ioctl.h>
 #include <sys/statvfs.h>
+#include <sys/xattr.h>
 
 #define SCOPES_SIGNALS 6 /* the version of Landlock's interface */
 
@@ -282,7 +285,8 @@ static unsigned count_others(void) {
     return count;
 }
 
-/* Where there is no /proc, /dev/stdin is a file with the input: programs often read theirs by that name. */
+/* Where there is no /proc, /dev/stdin is a file with the input: programs often read theirs by that name. Before each run it
+   is made to hold that and nothing else; to empty it after each program would have the disk written. */
 static void write_stdin(const char *input, size_t bytes) {
     static int file = -1;
     struct stat status;
@@ -452,9 +456,9 @@ static void sweep(void) {
     }
 }
 
-/* Empties a folder, however deep it is: what lies below a folder in it is first moved up. Nobody else is at work in it
+/* Empties a folder of all but `kept`, however deep it is: what lies below a folder in it is first moved up. Nobody else is at work in it
    any more; links are removed, never followed. */
-static void empty(int top) {
+static void empty(int top, const char *kept) {
     static unsigned serial;
     for (int full = 1; full;) {
         int removed = full = 0;
@@ -463,7 +467,7 @@ static void empty(int top) {
         if (!folder) die("the programs' folder");
         for (struct dirent *entry; (entry = readdir(folder));) {
             const char *name = entry->d_name;
-            if (!strcmp(name, ".") || !strcmp(name, "..")) continue;
+            if (!strcmp(name, ".") || !strcmp(name, "..") || (kept && !strcmp(name, kept))) continue;
             if (!unlinkat(top, name, 0) || !unlinkat(top, name, AT_REMOVEDIR)) {
                 removed++;
                 continue;
@@ -490,20 +494,48 @@ static void empty(int top) {
     }
 }
 
+static struct stat fresh; /* a folder that no program has been in */
+static int fresh_attributes;
+
+/* Of root's programs, which start in it. On disk a new folder for each would cost as much as a test. */
+static void make_work(void) {
+    if (mkdir(WORK, 0755) || chown(WORK, confined.program, confined.program) || stat(WORK, &fresh)) die(WORK);
+    int folder = open(WORK, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (ioctl(folder, FS_IOC_GETFLAGS, &fresh_attributes)) fresh_attributes = -1;
+    close(folder);
+}
+
+/* Empties the folder, and returns whether it is like a new one then, in all that the next program could see. */
+static int is_fresh_again(int folder) {
+    struct stat now;
+    int attributes;
+    if (folder < 0 || fstat(folder, &now) || now.st_ino != fresh.st_ino || now.st_mode != fresh.st_mode) return 0;
+    empty(folder, NULL);
+    if (ioctl(folder, FS_IOC_GETFLAGS, &attributes)) attributes = -1;
+    return !fstat(folder, &now) && now.st_uid == fresh.st_uid && now.st_gid == fresh.st_gid &&
+           now.st_nlink == fresh.st_nlink && now.st_size == fresh.st_size && now.st_blocks == fresh.st_blocks &&
+           attributes == fresh_attributes && flistxattr(folder, NULL, 0) <= 0 && !futimens(folder, NULL);
+}
+
 /* Leaves nothing of a program's: no process, no file, and no text in what stands for /dev/null. */
 static void tidy(void) {
     sweep();
     int folder = open(confined.keeper ? "/tmp" : confined.folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (folder < 0) die("the programs' folder");
-    empty(folder);
+    if (confined.keeper) {
+        int work = openat(folder, "w", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), kept = is_fresh_again(work);
+        if (work >= 0) close(work);
+        empty(folder, kept ? "w" : NULL);
+        if (!kept) make_work();
+    } else {
+        empty(folder, NULL);
+    }
     close(folder);
     struct stat status;
     if (!confined.keeper) return;
     if (!stat("/dev/null", &status) && S_ISREG(status.st_mode) && status.st_size && truncate("/dev/null", 0))
         die("/dev/null");
-    if (!stat("/dev/stdin", &status) && (status.st_size || (status.st_mode & 07777) != 0600) &&
-        (truncate("/dev/stdin", 0) || chmod("/dev/stdin", 0600)))
-        die("/dev/stdin");
+    if (!stat("/dev/stdin", &status) && (status.st_mode & 07777) != 0600 && chmod("/dev/stdin", 0600)) die("/dev/stdin");
 }
 
 /* For `driver clear FOLDER [PROGRAM KEEPER]`: what a jail has left whose server was killed. Outside of any jail. */
@@ -521,6 +553,6 @@ static int clear(char **argv) {
         if (waitpid(killer, &status, 0) < 0) die("wait");
         if (folder >= 0) usleep(20000); /* nobody's children of ours: until their last call has ended */
     }
-    if (folder >= 0) empty(folder);
+    if (folder >= 0) empty(folder, NULL);
     return 0;
 }

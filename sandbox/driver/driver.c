@@ -887,7 +887,7 @@ static __attribute__((noreturn)) void init(void) {
         if (mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, options)) die("mount /tmp");
     }
     const char *work = confined.folder ? confined.work : WORK;
-    if (mkdir(work, 0755)) die(work);
+    if (!confined.keeper && mkdir(work, 0755)) die(work);
     if ((work_dir = open(work, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0) die(work);
     if (confined.on) remember_free_disk();
     give_up_privileges();
@@ -1020,6 +1020,7 @@ int main(int argc, char **argv) {
     if (null < 0 || dup3(null, 0, O_CLOEXEC) < 0 || dup3(null, 1, O_CLOEXEC) < 0) die("/dev/null");
     if (dup3(log, 2, O_CLOEXEC) < 0) die("dup");
     write_libraries(warm);
+    if (confined.keeper) make_work();
     /* Seen by every program and owned by the programs' user: what one wrote there, the next would read. */
     if (!confined.on && mount(NULL, "/dev", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID, NULL)) die("remount /dev");
     personality(ADDR_NO_RANDOMIZE); /* equal runs print equal addresses; where a filter above us refuses it, they do not */
