@@ -122,9 +122,15 @@ def without_env(argv: list[str]) -> tuple[dict[str, str], list[str]]:
 class Jail:
     """A running nsjail. Not for use by several threads."""
 
-    def __init__(self, toolchain: Toolchain, number: int, cgroup: Cgroup | None, binaries: Binaries):
-        """`number` tells workers apart: each has a user of its own outside. Raises SandboxError."""
+    def __init__(
+        self, toolchain: Toolchain, number: int, cgroup: Cgroup | None, binaries: Binaries, core: int | None = None
+    ):
+        """`number` tells workers apart: each has a user of its own outside. Tests begin on `core`, and may go to any.
+
+        Raises SandboxError.
+        """
         self.toolchain = toolchain
+        self.core = core
         self.cgroup = cgroup
         self._confinement = None
         if binaries.level is not Level.NAMESPACES:
@@ -175,9 +181,11 @@ class Jail:
         group = 100_000 + number if root else os.getegid()
         groups = [str(path / "cgroup.procs") for path in self.cgroup.paths] if self.cgroup else []
         clock = [str(self.cgroup.cpu)] if self.cgroup and self.cgroup.cpu is not None else []
-        warm = ["warm"] if self.toolchain.warm else []
+        wanted = ["warm"] if self.toolchain.warm else []
+        wanted += [f"core={self.core}"] if self.core is not None else []
+        wanted += [f"clock={descriptor}" for descriptor in clock]
         if self._confinement:
-            return [binaries.driver, "confine", "\n".join(groups), *self._confinement.arguments, *warm, *clock]
+            return [binaries.driver, "confine", "\n".join(groups), *self._confinement.arguments, *wanted]
         line = [binaries.driver, "launch", "\n".join(groups), self.toolchain.root if root else ""]
         chroot, inside = ("/sys/root", "/sys/driver") if root else (self.toolchain.root, binaries.driver)
         line += [binaries.nsjail, "-Mo", "-q", "--chroot", chroot, "--cwd", "/", "-t", "0"]
@@ -190,7 +198,7 @@ class Jail:
             line += ["-s", f"/proc/self/fd{target}:/dev/{link}"]
         for descriptor in clock:
             line += ["--pass_fd", descriptor]
-        return [*line, "-R", f"{inside}:/dev/driver", "--", "/dev/driver", *warm, *clock]
+        return [*line, "-R", f"{inside}:/dev/driver", "--", "/dev/driver", *wanted]
 
     def run(
         self,

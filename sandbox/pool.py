@@ -97,7 +97,7 @@ class Pool(Executor):
         cores = sorted(os.sched_getaffinity(0))
         self.workers = workers or len(cores)
         # Where all cores are busy, moving a program's short processes between them takes a sixth of the speed. With
-        # fewer workers the kernel had better choose: another pool's may be on the same cores.
+        # fewer workers the kernel had better choose: another pool's may begin on the same cores.
         self.cores: list[int | None] = [*cores] if self.workers == len(cores) else [None] * self.workers
         self._workers = [_Worker(self, n) for n in range(self.workers)]
         try:

@@ -15,7 +15,6 @@ import socket
 import struct
 import sys
 import traceback
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -43,7 +42,7 @@ class Setup:
     cgroup: str | None  # begins the names of its jails' memory cgroups; None: bound memory by RLIMIT_AS
     toolchains: dict[str, Toolchain]
     binaries: Binaries | None  # None: no jails, plain processes
-    core: int | None = None  # the only one that the worker and its programs run on
+    core: int | None = None  # where its programs begin
 
 
 def send(link: socket.socket, value: Any) -> None:
@@ -122,8 +121,8 @@ class Worker:
         jail = self.jails.get((language, checks))
         if jail is None:
             chain = self.setup.toolchains[language]
-            binaries = self.setup.binaries
-            jail = Jail(chain, self.setup.number, self._cgroup(language, checks), binaries) if binaries else Bare(chain)
+            binaries, number, core = self.setup.binaries, self.setup.number, self.setup.core
+            jail = Jail(chain, number, self._cgroup(language, checks), binaries, core) if binaries else Bare(chain)
             jail.watch(self.link.fileno())
             self.jails[language, checks] = jail
         return jail
@@ -237,11 +236,7 @@ def main(fd: int) -> None:
     """Serves the pool until it hangs up. Answers each job with a Verdict, or with the message of a failure (str)."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the pool's to handle
     link = socket.socket(fileno=fd)
-    setup: Setup = receive(link)
-    if setup.core is not None:
-        with suppress(OSError):  # it has been taken from us since
-            os.sched_setaffinity(0, {setup.core})
-    worker = Worker(setup, link)
+    worker = Worker(receive(link), link)
     send(link, "ready")
     try:
         while True:

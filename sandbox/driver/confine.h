@@ -1,7 +1,7 @@
 /* Jails where no namespaces can be had: in most containers. Included by driver.c.
  *
- *   driver confine CGROUPS ROOT PROGRAM KEEPER [CLOCK]   as the container's root: chroot, and two users of the jail's own
- *   driver confine CGROUPS ROOT FOLDER LANDLOCK [CLOCK]  as an ordinary user: Landlock, of that version of its interface
+ *   driver confine CGROUPS ROOT PROGRAM KEEPER ...   as the container's root: chroot, and two users of the jail's own
+ *   driver confine CGROUPS ROOT FOLDER LANDLOCK ...  as an ordinary user: Landlock, of that version of its interface
  *
  * With root, a program runs in a root of the worker's own (sandbox/driver/linked_root.py) as the user PROGRAM, which
  * nothing else in the container is. The init above it has KEEPER for its real and PROGRAM for its effective user: so it
@@ -19,7 +19,9 @@
  */
 #include <linux/fs.h>
 #include <linux/landlock.h>
+#include <linux/magic.h>
 #include <sys/ioctl.h>
+#include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <sys/xattr.h>
 
@@ -145,6 +147,7 @@ static void enter_landlock(void) {
 /* Other processes and their files would notice these, where no namespace hides them. */
 static const int CONFINED[] = {SYS_pidfd_send_signal, SYS_inotify_init1, SYS_inotify_add_watch, SYS_mknodat,
                                SYS_bind, SYS_connect, SYS_listen, /* names of sockets */
+                               SYS_msgsnd, SYS_msgrcv, SYS_msgctl, SYS_semop, SYS_semtimedop, SYS_semctl,
                                444 /* landlock_create_ruleset */, 445 /* landlock_add_rule */,
 #if defined(__x86_64__)
                                SYS_inotify_init, SYS_mknod,
@@ -285,16 +288,16 @@ static unsigned count_others(void) {
     return count;
 }
 
+static int input_file = -1; /* the server's, as programs may only read it */
+
 /* Where there is no /proc, /dev/stdin is a file with the input: programs often read theirs by that name. Before each run it
    is made to hold that and nothing else; to empty it after each program would have the disk written. */
 static void write_stdin(const char *input, size_t bytes) {
-    static int file = -1;
     struct stat status;
-    if (file < 0 && (file = open("/dev/stdin", O_WRONLY | O_CLOEXEC)) < 0) die("/dev/stdin");
     off_t at = 0;
     for (ssize_t put; bytes; at += put, bytes -= put)
-        if ((put = pwrite(file, input + at, bytes, at)) <= 0) break; /* the disk is full */
-    if (!fstat(file, &status) && status.st_size > at && ftruncate(file, at)) die("/dev/stdin");
+        if ((put = pwrite(input_file, input + at, bytes, at)) <= 0) break; /* the disk is full */
+    if (!fstat(input_file, &status) && status.st_size > at && ftruncate(input_file, at)) die("/dev/stdin");
 }
 
 /* --- who is left, and an end to them --------------------------------------------------------------------------- */
@@ -495,26 +498,30 @@ static void empty(int top, const char *kept) {
 }
 
 static struct stat fresh; /* a folder that no program has been in */
-static int fresh_attributes;
+static int fresh_attributes, reusable;
 
-/* Of root's programs, which start in it. On disk a new folder for each would cost as much as a test. */
+/* Of root's programs, which start in it. On a disk a new folder for each would cost as much as a test. */
 static void make_work(void) {
+    struct statfs disk;
     if (mkdir(WORK, 0755) || chown(WORK, confined.program, confined.program) || stat(WORK, &fresh)) die(WORK);
     int folder = open(WORK, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (ioctl(folder, FS_IOC_GETFLAGS, &fresh_attributes)) fresh_attributes = -1;
+    /* Others count in their folders' entries how many have been there. */
+    reusable = !fstatfs(folder, &disk) && (disk.f_type == EXT4_SUPER_MAGIC || disk.f_type == OVERLAYFS_SUPER_MAGIC);
     close(folder);
 }
 
-/* Empties the folder, and returns whether it is like a new one then, in all that the next program could see. */
+/* Empties the folder, and returns whether only its number and age tell it from a new one then. (Of a generation or project
+   that a program had given it nobody is told: such calls are refused.) */
 static int is_fresh_again(int folder) {
     struct stat now;
     int attributes;
-    if (folder < 0 || fstat(folder, &now) || now.st_ino != fresh.st_ino || now.st_mode != fresh.st_mode) return 0;
+    if (!reusable || folder < 0 || fstat(folder, &now) || now.st_ino != fresh.st_ino || now.st_mode != fresh.st_mode) return 0;
     empty(folder, NULL);
     if (ioctl(folder, FS_IOC_GETFLAGS, &attributes)) attributes = -1;
     return !fstat(folder, &now) && now.st_uid == fresh.st_uid && now.st_gid == fresh.st_gid &&
            now.st_nlink == fresh.st_nlink && now.st_size == fresh.st_size && now.st_blocks == fresh.st_blocks &&
-           attributes == fresh_attributes && flistxattr(folder, NULL, 0) <= 0 && !futimens(folder, NULL);
+           attributes == fresh_attributes && !flistxattr(folder, NULL, 0) && !futimens(folder, NULL);
 }
 
 /* Leaves nothing of a program's: no process, no file, and no text in what stands for /dev/null. */
@@ -533,9 +540,9 @@ static void tidy(void) {
     close(folder);
     struct stat status;
     if (!confined.keeper) return;
-    if (!stat("/dev/null", &status) && S_ISREG(status.st_mode) && status.st_size && truncate("/dev/null", 0))
+    if (!stat("/dev/null", &status) && S_ISREG(status.st_mode) && (status.st_size || status.st_blocks) &&
+        truncate("/dev/null", 0))
         die("/dev/null");
-    if (!stat("/dev/stdin", &status) && (status.st_mode & 07777) != 0600 && chmod("/dev/stdin", 0600)) die("/dev/stdin");
 }
 
 /* For `driver clear FOLDER [PROGRAM KEEPER]`: what a jail has left whose server was killed. Outside of any jail. */

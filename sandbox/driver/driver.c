@@ -99,6 +99,7 @@ static struct buffer out, err;
 static size_t held; /* bytes of the last run's input and outputs */
 static uint64_t left_us; /* of the program's time; between its runs it stands still, as a checker may be at work */
 static uint32_t span_s;  /* CPU time that a process of the run may use, should the init not see to it: whole seconds */
+static cpu_set_t cores; /* that tests may go to; none: ours, whatever they are */
 static int group_clock = -1; /* cpuacct.usage or cpu.stat of a cgroup that holds nsjail and all below it */
 
 static void die(const char *what) {
@@ -212,6 +213,13 @@ static void filter_confined(void) {
     filter_argument(SYS_fcntl, 1, 0, F_SETOWN, refused);
     filter_argument(SYS_fcntl, 1, 0, F_SETOWN_EX, refused);
     filter_argument(SYS_fcntl, 1, 0, F_SETSIG, refused);
+    /* What a file system knows of a file beside its mode and times would be the next program's: FS_IOC_* and the like. */
+    emit(BPF_JMP | BPF_JEQ | BPF_K, 0, 7, SYS_ioctl);
+    LOAD(args[1]);
+    emit(BPF_ALU | BPF_AND | BPF_K, 0, 0, 0xff00);
+    for (int i = 0; i < 3; i++) emit(BPF_JMP | BPF_JEQ | BPF_K, 2 - i, i == 2, "fvX"[i] << 8);
+    RETURN(refused);
+    LOAD(nr);
     filter_argument(SYS_ioctl, 1, 0, 0x8901 /* FIOSETOWN */, refused);
     filter_argument(SYS_ioctl, 1, 0, 0x8902 /* SIOCSPGRP */, refused);
     if (confined.keeper) return;
@@ -437,6 +445,7 @@ static __attribute__((noinline, noreturn)) void become(char *path, char **argv, 
         setrlimit(RLIMIT_AS, &(struct rlimit){bytes, bytes});
     }
     if (confined.on && !become_program()) _exit(126);
+    if (CPU_COUNT(&cores)) sched_setaffinity(0, sizeof cores, &cores);
     execve(path, argv, environment);
     *error = errno;
     _exit(127);
@@ -809,7 +818,8 @@ static int run(char *path, char **argv, char **environment, const char *input, s
     result.stdout_bytes = out.used > limits.output_bytes ? limits.output_bytes : out.used;
     result.stderr_bytes = err.used > STDERR_SENT ? STDERR_SENT : err.used;
     answer(&result);
-    /* The first test leaves none: where it is the last, as of most programs that are wrong, a zygote would be for nobody. */
+    /* The first test leaves none, but a late one: where it is the last, as of most programs that are wrong, a zygote would be
+       for nobody. */
     leave_zygote |= argv == runtime.tests;
     return result.outcome == EXITED && result.code == 0;
 }
@@ -956,6 +966,13 @@ static __attribute__((noreturn)) void init(void) {
     }
 }
 
+/* Server, inits and runtimes stay on one core, and tests begin there. */
+static void keep_to_core(int core) {
+    cpu_set_t one = {{0}};
+    CPU_SET(core, &one);
+    if (sched_getaffinity(0, sizeof cores, &cores) || sched_setaffinity(0, sizeof one, &one)) CPU_ZERO(&cores);
+}
+
 /* Whatever the shell that started us allows or ignores: what holds in the jail is set there, and may be more. */
 static void forget_the_caller(void) {
     for (int resource = 0; resource < RLIM_NLIMITS; resource++) {
@@ -1010,9 +1027,12 @@ int main(int argc, char **argv) {
     to_host = fcntl(1, F_DUPFD_CLOEXEC, 10);
     int log = fcntl(2, F_DUPFD_CLOEXEC, 10);
     if (from_host < 0 || to_host < 0 || log < 0) die("dup");
-    int warm = argc > 1 && !strcmp(argv[1], "warm");
-    if (argc > 1 + warm) {
-        int clock = atoi(argv[1 + warm]);
+    int warm = 0;
+    for (char **word = argv + 1; *word; word++) {
+        if (!strcmp(*word, "warm")) warm = 1;
+        if (!strncmp(*word, "core=", 5)) keep_to_core(atoi(*word + 5));
+        if (strncmp(*word, "clock=", 6)) continue;
+        int clock = atoi(*word + 6);
         if ((group_clock = fcntl(clock, F_DUPFD_CLOEXEC, 10)) < 0) die("the cgroup's clock");
         close(clock);
     }
@@ -1020,7 +1040,10 @@ int main(int argc, char **argv) {
     if (null < 0 || dup3(null, 0, O_CLOEXEC) < 0 || dup3(null, 1, O_CLOEXEC) < 0) die("/dev/null");
     if (dup3(log, 2, O_CLOEXEC) < 0) die("dup");
     write_libraries(warm);
-    if (confined.keeper) make_work();
+    if (confined.keeper) {
+        make_work();
+        if ((input_file = open("/dev/stdin", O_WRONLY | O_CLOEXEC)) < 0) die("/dev/stdin");
+    }
     /* Seen by every program and owned by the programs' user: what one wrote there, the next would read. */
     if (!confined.on && mount(NULL, "/dev", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID, NULL)) die("remount /dev");
     personality(ADDR_NO_RANDOMIZE); /* equal runs print equal addresses; where a filter above us refuses it, they do not */

@@ -1,16 +1,20 @@
-/* Loaded into an interpreter that the driver starts ahead of all programs: the runtime, from which programs are copied.
+/* Loaded into an interpreter, to copy it where it is about to read its program.
  *
  * What an interpreter does between main and a program's first line is most of a short test: modules are imported, tables
- * filled. The runtime does it once, and stops where it first names anything in the folder of the programs, which is
- * empty yet: up to there it has read nothing that a program could have written. A copy of it then enters the jail of each
- * program, gives up every privilege, and is that program's zygote (copies.h); the call it stopped at is made anew in each
- * test, and finds the program. R opens the program's own file earlier, before it loads its packages: it is opened in
- * each test, and the runtime stops where it is first read.
+ * filled. Where there are namespaces, the driver starts it once ahead of all programs: the runtime. It stops where it first
+ * names anything in the folder of the programs, which is empty yet: up to there it has read nothing that a program could
+ * have written. A copy of it then enters the jail of each program, gives up every privilege, and is that program's zygote
+ * (copies.h); the call it stopped at is made anew in each test, and finds the program. R opens the program's own file
+ * earlier, before it loads its packages: it is opened in each test, and the runtime stops where it is first read.
+ *
+ * Where there are no namespaces (LATE), it is the first test of a program that comes to that place in its jail, leaves a
+ * zygote there, and goes on.
  *
  * Every call to the kernel up to there is seen (Syscall User Dispatch, Linux 5.11: the kernel hands them to a handler of
- * the process's own, and forgets that it did when told so). Only calls whose effect a copy has, too, are made; any other
- * ends the runtime, and programs are started as ever. So it has no threads, children, timers, sockets, shared memory,
- * half-read input or changed limits, and no open file but the first three, the link and what stands for R's program.
+ * the process's own, and forgets that it did when told so). Only calls whose effect a copy has, too, are made before it; at
+ * any other a runtime ends, and programs are started as ever, and a test goes on without a zygote. So what is copied has no
+ * threads, children, timers, sockets, shared memory, half-read input or changed limits, and no open file but the first
+ * three, the link and what stands for R's program.
  *
  *   driver -> runtime  struct entrance with four descriptors: come here
  *   runtime -> driver  struct announcement, once: it is where it can be copied
@@ -22,7 +26,6 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/seccomp.h>
-#include <poll.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -200,7 +203,10 @@ static void serve_programs(void) {
         long pid = ASK(SYS_clone, CLONE_VM | CLONE_VFORK, 0, 0);
         if (pid == 0) {
             send_in(&to, fds);
-            return serve();
+            serve();
+            for (size_t i = 0; i < sizeof to.cores / sizeof(long); i++)
+                if (((long *)&to.cores)[i]) return (void)ASK(SYS_sched_setaffinity, 0, sizeof to.cores, &to.cores);
+            return;
         }
         ASK(SYS_setpgid, 0, 0, 0);
         if (pid < 0 || ask(SYS_wait4, pid, (long)&status, __WALL, 0, 0) != pid || status) end();
@@ -357,11 +363,8 @@ static void look_away(void) {
 }
 
 static int ready(void) {
-    struct pollfd files[256];
-    for (int fd = 0; fd < 256; fd++) files[fd] = (struct pollfd){fd, 0, 0};
-    if (ASK(SYS_poll, files, 256, 0) < 0) return 0;
     for (int fd = 0; fd < 256; fd++)
-        if ((fd > ZYGOTE_LINK && fd != promised.fd) != !!(files[fd].revents & POLLNVAL)) return 0;
+        if ((fd > ZYGOTE_LINK && fd != promised.fd) != (ASK(SYS_fcntl, fd, F_GETFD, 0) == -EBADF)) return 0;
     return ready_python() && ready_php();
 }
 

@@ -1,5 +1,6 @@
 /* What the driver and the processes that copy themselves say to each other. */
 #include <linux/filter.h>
+#include <sched.h>
 #include <sys/resource.h>
 
 #define ZYGOTE_LINK 3 /* the descriptor of the copies' end, in a program before its first line */
@@ -19,6 +20,7 @@ struct entrance {
         int resource;
         struct rlimit limit;
     } bounds[5];
+    cpu_set_t cores; /* that the tests may go to; none: the runtime's */
     int filter_length;
     struct sock_filter filter[128];
 };

@@ -15,6 +15,7 @@ import pytest
 import languages
 from sandbox import protection
 from sandbox.driver.binaries import Level
+from sandbox.driver.messages import EXITED
 from sandbox.jail import Jail, Run, Toolchain
 from sandbox.pool import toolchain
 from sandbox.protection import SCOPES_SIGNALS
@@ -120,3 +121,39 @@ def test_a_copy_does_what_a_fresh_start_does(
 def test_what_a_copy_would_not_have_is_done_by_each_test(start: Start, perl: Toolchain, what: str) -> None:
     line = f"perl -e{GIVEN_UP[what]}\fxor\fdo+q=/tmp/w/program.pl=||do+q=program.pl="
     same(start, replace(perl, execute=line), SHOW)
+
+
+LEAVE = """
+import fcntl, os, struct
+def tried(*calls):
+    for name, call in calls:
+        try: call()
+        except OSError: continue
+        print(name)
+folder, given = os.open(".", 0), os.open("/dev/stdin", 0)
+tried(("generation", lambda: fcntl.ioctl(folder, 0x40087602, struct.pack("q", 424242))),
+      ("attributes", lambda: fcntl.ioctl(folder, 0x40086602, struct.pack("q", 0x40))),
+      ("project", lambda: fcntl.ioctl(folder, 0x401c5820, bytes(28))),
+      ("write", lambda: os.open("/dev/stdin", os.O_RDWR)), ("chmod", lambda: os.chmod("/dev/stdin", 0o666)),
+      ("xattr", lambda: os.setxattr("/dev/stdin", "user.x", b"x")), ("times", lambda: os.utime("/dev/stdin", (1, 1))))
+try: os.setxattr(".", "user.secret", b"x")
+except OSError: pass
+os.chmod(".", 0o700), os.utime(".", (12345, 12345)), os.mkdir("d"), print(os.read(given, 9))
+"""
+LOOK = """
+import os
+for path in (".", "/dev/stdin"):
+    status = os.stat(path)
+    print(os.listxattr(path), status.st_mtime > 1e6, oct(status.st_mode), status.st_nlink, status.st_blocks)
+print(os.listdir("."))
+"""
+
+
+def test_nothing_passes_to_the_next_program_by_folder_or_input(start: Start, python: Toolchain) -> None:
+    if os.geteuid():
+        pytest.skip("of a container's root: a user's folder is made anew")
+    jail, other = start(python), start(python)
+    fresh = seen(other, LOOK, 1)
+    for _ in range(2):
+        assert seen(jail, LEAVE, 1)[0][:3] == (EXITED, 0, b"b'0\\n'\n")
+        assert seen(jail, LOOK, 1) == fresh

@@ -369,17 +369,18 @@ def test_a_fault_of_our_own_is_told_with_its_traceback(shell: Toolchain, capfd: 
     assert "Traceback (most recent call last)" in said and "sandbox/compare.py" in said
 
 
-def test_workers_for_all_cores_have_one_each(shell: Toolchain) -> None:
-    """The programs too, and a worker that has taken another's place; with fewer workers, all may go anywhere."""
+def test_where_all_cores_work_programs_begin_each_workers_on_its_own(shell: Toolchain) -> None:
+    """And may go anywhere: their threads are as fast as ever, and their core counts right."""
     cores = os.sched_getaffinity(0)
-    job = sh("grep Cpus_allowed_list /proc/self/status", ("", ""))
+    job = sh("grep Cpus_allowed_list /proc/self/status", ("", ""), ("", ""), ("", ""), compare=Compare("exit_code"))
     for workers in {len(cores), 1}:
         wanted = [{core} for core in sorted(cores)] if workers == len(cores) else [cores]
-        with Pool([shell], workers=workers) as pool:
-            assert [os.sched_getaffinity(pid) for pid in pool.pids] == wanted
-            (verdict,) = pool.verify([job])
-            allowed = verdict.tests[0].stdout.split()[-1]
-            assert (("-" in allowed) or ("," in allowed)) == (len(cores) > 1 and workers < len(cores))
-            os.kill(pool.pids[0], signal.SIGKILL)
-            assert all(verdict.passed for verdict in pool.verify([sh(f"true {n}") for n in range(4 * workers)]))
-            assert [os.sched_getaffinity(pid) for pid in pool.pids] == wanted
+        for chain in (shell, replace(shell, language="dash", execute="dash program.sh", warm=True)):
+            with Pool([chain], workers=workers) as pool:
+                jobs = [
+                    replace(job, id=str(n), language=chain.language, program=f"{job.program} # {n}") for n in range(9)
+                ]
+                allowed = {test.stdout.split()[-1] for verdict in pool.verify(jobs) for test in verdict.tests}
+                below = [pid for worker in pool.pids for pid in children(worker) if name_of(pid) == "driver"]
+                assert {frozenset(os.sched_getaffinity(pid)) for pid in below} == {*map(frozenset, wanted)}
+                assert len(allowed) == 1 and ("-" in min(allowed) or "," in min(allowed)) == (len(cores) > 1)

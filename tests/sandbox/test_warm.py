@@ -209,6 +209,12 @@ AT_THE_END = {  # what a program leaves to its end, with functions that know its
     "another output": "import io, sys\nsys.stdout = io.TextIOWrapper(sys.stdout.buffer)\nprint('left')",
     "an output of its own": "import sys\nclass W:\n def write(self, text): pass\n"
     " def flush(self): left and sys.__stdout__.write(left.pop())\nleft, sys.stdout = ['left'], W()",
+    "a flush of its own": "import sys\nsys.stdout.flush = lambda: None\nsys.stdout.buffer.write(b'left')",
+    "a close of its buffer's": "import sys\nsys.stdout.buffer.close = lambda: None\nsys.stdout.write('left')",
+    "the collector's callbacks": "import gc\ncalled = []\ndef f(phase, info): called or called.append(print('left'))\n"
+    "gc.callbacks.append(f)",
+    "another interpreter": "import _xxsubinterpreters as s\ns.run_string(s.create(), 'print(\"left\")')",
+    "an audit hook": "import sys\nsys.addaudithook(lambda e, a: 'gc' in e and print(e))\nprint('left', end='')",
     "nothing": "print('left', end='')",
     "nothing, and a call of all that atexit knows": "import atexit\natexit._run_exitfuncs()\nprint('left')",
     "nothing, in a child of its own": "import os\nif os.fork(): os.wait()\nelse: print('left')",
@@ -237,6 +243,7 @@ EXIT_CODES = {
     "import sys\nsys.stdout.close()": 0,
     "import os\nos.close(1)\nprint(7)": 120,
     "raise KeyboardInterrupt": -signal.SIGINT,
+    "import ctypes\nctypes.pythonapi.Py_AtExit(ctypes.pythonapi.abort)": -signal.SIGABRT,
 }
 
 
@@ -255,11 +262,24 @@ def test_a_python_program_that_is_not_there_has_failed(start: Start, python: Too
 
 @pytest.mark.parametrize("imports", ["", "collections, heapq, itertools, math, random, re, typing"])
 def test_a_python_program_that_leaves_nothing_is_not_taken_apart(start: Start, python: Toolchain, imports: str) -> None:
-    """What C code would be told after that, is not."""
-    program = f"import ctypes, {imports or 'sys'}\nctypes.pythonapi.Py_AtExit(ctypes.pythonapi.abort)"
-    for warm, code in ((True, 0), (False, signal.SIGABRT)):
-        first, *_ = run(start(replace(python, warm=warm)), program)
-        assert first.code == code, first
+    """Seen by what a program may hardly do: a class that was there before it gets a __del__."""
+    program = f"import os, {imports or 'sys'}\ntype(os.environ).__del__ = lambda _, write=os.write: write(1, b'apart')"
+    for warm, seen in ((True, ""), (False, "apart" * 2)):
+        assert printed(start(replace(python, warm=warm)), program) == [seen] * 3
+
+
+def test_a_data_base_that_nobody_closed_is_written(start: Start, python: Toolchain) -> None:
+    program = "import dbm.ndbm\nd = dbm.ndbm.open('y', 'c')\nd['n'] = str(int(d.get('n', b'0')) + 1)\nprint(d['n'])"
+    for warm in (True, False):
+        assert printed(start(replace(python, warm=warm)), program) == ["b'1'", "b'2'", "b'3'"]
+
+
+def test_the_end_takes_no_memory(start: Start, python: Toolchain) -> None:
+    program, peaks = "a = [[] for _ in range(500_000)]", []
+    for warm in (True, False):
+        runs = run(start(replace(python, warm=warm)), program)
+        peaks.append(min(each.memory_mb for each in runs))
+    assert peaks[0] < peaks[1] + 2
 
 
 def test_a_script_is_open_where_it_would_be(start: Start, perl: Toolchain) -> None:
