@@ -22,5 +22,5 @@ struct entrance {
     } bounds[5];
     cpu_set_t cores; /* that the tests may go to; none: the runtime's */
     int filter_length;
-    struct sock_filter filter[128];
+    struct sock_filter filter[192];
 };
