@@ -22,6 +22,7 @@ struct generation {
 enum { TP_DEL = 53, TP_FINALIZE = 80 }; /* of typeslots.h */
 
 #define PYTHON(result, name, ...) extern result name(__VA_ARGS__) __attribute__((weak));
+PYTHON(int, Py_IsInitialized, void)
 PYTHON(int, PyGILState_Ensure, void)
 PYTHON(void, PyGILState_Release, int)
 PYTHON(object *, PyImport_ImportModule, const char *)
@@ -57,7 +58,7 @@ static object *streams[2], *attributes[2][3];           /* sys.stdout and stderr
 static char taking_apart[JUMP];                         /* how that begins */
 
 static int is_python(void) {
-    return PyGILState_Ensure && PyGILState_Release && PyImport_ImportModule && PyImport_GetModuleDict && PyImport_AddModule &&
+    return Py_IsInitialized && PyGILState_Ensure && PyGILState_Release && PyImport_ImportModule && PyImport_GetModuleDict && PyImport_AddModule &&
            PyModule_GetDict && PyDict_GetItemString && PyDict_DelItemString && PyObject_CallMethod && PyObject_GC_UnTrack &&
            PyObject_GC_Track;
 }
@@ -192,6 +193,7 @@ static int replace_end(void) {
 
 static int ready_python(void) {
     if (!is_python()) return 1;
+    if (!Py_IsInitialized()) return 0;
     int state = PyGILState_Ensure(), ready = freeze() && (!has_an_end() || replace_end());
     if (!ready && PyErr_Clear) PyErr_Clear();
     PyGILState_Release(state);

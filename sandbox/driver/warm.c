@@ -231,13 +231,16 @@ static int of_r(const char *path) {
     return is_r() && begins(path, "/tmp/Rtmp");
 }
 
-static char here[256]; /* the programs' folder */
+static char here[256]; /* the folder that programs start in */
+static int above;      /* the length of the path of the folder above it, with a slash: they may write in that */
 
 /* Whether a path leads to what programs write. The folders themselves are there in both places. */
 static int of_programs(long folder, const char *path) {
-    if (!*path || same(path, ".") || same(path, "/tmp") || same(path, here)) return 0;
-    if (*path == '/') return (begins(path, "/tmp/") && !of_r(path)) || (*here && begins(path, here));
-    return (int)folder == AT_FDCWD;
+    if (!*path || same(path, ".") || same(path, here)) return 0;
+    if (*path != '/') return (int)folder == AT_FDCWD;
+    for (int i = 0; i < above; i++)
+        if (path[i] != here[i]) return 0;
+    return path[above] && !of_r(path);
 }
 
 /* The program's file, where it has been opened: something else holds its place. */
@@ -452,7 +455,9 @@ __attribute__((constructor)) static void before_main(int count, char **arguments
     (void)count;
     command = arguments;
     forget_preload(names);
-    if (ASK(SYS_getcwd, here, sizeof here, 0) < 0) here[0] = 0;
+    if (ASK(SYS_getcwd, here, sizeof here, 0) < 0) return give_up();
+    for (int i = 0; here[i]; i++)
+        if (here[i] == '/') above = i + 1;
     if (!can_be_copied()) return give_up();
     set_disposition(on_call);
     if (!ask(SYS_prctl, PR_SET_SYSCALL_USER_DISPATCH, 1, (long)__ehdr_start, etext - __ehdr_start, (long)&selector))

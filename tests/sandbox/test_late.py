@@ -40,8 +40,9 @@ def perl(lua: Toolchain) -> Toolchain:
     return replace(lua, language="perl", filename="program.pl", execute=PERL)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def start() -> Iterator[Start]:
+    """One jail for each toolchain."""
     found = protection.find(use_cgroups=False)
     if found.binaries and found.binaries.level is Level.NAMESPACES:
         if os.geteuid():
@@ -49,14 +50,15 @@ def start() -> Iterator[Start]:
         found = protection.find(use_cgroups=False, level=Level.CONTAINER_ROOT)
     kept = found.binaries
     assert kept, found.why
-    jails: list[Jail] = []
+    jails: dict[Toolchain, Jail] = {}
 
     def start(chain: Toolchain) -> Jail:
-        jails.append(Jail(chain, 7, None, kept))
-        return jails[-1]
+        if chain not in jails:
+            jails[chain] = Jail(chain, 7, None, kept)
+        return jails[chain]
 
     yield start
-    for jail in jails:
+    for jail in jails.values():
         jail.close()
 
 
@@ -152,7 +154,7 @@ print(os.listdir("."))
 def test_nothing_passes_to_the_next_program_by_folder_or_input(start: Start, python: Toolchain) -> None:
     if os.geteuid():
         pytest.skip("of a container's root: a user's folder is made anew")
-    jail, other = start(python), start(python)
+    jail, other = start(python), start(replace(python, warm=False))
     fresh = seen(other, LOOK, 1)
     for _ in range(2):
         assert seen(jail, LEAVE, 1)[0][:3] == (EXITED, 0, b"b'0\\n'\n")
