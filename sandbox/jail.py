@@ -130,7 +130,7 @@ class Jail:
         Raises SandboxError.
         """
         self.toolchain = toolchain
-        self.core = core
+        self._core = core
         self.cgroup = cgroup
         self._confinement = None
         if binaries.level is not Level.NAMESPACES:
@@ -182,7 +182,7 @@ class Jail:
         groups = [str(path / "cgroup.procs") for path in self.cgroup.paths] if self.cgroup else []
         clock = [str(self.cgroup.cpu)] if self.cgroup and self.cgroup.cpu is not None else []
         wanted = ["warm"] if self.toolchain.warm else []
-        wanted += [f"core={self.core}"] if self.core is not None else []
+        wanted += [f"core={self._core}"] if self._core is not None else []
         wanted += [f"clock={descriptor}" for descriptor in clock]
         if self._confinement:
             return [binaries.driver, "confine", "\n".join(groups), *self._confinement.arguments, *wanted]

@@ -459,8 +459,8 @@ static void sweep(void) {
     }
 }
 
-/* Empties a folder of all but `kept`, however deep it is: what lies below a folder in it is first moved up. Nobody else is at work in it
-   any more; links are removed, never followed. */
+/* Empties a folder of all but `kept`, however deep it is: what lies below a folder in it is first moved up. Nobody else is
+   at work in it any more; links are removed, never followed. */
 static void empty(int top, const char *kept) {
     static unsigned serial;
     for (int full = 1; full;) {
@@ -497,6 +497,10 @@ static void empty(int top, const char *kept) {
     }
 }
 
+static int open_folder(const char *path) {
+    return open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
 static struct stat fresh; /* a folder that no program has been in */
 static int fresh_attributes, reusable;
 
@@ -504,7 +508,7 @@ static int fresh_attributes, reusable;
 static void make_work(void) {
     struct statfs disk;
     if (mkdir(WORK, 0755) || chown(WORK, confined.program, confined.program) || stat(WORK, &fresh)) die(WORK);
-    int folder = open(WORK, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int folder = open_folder(WORK);
     if (ioctl(folder, FS_IOC_GETFLAGS, &fresh_attributes)) fresh_attributes = -1;
     /* Others count in their folders' entries how many have been there. */
     reusable = !fstatfs(folder, &disk) && (disk.f_type == EXT4_SUPER_MAGIC || disk.f_type == OVERLAYFS_SUPER_MAGIC);
@@ -516,7 +520,8 @@ static void make_work(void) {
 static int is_fresh_again(int folder) {
     struct stat now;
     int attributes;
-    if (!reusable || folder < 0 || fstat(folder, &now) || now.st_ino != fresh.st_ino || now.st_mode != fresh.st_mode) return 0;
+    if (!reusable || folder < 0 || fstat(folder, &now)) return 0;
+    if (now.st_ino != fresh.st_ino || now.st_mode != fresh.st_mode) return 0;
     empty(folder, NULL);
     if (ioctl(folder, FS_IOC_GETFLAGS, &attributes)) attributes = -1;
     return !fstat(folder, &now) && now.st_uid == fresh.st_uid && now.st_gid == fresh.st_gid &&
@@ -527,19 +532,18 @@ static int is_fresh_again(int folder) {
 /* Leaves nothing of a program's: no process, no file, and no text in what stands for /dev/null. */
 static void tidy(void) {
     sweep();
-    int folder = open(confined.keeper ? "/tmp" : confined.folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int folder = open_folder(confined.keeper ? "/tmp" : confined.folder), kept = 0;
     if (folder < 0) die("the programs' folder");
     if (confined.keeper) {
-        int work = openat(folder, "w", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), kept = is_fresh_again(work);
+        int work = open_folder(WORK);
+        kept = is_fresh_again(work);
         if (work >= 0) close(work);
-        empty(folder, kept ? "w" : NULL);
-        if (!kept) make_work();
-    } else {
-        empty(folder, NULL);
     }
+    empty(folder, kept ? strrchr(WORK, '/') + 1 : NULL);
     close(folder);
-    struct stat status;
     if (!confined.keeper) return;
+    if (!kept) make_work();
+    struct stat status;
     if (!stat("/dev/null", &status) && S_ISREG(status.st_mode) && (status.st_size || status.st_blocks) &&
         truncate("/dev/null", 0))
         die("/dev/null");
@@ -547,7 +551,7 @@ static void tidy(void) {
 
 /* For `driver clear FOLDER [PROGRAM KEEPER]`: what a jail has left whose server was killed. Outside of any jail. */
 static int clear(char **argv) {
-    int status, folder = open(argv[0], O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int status, folder = open_folder(argv[0]);
     if (argv[1]) {
         confined.program = atoi(argv[1]), confined.keeper = atoi(argv[2]);
         pid_t killer = confined.program && confined.keeper ? fork() : -1;

@@ -99,7 +99,8 @@ static struct buffer out, err;
 static size_t held; /* bytes of the last run's input and outputs */
 static uint64_t left_us; /* of the program's time; between its runs it stands still, as a checker may be at work */
 static uint32_t span_s;  /* CPU time that a process of the run may use, should the init not see to it: whole seconds */
-static cpu_set_t cores; /* that tests may go to; none: ours, whatever they are */
+static int keeps_to_core; /* and tests may go to these: */
+static cpu_set_t cores;
 static int group_clock = -1; /* cpuacct.usage or cpu.stat of a cgroup that holds nsjail and all below it */
 
 static void die(const char *what) {
@@ -445,7 +446,7 @@ static __attribute__((noinline, noreturn)) void become(char *path, char **argv, 
         setrlimit(RLIMIT_AS, &(struct rlimit){bytes, bytes});
     }
     if (confined.on && !become_program()) _exit(126);
-    if (CPU_COUNT(&cores)) sched_setaffinity(0, sizeof cores, &cores);
+    if (keeps_to_core) sched_setaffinity(0, sizeof cores, &cores);
     execve(path, argv, environment);
     *error = errno;
     _exit(127);
@@ -818,8 +819,8 @@ static int run(char *path, char **argv, char **environment, const char *input, s
     result.stdout_bytes = out.used > limits.output_bytes ? limits.output_bytes : out.used;
     result.stderr_bytes = err.used > STDERR_SENT ? STDERR_SENT : err.used;
     answer(&result);
-    /* The first test leaves none, but a late one: where it is the last, as of most programs that are wrong, a zygote would be
-       for nobody. */
+    /* The first test leaves none, but a late one: where it is the last, as of most programs that are wrong, a zygote would
+       be for nobody. */
     leave_zygote |= argv == runtime.tests;
     return result.outcome == EXITED && result.code == 0;
 }
@@ -970,7 +971,7 @@ static __attribute__((noreturn)) void init(void) {
 static void keep_to_core(int core) {
     cpu_set_t one = {{0}};
     CPU_SET(core, &one);
-    if (sched_getaffinity(0, sizeof cores, &cores) || sched_setaffinity(0, sizeof one, &one)) CPU_ZERO(&cores);
+    keeps_to_core = !sched_getaffinity(0, sizeof cores, &cores) && !sched_setaffinity(0, sizeof one, &one);
 }
 
 /* Whatever the shell that started us allows or ignores: what holds in the jail is set there, and may be more. */

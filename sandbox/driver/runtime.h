@@ -111,7 +111,7 @@ static void enter_runtime(void) {
         to.bounds[0].limit = (struct rlimit){seconds, seconds};
         if (limits.address_mb) to.bounds[1].limit = (struct rlimit){bytes, bytes};
         to.filter_length = program_filter_length;
-        if (CPU_COUNT(&cores)) to.cores = cores;
+        to.keeps_to_core = keeps_to_core, to.cores = cores;
         memcpy(to.filter, program_filter, sizeof program_filter);
         fds[E_LINK] = zygote_theirs, fds[E_WORK] = work_dir;
         fds[E_MOUNTS] = open_proc("self/ns/mnt", O_RDONLY), fds[E_PROCESSES] = open_proc("self/ns/pid", O_RDONLY);

@@ -159,8 +159,7 @@ static void enter(const struct entrance *to, const int *fds, long maker) {
     ASK(SYS_prctl, PR_SET_DUMPABLE, 0, 0); /* closes the zygote's memory to the tests, of which there is none yet */
     register_thread();
     while (ASK(SYS_kill, maker, 0, 0) != -ESRCH) ASK(SYS_sched_yield, 0, 0, 0); /* the runtime has still to wait for it */
-    if (ASK(SYS_setns, fds[E_MOUNTS], 0, 0) || ASK(SYS_fchdir, fds[E_WORK], 0, 0))
-        end();
+    if (ASK(SYS_setns, fds[E_MOUNTS], 0, 0) || ASK(SYS_fchdir, fds[E_WORK], 0, 0)) end();
     for (size_t i = 0; i < sizeof to->bounds / sizeof *to->bounds; i++)
         if (ASK(SYS_setrlimit, to->bounds[i].resource, &to->bounds[i].limit, 0)) end();
     if (ASK(SYS_capset, &head, none, 0)) end();
@@ -204,8 +203,7 @@ static void serve_programs(void) {
         if (pid == 0) {
             send_in(&to, fds);
             serve();
-            for (size_t i = 0; i < sizeof to.cores / sizeof(long); i++)
-                if (((long *)&to.cores)[i]) return (void)ASK(SYS_sched_setaffinity, 0, sizeof to.cores, &to.cores);
+            if (to.keeps_to_core) ASK(SYS_sched_setaffinity, 0, sizeof to.cores, &to.cores);
             return;
         }
         ASK(SYS_setpgid, 0, 0, 0);

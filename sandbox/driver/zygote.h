@@ -20,7 +20,8 @@ struct entrance {
         int resource;
         struct rlimit limit;
     } bounds[5];
-    cpu_set_t cores; /* that the tests may go to; none: the runtime's */
+    int keeps_to_core; /* the runtime; and tests may go to these: */
+    cpu_set_t cores;
     int filter_length;
     struct sock_filter filter[192];
 };

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from sandbox.driver import binaries
 from sandbox.jail import Jail, Toolchain
 from sandbox.pool import Pool, toolchain
 
+Start = Callable[[Toolchain], Jail]
 QUICK = Limits(compile_s=5, test_s=2, wall_s=2, program_s=8, memory_mb=128)
 
 
@@ -46,6 +47,35 @@ def lua() -> Toolchain:
 @pytest.fixture(scope="session")
 def shell(lua: Toolchain) -> Toolchain:
     return replace(lua, language="sh", filename="program.sh", execute="sh program.sh", warm=False)
+
+
+def of_its_root(name: str, lua: Toolchain) -> Toolchain:
+    return replace(toolchain(languages.load(name)), limits=lua.limits)
+
+
+@pytest.fixture(scope="session")
+def python(lua: Toolchain) -> Toolchain:
+    return of_its_root("python", lua)
+
+
+@pytest.fixture(scope="session")
+def perl(lua: Toolchain) -> Toolchain:
+    """Every Debian has one."""
+    return replace(lua, language="perl", filename="program.pl", execute="perl program.pl")
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Starts jails, each a new one."""
+    jails: list[Jail] = []
+
+    def start(chain: Toolchain) -> Jail:
+        jails.append(Jail(chain, 7, None, binaries.find()))
+        return jails[-1]
+
+    yield start
+    for jail in jails:
+        jail.close()
 
 
 @pytest.fixture(scope="module", params=["cgroup", "rlimit"])
