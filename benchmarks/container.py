@@ -56,7 +56,9 @@ def main(who: str, argv: list[str]) -> int:
         os.write(ready_write, b".")
         os.read(mapped_read, 1)
         os._exit(inside(who, argv))
-    os.read(ready_read, 1)
+    os.close(ready_write)
+    if not os.read(ready_read, 1):  # it has said why, and ended
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     for name in ("uid_map", "gid_map"):
         Path(f"/proc/{child}/{name}").write_text("0 0 65536\n")
     os.write(mapped_write, b".")

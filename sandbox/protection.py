@@ -93,7 +93,7 @@ def protections(found: Found, use_cgroups: bool = True) -> list[Protection]:
     if cgroup:
         cgroup.remove()
     level = found.binaries.level if found.binaries else None
-    here, why = level is not None, found.why
+    here, why = level is not None, "no level of protection works here"
     root = os.geteuid() == 0
     means = {
         Level.NAMESPACES: (
@@ -141,16 +141,17 @@ def obstacle(cgroup: Cgroup | None, found: Binaries) -> str | None:
         for made in (root, *(root / name for name in ("dev", "proc", "tmp"))):
             made.mkdir()
             made.chmod(0o755)  # whatever the caller's umask is: other users pass through
-        # the driver is the one binary there: without its user's privileges it says so and exits with 1
+        chain = Toolchain("probe", str(root), (), "empty", None, "/probe", Limits())
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))  # the caller's may be smaller than the driver
-        shutil.copy(found.driver, root / "probe")
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        chain = Toolchain("probe", str(root), (), "empty", None, "/probe", Limits())
         try:
+            # the driver is the one binary there: without its user's privileges it says so and exits with 1
+            shutil.copy(found.driver, root / "probe")
             jail = Jail(chain, 0, cgroup, found)
         except SandboxError as error:
             return str(error).partition(" cannot start the jail of probe: ")[2] or str(error)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         try:
             (run,) = jail.run("", [""], chain.limits)
             return None if run.stderr.startswith(b"driver: ") else "a program in the jail keeps its privileges"

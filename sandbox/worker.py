@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import resource
 import signal
 import socket
 import struct
@@ -235,6 +236,8 @@ def _result(status: Status, run: Run, output: str, shown: int) -> TestResult:
 def main(fd: int) -> None:
     """Serves the pool until it hangs up. Answers each job with a Verdict, or with the message of a failure (str)."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the pool's to handle
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))  # the caller's is not meant for the files of a jail's root
     link = socket.socket(fileno=fd)
     worker = Worker(receive(link), link)
     send(link, "ready")

@@ -221,6 +221,21 @@ static void filter_confined(void) {
     for (int i = 0; i < 3; i++) emit(BPF_JMP | BPF_JEQ | BPF_K, 2 - i, i == 2, "fvX"[i] << 8);
     RETURN(refused);
     LOAD(nr);
+    /* Of what mknod makes, named pipes. */
+    const struct {int call, mode;} makes[] = {
+        {SYS_mknodat, 2},
+#if defined(__x86_64__)
+        {SYS_mknod, 1},
+#endif
+    };
+    for (size_t i = 0; i < sizeof makes / sizeof *makes; i++) {
+        emit(BPF_JMP | BPF_JEQ | BPF_K, 0, 5, makes[i].call);
+        LOAD(args[makes[i].mode]);
+        emit(BPF_ALU | BPF_AND | BPF_K, 0, 0, S_IFMT);
+        emit(BPF_JMP | BPF_JEQ | BPF_K, 1, 0, S_IFIFO);
+        RETURN(refused);
+        LOAD(nr);
+    }
     filter_argument(SYS_ioctl, 1, 0, 0x8901 /* FIOSETOWN */, refused);
     filter_argument(SYS_ioctl, 1, 0, 0x8902 /* SIOCSPGRP */, refused);
     if (confined.keeper) return;
@@ -573,11 +588,12 @@ static int made_others(void) {
 
 /* --- limits ----------------------------------------------------------------------------------------------- */
 
-/* Where the machine allows less than `value`, that. */
+/* Where the machine allows less than `value`, that. gVisor lets nobody set some of them, not even to what they are. */
 static void bound(int resource, const char *name, rlim_t value) {
     struct rlimit limit = {value, value};
     if (!setrlimit(resource, &limit)) return;
     if (errno != EPERM || getrlimit(resource, &limit) || limit.rlim_max > value) die(name);
+    if (limit.rlim_cur == limit.rlim_max) return;
     limit.rlim_cur = limit.rlim_max;
     if (setrlimit(resource, &limit)) die(name);
 }
@@ -781,11 +797,15 @@ static int run(char *path, char **argv, char **environment, const char *input, s
     pid_t left = ended ? wait4(-1, &how, WNOHANG, &one) : 0;
     if (left > 0 && left != zygote) reaped_us += time_us(one.ru_utime, one.ru_stime);
     if (left < 0 ? errno != ECHILD : left > 0 || !zygote || !ended || made_others()) {
-        kill_all();
-        for (pid_t pid; (pid = wait4(-1, &how, 0, &one)) > 0 || errno == EINTR;) {
-            if (pid == child) usage = one;
-            if (pid > 0 && (pid == child || pid != zygote)) reaped_us += time_us(one.ru_utime, one.ru_stime);
-        }
+        pid_t pid;
+        do {
+            kill_all();
+            for (int how_long = 0; (pid = wait4(-1, &how, how_long, &one)) > 0 || (pid < 0 && errno == EINTR);) {
+                how_long = WNOHANG;
+                if (pid == child) usage = one;
+                if (pid > 0 && (pid == child || pid != zygote)) reaped_us += time_us(one.ru_utime, one.ru_stime);
+            }
+        } while (!pid); /* see reap */
         forget_zygote();
     }
     if (!result.outcome && confined.on && uses_too_much_disk()) result.outcome = SIGNALED, result.code = SIGXFSZ;
@@ -840,7 +860,6 @@ static void bound_resources(void) {
     BOUND(RLIMIT_CORE, 1); /* 0 would not keep the kernel from piping a crash to the host's handler of core dumps */
     BOUND(RLIMIT_MEMLOCK, 65536);
     BOUND(RLIMIT_SIGPENDING, 1024);
-    BOUND(RLIMIT_MSGQUEUE, 0);
 }
 
 static void write_file(const char *path, const char *bytes, size_t count) {
@@ -855,7 +874,8 @@ static void write_file(const char *path, const char *bytes, size_t count) {
 static void bound_capabilities(void) {
     for (int cap = 0; prctl(PR_CAPBSET_READ, cap) >= 0; cap++)
         if (prctl(PR_CAPBSET_DROP, cap) && !confined.on) die("capability bounding set");
-    if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)) die("ambient capabilities");
+    /* gVisor has none. */
+    if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) && errno != EINVAL) die("ambient capabilities");
 }
 
 static void give_up_privileges(void) {
@@ -981,6 +1001,7 @@ static void forget_the_caller(void) {
         struct rlimit limit = {most, most};
         if (!setrlimit(resource, &limit)) continue; /* as root; else as much as we may */
         if (getrlimit(resource, &limit)) die("getrlimit");
+        if (limit.rlim_cur == limit.rlim_max) continue;
         limit.rlim_cur = limit.rlim_max;
         if (setrlimit(resource, &limit)) die("setrlimit");
     }

@@ -56,13 +56,12 @@ def make(root: Path, users: Users, driver: str, main_program: str) -> Path:
     """The root of a jail whose users have just been taken; `main_program` is a path in it. Raises OSError."""
     own = place(root, users.program)
     remove(own, users, driver)
-    own.mkdir(mode=0o755)
+    _folder(own)
     for name in os.listdir(root):
         if name not in LEFT_OUT:
             _link(root / name, own / name)
     for name in LEFT_OUT:
-        (own / name).mkdir()
-        (own / name).chmod(0o1777 if name == "tmp" else 0o755)
+        _folder(own / name, 0o1777 if name == "tmp" else 0o755)
     _devices(own / "dev", users.program)
     _copy_proc(own / "proc", main_program)
     return own
@@ -78,11 +77,16 @@ def remove(own: Path, users: Users, driver: str) -> None:
         shutil.rmtree(own)
 
 
+def _folder(path: Path, mode: int = 0o755) -> None:
+    """As all that is made here, for other users too, whatever our umask is."""
+    path.mkdir()
+    path.chmod(mode)
+
+
 def _link(source: Path, target: Path) -> None:
     status = source.lstat()
     if stat.S_ISDIR(status.st_mode):
-        target.mkdir()
-        target.chmod(0o755)
+        _folder(target)
         for name in os.listdir(source):
             _link(source / name, target / name)
     elif stat.S_ISLNK(status.st_mode):
@@ -97,14 +101,15 @@ def _link(source: Path, target: Path) -> None:
 
 def _copy_proc(folder: Path, main_program: str) -> None:
     """What runtimes read about the machine, as it is now; of itself, a program sees the main one's file only."""
+    for name in ("self", "sys", "sys/kernel", "sys/vm"):
+        _folder(folder / name)
     for name in MACHINE:
         try:
             content = Path("/proc", name).read_bytes()
         except OSError:  # a container may hide it
             continue
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
-    (folder / "self").mkdir()
+        (folder / name).chmod(0o644)
     (folder / "self/exe").symlink_to(main_program)
 
 
@@ -119,9 +124,10 @@ def _devices(folder: Path, user: int) -> None:
         except OSError:
             path.unlink(missing_ok=True)
             path.touch()
+            path.chmod(0o666 if name == "null" else 0o644)  # null is emptied after each program
             if name == "null":
-                path.chmod(0o666)  # emptied after each program
-            elif name.endswith("random"):
+                continue
+            if name.endswith("random"):
                 path.write_bytes(os.urandom(1 << 16))
             else:
                 os.truncate(path, STAND_IN_BYTES)

@@ -140,6 +140,5 @@ static void enter_runtime(void) {
     }
     shutdown(runtime.link, SHUT_RDWR); /* the server sees it, and starts another */
     close(runtime.link), runtime.link = -1;
-    kill_all();
-    while (waitpid(-1, NULL, 0) > 0 || errno == EINTR) {}
+    do kill_all(); while (reap());
 }

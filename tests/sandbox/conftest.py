@@ -12,8 +12,10 @@ import pytest
 
 import languages
 from base.limits import Limits
+from sandbox import protection
 from sandbox.cgroup import Cgroup
 from sandbox.driver import binaries
+from sandbox.driver.binaries import Binaries, Level
 from sandbox.jail import Jail, Toolchain
 from sandbox.pool import Pool, toolchain
 
@@ -64,13 +66,22 @@ def perl(lua: Toolchain) -> Toolchain:
     return replace(lua, language="perl", filename="program.pl", execute="perl program.pl")
 
 
+@pytest.fixture(scope="session")
+def namespaces() -> Binaries:
+    """For tests of single jails, and of what only namespaces promise."""
+    found = protection.find(use_cgroups=False).binaries
+    if found is None or found.level is not Level.NAMESPACES:
+        pytest.skip("needs namespaces")
+    return found
+
+
 @pytest.fixture
-def start() -> Iterator[Start]:
+def start(namespaces: Binaries) -> Iterator[Start]:
     """Starts jails, each a new one."""
     jails: list[Jail] = []
 
     def start(chain: Toolchain) -> Jail:
-        jails.append(Jail(chain, 7, None, binaries.find()))
+        jails.append(Jail(chain, 7, None, namespaces))
         return jails[-1]
 
     yield start
@@ -79,11 +90,11 @@ def start() -> Iterator[Start]:
 
 
 @pytest.fixture(scope="module", params=["cgroup", "rlimit"])
-def jail(request: pytest.FixtureRequest, shell: Toolchain) -> Iterator[Jail]:
+def jail(request: pytest.FixtureRequest, shell: Toolchain, namespaces: Binaries) -> Iterator[Jail]:
     cgroup = Cgroup.create(f"{os.getpid()}-test") if request.param == "cgroup" else None
     if request.param == "cgroup" and cgroup is None:
         pytest.skip("no memory cgroup can be made here")
-    jail = Jail(shell, 7, cgroup, binaries.find())
+    jail = Jail(shell, 7, cgroup, namespaces)
     yield jail
     jail.close()
     if cgroup:

@@ -51,7 +51,7 @@ PROGRAMS: dict[str, dict[str, str]] = {
         "exit": "echo 1; exit $(({0} % 200 + 1))",
         "loop": "x={0}; while :; do :; done",
         "flood": "yes {0}",
-        "memory": "x={0}; tail -n 1 /dev/zero",
+        "memory": "x={0}; head -c 500000000 /dev/zero | tail -n 1",
     },
 }
 FATES = {

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sandbox.driver import binaries
+from sandbox.driver.binaries import Binaries
 from sandbox.driver.messages import HEAD, JOB, LAST_TEST, LIMITS, MAGIC, RESULT, STOP, TEST, JailBroken, Link, message
 from sandbox.jail import Jail, Toolchain
 
@@ -23,7 +24,7 @@ FEW = settings(max_examples=15, deadline=None, suppress_health_check=[HealthChec
 
 
 @pytest.fixture(scope="module")
-def toolchain(shell: Toolchain) -> Toolchain:
+def toolchain(shell: Toolchain, namespaces: Binaries) -> Toolchain:
     return replace(shell, limits=replace(shell.limits, test_s=1, wall_s=1))
 
 

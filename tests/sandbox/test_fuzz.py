@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from base.limits import Limits
 from sandbox.driver import binaries, messages
+from sandbox.driver.binaries import Binaries
 from sandbox.driver.messages import EXITED, HEAD, JOB, LAST_TEST, LIMITS, MAGIC, RESULT, STOP, TEST
 from sandbox.jail import ENVIRONMENT, Jail, Toolchain, command
 from sandbox.job import Compare, Job, Status, Test
@@ -25,7 +26,7 @@ SOME = settings(max_examples=40, deadline=None, suppress_health_check=[HealthChe
 
 
 @pytest.fixture(scope="module")
-def quick(shell: Toolchain) -> Toolchain:
+def quick(shell: Toolchain, namespaces: Binaries) -> Toolchain:
     return replace(shell, limits=Limits(compile_s=1, test_s=1, wall_s=1, program_s=2, memory_mb=64, disk_mb=8))
 
 

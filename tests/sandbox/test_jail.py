@@ -14,6 +14,7 @@ import pytest
 from base.limits import Limits
 from sandbox.cgroup import Cgroup
 from sandbox.driver import binaries
+from sandbox.driver.binaries import Binaries
 from sandbox.driver.messages import CPU, PROGRAM, WALL
 from sandbox.jail import AHEAD_CHARACTERS, Jail, Run, Toolchain, command, ran_out_of_memory
 from sandbox.job import Status
@@ -216,10 +217,10 @@ def test_a_shell_is_started_only_for_shell_lines() -> None:
     assert command("exec run")[0] == "/bin/sh"
 
 
-def test_no_descriptor_or_process_is_left_by_a_jail(shell: Toolchain) -> None:
+def test_no_descriptor_or_process_is_left_by_a_jail(shell: Toolchain, namespaces: Binaries) -> None:
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(3):
-        jail = Jail(shell, 8, None, binaries.find())
+        jail = Jail(shell, 8, None, namespaces)
         assert run(jail, "echo 1").stdout == b"1\n"
         pid = jail.pid
         jail.close()
@@ -244,6 +245,7 @@ jail.close()
 """
 
 
+@pytest.mark.usefixtures("namespaces")
 def test_a_jail_works_where_the_machine_allows_less_than_it_asks_for(shell: Toolchain) -> None:
     """As under Kubernetes or systemd: no limit may be raised, and the first score, 300, not be lowered."""
     script = LOW.format(root=str(Path(__file__).parents[2]), jail=shell.root)

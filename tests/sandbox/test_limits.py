@@ -19,7 +19,7 @@ import pytest
 from base.limits import Limits
 from sandbox.cgroup import Cgroup
 from sandbox.check import may_exceed_hard_limits
-from sandbox.driver import binaries
+from sandbox.driver.binaries import Binaries
 from sandbox.driver.messages import CPU
 from sandbox.jail import Jail, Toolchain
 from sandbox.job import Job, Status, Test
@@ -136,8 +136,8 @@ def clock(request: pytest.FixtureRequest) -> Iterator[Cgroup | None]:
         assert not any(path.exists() for path in group.paths)
 
 
-def test_every_clock_counts_all_processes(clock: Cgroup | None, shell: Toolchain) -> None:
-    jail = Jail(replace(shell, limits=LIMITS), 9, clock, binaries.find())
+def test_every_clock_counts_all_processes(clock: Cgroup | None, shell: Toolchain, namespaces: Binaries) -> None:
+    jail = Jail(replace(shell, limits=LIMITS), 9, clock, namespaces)
     loop = "i=0; while [ $i -lt 400000 ]; do i=$((i+1)); done"
     try:
         runs = list(jail.run(f"({loop}) & ({loop}) & wait; echo right", ["", ""], LIMITS))

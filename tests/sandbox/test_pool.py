@@ -15,9 +15,13 @@ import pytest
 
 from base.limits import Limits
 from sandbox.cgroup import PREFIX, Cgroup
+from sandbox.driver.binaries import Level
 from sandbox.jail import Toolchain
 from sandbox.job import Checker, Compare, Job, JobError, SandboxError, Status, Test
 from sandbox.pool import Pool
+
+# All on one line, which has to be kept. (Where /dev/zero is no device, in some containers, tail alone would skip it.)
+HOG = "head -c 500000000 /dev/zero | tail -n 1"
 
 
 def sh(program: str | None, *tests: tuple[str, str], language: str = "sh", job_id: str = "job", **more: object) -> Job:
@@ -58,7 +62,7 @@ def test_every_status(pool: Pool) -> None:
         Status.COMPILE_ERROR: sh("if", ("", ""), language="compiled"),
         Status.TIMEOUT: sh("sleep 9", limits=quick),
         Status.OUTPUT_LIMIT: sh("yes", limits=replace(quick, test_s=3)),
-        Status.MEMORY_LIMIT: sh("tail -n 1 /dev/zero", limits=replace(quick, test_s=3)),
+        Status.MEMORY_LIMIT: sh(HOG, limits=replace(quick, test_s=3)),
         Status.NO_PROGRAM: sh(None),
     }
     verdicts = pool.verify(expected.values())
@@ -135,8 +139,8 @@ def test_a_checker_in_the_candidates_own_language_judges_every_test(pool: Pool) 
 
 def test_a_checker_takes_neither_its_candidates_memory_nor_its_time(pool: Pool) -> None:
     """The checker's own limit is 128 MiB; the candidate's files alone are more, and stay while it is judged."""
-    compare = Compare("checker", checker=Checker("sh", "sleep 0.5; cmp -s output.txt reference.txt"))
-    limits = Limits(memory_mb=256, file_mb=160, program_s=1.3)
+    compare = Compare("checker", checker=Checker("sh", "sleep 1; cmp -s output.txt reference.txt"))
+    limits = Limits(memory_mb=256, file_mb=160, program_s=2.8)
     fills = sh("head -c 150000000 /dev/zero > big && cat", *[(n, n) for n in "abc"], compare=compare, limits=limits)
     (verdict,) = pool.verify([fills])
     assert verdict.passed and len(verdict.tests) == 3, verdict
@@ -168,7 +172,9 @@ def test_what_does_not_fit_into_the_jail_is_said(pool: Pool) -> None:
     large, hog = pool.verify(
         sh(program, ("x" * (100 << 20), f"{100 << 20}"), limits=limits) for program in ("wc -c", "x=$(cat); echo ${#x}")
     )
-    assert large.passed and hog.status is Status.MEMORY_LIMIT, (large, hog)
+    # without a cgroup the shell dies of a signal
+    assert large.passed and hog.status in (Status.MEMORY_LIMIT, Status.RUNTIME_ERROR), (large, hog)
+    assert hog.status is Status.MEMORY_LIMIT or not cgroups()
 
 
 def test_an_input_that_no_jail_takes_is_refused_by_name(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,14 +227,14 @@ def test_equal_jobs_run_once(pool: Pool) -> None:
 @pytest.mark.parametrize("victim", ["python", "nsjail", "driver"])
 def test_a_killed_process_is_replaced_and_its_job_tried_again(shell: Toolchain, victim: str) -> None:
     with Pool([shell], workers=1) as pool:
+        if victim == "nsjail" and pool.binaries and pool.binaries.level is not Level.NAMESPACES:
+            pytest.skip("needs namespaces")
         assert pool.verify([sh("echo 0", ("", "0"))])[0].passed
         future = pool.submit(sh("sleep 0.5; echo 1", ("", "1")))
         time.sleep(0.2)
         worker = pool.pids[0]
         family = [worker, *children(worker)]
-        wanted = (
-            [p for p in family if p == worker] if victim == "python" else [p for p in family if name_of(p) == victim]
-        )
+        wanted = [worker] if victim == "python" else [p for p in family if name_of(p).startswith(victim)]
         assert wanted, [name_of(p) for p in family]
         os.kill(wanted[-1], signal.SIGKILL)
         assert future.result(timeout=20).passed
@@ -369,6 +375,7 @@ def test_a_fault_of_our_own_is_told_with_its_traceback(shell: Toolchain, capfd: 
     assert "Traceback (most recent call last)" in said and "sandbox/compare.py" in said
 
 
+@pytest.mark.usefixtures("namespaces")  # and so /proc
 def test_where_all_cores_work_programs_begin_each_workers_on_its_own(shell: Toolchain) -> None:
     """And may go anywhere: their threads are as fast as ever, and their core counts right."""
     cores = os.sched_getaffinity(0)
@@ -381,6 +388,6 @@ def test_where_all_cores_work_programs_begin_each_workers_on_its_own(shell: Tool
                     replace(job, id=str(n), language=chain.language, program=f"{job.program} # {n}") for n in range(9)
                 ]
                 allowed = {test.stdout.split()[-1] for verdict in pool.verify(jobs) for test in verdict.tests}
-                below = [pid for worker in pool.pids for pid in children(worker) if name_of(pid) == "driver"]
+                below = [pid for worker in pool.pids for pid in children(worker) if name_of(pid).startswith("driver")]
                 assert {frozenset(os.sched_getaffinity(pid)) for pid in below} == {*map(frozenset, wanted)}
                 assert len(allowed) == 1 and ("-" in min(allowed) or "," in min(allowed)) == (len(cores) > 1)

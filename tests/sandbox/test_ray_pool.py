@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -140,7 +141,7 @@ def test_whatever_dies_no_verdict_is_lost_or_wrong(
                         os.kill(pid, signal.SIGKILL)
             if len(verdicts) == 60:
                 (actor,) = [pid for pid in descendants() if command_line(pid).startswith("ray::_Host")]
-                assert os.geteuid() or os.getpriority(os.PRIO_PROCESS, actor) == 0
+                assert not may_be_nicer() or os.getpriority(os.PRIO_PROCESS, actor) == 0
                 os.kill(actor, signal.SIGKILL)
         cluster.add_node(**NODE)
         assert eventually(lambda: pool.workers == 2, PATIENCE_S), "the new node is not used"
@@ -166,6 +167,11 @@ def test_whatever_dies_no_verdict_is_lost_or_wrong(
     cluster.shutdown()
     ours = dict(started.items() - others.items())
     assert eventually(lambda: not alive(ours), PATIENCE_S), alive(ours)
+
+
+def may_be_nicer() -> bool:
+    capabilities = re.search(r"CapEff:\s*(\w+)", Path("/proc/self/status").read_text())
+    return capabilities is not None and bool(int(capabilities[1], 16) >> 23 & 1)  # CAP_SYS_NICE
 
 
 def command_line(pid: int) -> str:

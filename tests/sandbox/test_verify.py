@@ -205,7 +205,7 @@ def test_the_command_answers_each_line_as_it_comes() -> None:
         process.stdin.write(json.dumps(job) + "\n")
         assert json.loads(process.stdout.readline())["status"] == "passed"
     rest, errors = process.communicate("nonsense\n", timeout=30)
-    assert rest == "" and errors.startswith("line 3: not JSON") and process.returncode == 1
+    assert rest == "" and errors.splitlines()[-1].startswith("line 3: not JSON") and process.returncode == 1
 
 
 def test_unknown_arguments_end_the_command_with_a_sentence() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sandbox.driver import binaries
+from sandbox.driver.binaries import Binaries
 from sandbox.driver.messages import CPU, EXITED, OUTPUT_LIMIT, SIGNALED, TIMEOUT, WALL
 from sandbox.jail import Jail, Toolchain
 from sandbox.job import Status
@@ -74,8 +74,8 @@ def test_no_test_depends_on_how_an_earlier_one_ended(jail: Jail, actions: list[s
     assert all(run.stdout == b"here\n" for run, action in zip(runs, actions, strict=True) if "echo here" in action)
 
 
-def test_a_preload_of_the_image_stays(shell: Toolchain) -> None:
-    jail = Jail(replace(shell, environment=(("LD_PRELOAD", "/nowhere.so"),)), 8, None, binaries.find())
+def test_a_preload_of_the_image_stays(shell: Toolchain, namespaces: Binaries) -> None:
+    jail = Jail(replace(shell, environment=(("LD_PRELOAD", "/nowhere.so"),)), 8, None, namespaces)
     try:
         runs = list(jail.run("echo $LD_PRELOAD", [""] * 3, shell.limits))
     finally:
