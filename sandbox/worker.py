@@ -13,7 +13,6 @@ import pickle
 import signal
 import socket
 import struct
-import sys
 import traceback
 from dataclasses import dataclass, replace
 from typing import Any
@@ -258,7 +257,3 @@ def main(fd: int) -> None:
         for group in worker.cgroups.values():
             if group:
                 group.remove()
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]))
