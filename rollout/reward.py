@@ -22,17 +22,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from base.errors import ConfigError
 from base.functions import load_function
-from rollout.rollout import Rollout
 from sandbox.check.timing import disturbances
 from sandbox.job import Status, Verdict
 
+if TYPE_CHECKING:
+    from rollout.rollout import Rollout  # and with it torch, for which a model card would wait
+
 TERMS = ("dense", "efficiency", "floor_s")
 
-RewardFunction = Callable[[Sequence[Rollout]], Sequence[float | None]]
+RewardFunction = Callable[[Sequence["Rollout"]], Sequence[float | None]]
 
 
 def open_reward(config: Mapping[Any, Any]) -> RewardFunction:
