@@ -1,6 +1,6 @@
 """The rewards of a group: a number per verdict and, if asked for, two finer signals; or a function of the user's own.
 
-A reward config (conf/reward/*.yaml) maps verdicts to numbers; a verdict that is not named is worth 0. Beside them:
+A reward config (conf/reward/*.yaml) maps verdicts to numbers; a verdict that is not named is worth 0. Besides them:
 
     dense: 0.5        a failed program earns up to this share of what it lacks, by the weight of the tests it passes
     efficiency: 0.3   a passed program loses up to this share, the more CPU time it took than the group's fastest
