@@ -212,10 +212,8 @@ def test_groups_without_signal_are_drawn_anew(tmp_path: Path, few: str) -> None:
     flat = {}
     for rounds in (0, 4):
         folder = tmp_path / str(rounds)
-        done = run(
-            *SMALL, few, "group=4", "prompts=4", "steps=2", "heldout.every=0", f"resample={rounds}", f"run_dir={folder}"
-        )
-        assert done.returncode == 0, done.stderr
+        words = ("group=4", "prompts=4", "steps=2", "heldout.every=0", f"resample={rounds}")
+        train.main(composed(*SMALL, few, *words, f"run_dir={folder}"))
         flat[rounds] = sum(row["zero_variance_groups"] for row in rows(folder)[1:])
         assert pq.read_table(folder / "rollouts" / "step_000001.parquet").num_rows == 16
     assert flat[4] < flat[0]
@@ -223,16 +221,15 @@ def test_groups_without_signal_are_drawn_anew(tmp_path: Path, few: str) -> None:
 
 def test_a_run_folder_is_not_overwritten(calm: Path, few: str) -> None:
     before = (calm / "metrics.jsonl").read_bytes()
-    done = run(*SMALL, few, "steps=4", f"run_dir={calm}")
-    assert done.returncode == 1
-    assert "holds a run already; add resume=auto" in done.stderr
+    with pytest.raises(RunError, match="holds a run already; add resume=auto"):
+        train.main(composed(*SMALL, few, "steps=4", f"run_dir={calm}"))
     assert (calm / "metrics.jsonl").read_bytes() == before
 
 
 def test_a_run_is_not_resumed_with_other_settings(calm: Path, few: str) -> None:
-    done = run(*SMALL, few, "steps=4", "optimizer.learning_rate=1e-3", f"run_dir={calm}", "resume=auto")
-    assert done.returncode == 1
-    assert "optimizer.learning_rate (0.0003 there, 0.001 here)" in done.stderr
+    words = ("steps=4", "optimizer.learning_rate=1e-3", f"run_dir={calm}", "resume=auto")
+    with pytest.raises(RunError, match=r"optimizer\.learning_rate \(0\.0003 there, 0\.001 here\)"):
+        train.main(composed(*SMALL, few, *words))
 
 
 def test_evaluate_gives_the_figure_that_the_run_reported(calm: Path, few: str, tmp_path: Path) -> None:
