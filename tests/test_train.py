@@ -17,8 +17,9 @@ import pytest
 import yaml
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+import evaluate
 import train
-from base.errors import DataError, RunError, UserError
+from base.errors import ConfigError, DataError, RunError, UserError
 from policy.ranks import Ranks
 from problems import load
 from rollout import heldout
@@ -38,8 +39,7 @@ def untimed(folder: Path) -> list[dict[str, Any]]:
 
 def test_twenty_steps_raise_the_reward(tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    done = run("steps=20", "heldout.every=0", "heldout.samples=2", f"run_dir={folder}")
-    assert done.returncode == 0, done.stderr
+    train.main(composed("steps=20", "heldout.every=0", "heldout.samples=2", f"run_dir={folder}"))
     rewards = [row["reward"] for row in rows(folder)[1:]]
     before, after = rows(folder)[0]["heldout/pass@1"], rows(folder)[-1]["heldout/pass@1"]
     assert len(rewards) == 20
@@ -233,9 +233,8 @@ def test_a_run_is_not_resumed_with_other_settings(calm: Path, few: str) -> None:
 
 
 def test_evaluate_gives_the_figure_that_the_run_reported(calm: Path, few: str, tmp_path: Path) -> None:
-    done = run(f"checkpoint={calm}", "protocol=heldout", few, f"run_dir={tmp_path}", script="evaluate.py")
-    assert done.returncode == 0, done.stderr
-    scores = json.loads((tmp_path / "scores.json").read_text())
+    words = (f"checkpoint={calm}", "protocol=heldout", few, f"run_dir={tmp_path}")
+    scores = evaluate.run(composed(*words, script="evaluate"))
     assert scores["pass@1"]["value"] == pytest.approx(rows(calm)[-1]["heldout/pass@1"])
     ours = pq.read_table(tmp_path / "samples.parquet").to_pylist()
     trains = pq.read_table(calm / "rollouts" / "heldout_step_000004.parquet").to_pylist()
@@ -244,8 +243,8 @@ def test_evaluate_gives_the_figure_that_the_run_reported(calm: Path, few: str, t
 
 
 def test_a_checkpoint_is_not_asked_as_another_model(calm: Path) -> None:
-    done = run(f"checkpoint={calm}", "model=smollm2_135m", script="evaluate.py")
-    refused(done, f"checkpoint={calm} is of model 'tiny': add model=tiny")
+    with pytest.raises(ConfigError, match=f"^checkpoint={calm} is of model 'tiny': add model=tiny$"):
+        evaluate.run(composed(f"checkpoint={calm}", "model=smollm2_135m", script="evaluate"))
 
 
 def test_a_sweep_runs_every_job(tmp_path: Path, few: str) -> None:
@@ -266,8 +265,7 @@ def test_prompts_in_ones_own_words(tmp_path: Path, few: str) -> None:
     folder = tmp_path / "run"
     few_steps = ("group=2", "prompts=1", "steps=1", "heldout.samples=1", "rollout.max_new_tokens=16")
     arguments = (*few_steps, few, f"prompt.template={tmp_path}/words.jinja", f"run_dir={folder}", "resume=auto")
-    done = run(*arguments)
-    assert done.returncode == 0, done.stderr
+    train.main(composed(*arguments))
     held = {problem.id: problem for problem in load.load(load.dataset(composed(few).dataset), "heldout", quiet=True)}
     table = pq.read_table(folder / "rollouts/heldout_step_000001.parquet").to_pylist()
     for row in table:
