@@ -54,8 +54,6 @@ NOT_IN_HASH = ("run_dir", "debug", "sandbox", "k", "prompts_too_long")
 ROLLOUT = script.CONF / "rollout/transformers.yaml"
 NOT_IN_GROUPS = (*run_folder.ENDPOINT, "gpu_memory_utilization", "cpu_kv_cache_gib")
 TIMES = ("compile_s", "test_s", "wall_s", "program_s")  # of the limits
-
-
 # What protocol=heldout leaves null, and the key of a run's config that has it.
 OF_RUN = {
     "samples": "heldout.samples",

@@ -14,7 +14,7 @@ Beyond the paper, all optional:
 
     container.debian  {suite: bullseye, install: "apt-get install -y julia"}: how to build the root where no container
                  engine answers; needed where the base image is not Debian's or `install` is more than apt-get
-    container.files  {/usr/share/x.conf: "..."}: text files that the root holds beside its packages
+    container.files  {/usr/share/x.conf: "..."}: text files that the root holds besides its packages
     title        the name shown to people and models ("OCaml"); default: the file's name, capitalised
     fence        the Markdown tags of a code block in this language; default: [the file's name]
     limits       any field of `base.limits.Limits`, e.g. {memory_mb: 2048}
@@ -59,7 +59,7 @@ class Language:
     container_instructions: str | None = None  # Dockerfile lines, instead of `install`
     base_image: str = DEFAULT_BASE_IMAGE
     debian: dict[str, str] = field(default_factory=dict)  # suite, install: the root without a container engine
-    files: dict[str, str] = field(default_factory=dict)  # of the root, beside its packages: path -> text
+    files: dict[str, str] = field(default_factory=dict)  # of the root, besides its packages: path -> text
     title: str = ""
     fence: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)

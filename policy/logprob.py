@@ -33,7 +33,7 @@ def _rows(logits: Tensor) -> list[slice]:
 
 @dataclass(frozen=True)
 class Head:
-    """What a language-model head does beside its matrix and bias: logits = cap * tanh(scale * products / cap)."""
+    """What a language-model head does besides its matrix and bias: logits = cap * tanh(scale * products / cap)."""
 
     scale: float = 1.0
     cap: float | None = None  # None: logits = scale * products

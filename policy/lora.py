@@ -153,7 +153,7 @@ def numbers(weight: Tensor) -> int:
 
 
 def buffers(model: PreTrainedModel) -> Iterator[tuple[str, Tensor]]:
-    """What a checkpoint of the base model holds beside parameters: never trained (the bias by which routers choose).
+    """What a checkpoint of the base model holds besides parameters: never trained (the bias by which routers choose).
 
     Not by way of `state_dict`, for which weights of 4 bits would be laid out anew.
     """

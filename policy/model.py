@@ -272,7 +272,8 @@ class Policy:
 
     def decode(self, tokens: Sequence[int], special: bool = False) -> str:
         """The text of sampled tokens, special ones left out unless asked for; an id without a text reads as nothing."""
-        known = [token for token in tokens if token < len(self.tokenizer)]
+        size = len(self.tokenizer)
+        known = [token for token in tokens if token < size]
         return str(self.tokenizer.decode(known, skip_special_tokens=not special))
 
     def autocast(self, keep_casts: bool = True) -> torch.autocast:

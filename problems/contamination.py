@@ -85,17 +85,18 @@ class Grams:
         self.factors = self._draw(rule.n) | np.uint64(1)
 
     def _draw(self, count: int) -> np.ndarray:
-        return self.random.integers(0, 1 << 64, count, dtype=np.uint64)
+        return self.random.integers(0, 1 << 64, count, dtype=np.uint64)  # [count]
 
     def __call__(self, text: str) -> np.ndarray:
-        """uint64 [number of n-grams], in the order of the text; none for a text without words."""
+        """uint64 [n-grams], in the order of the text; none for a text without words."""
         found = self.rule.words(text)
-        ids = np.fromiter((self.numbers.setdefault(word, len(self.numbers)) for word in found), np.int64, len(found))
+        numbers = (self.numbers.setdefault(word, len(self.numbers)) for word in found)
+        ids = np.fromiter(numbers, np.int64, len(found))  # [words]
         while len(self.numbers) > len(self.values):
-            self.values = np.concatenate([self.values, self._draw(len(self.values))])
-        values = self.values[ids]
+            self.values = np.concatenate([self.values, self._draw(len(self.values))])  # [twice as many]
+        values = self.values[ids]  # [words]
         n = min(self.rule.n, len(values))
-        grams = np.zeros(len(values) - n + 1 if n else 0, np.uint64)
+        grams = np.zeros(len(values) - n + 1 if n else 0, np.uint64)  # [n-grams]
         for k in range(n):
             grams += values[k : k + len(grams)] * self.factors[k]  # wraps at 2^64, as a hash should
         return grams
@@ -105,32 +106,35 @@ class Index:
     """The distinct n-grams of each benchmark text, inverted: from an n-gram to the texts that have it."""
 
     def __init__(self, texts: Sequence[np.ndarray]):
-        distinct = [np.unique(grams) for grams in texts]
+        """`texts`: the n-grams of each, as `Grams` gives them."""
+        distinct = [np.unique(grams) for grams in texts]  # each [its distinct n-grams]
         self.size = len(texts)
-        self.counts = np.array([len(grams) for grams in distinct])
-        grams = np.concatenate([*distinct, np.zeros(0, np.uint64)])
-        owners = np.repeat(np.arange(self.size), self.counts)
-        order = np.argsort(grams, kind="stable")
-        self.owners = owners[order]
+        self.counts = np.array([len(grams) for grams in distinct])  # [texts]
+        grams = np.concatenate([*distinct, np.zeros(0, np.uint64)])  # [postings]: each text's, one after the other
+        owners = np.repeat(np.arange(self.size), self.counts)  # [postings]
+        order = np.argsort(grams, kind="stable")  # [postings]
+        self.owners = owners[order]  # [postings], those of one n-gram side by side
+        # each [n-grams]: itself, where its postings begin, how many there are
         self.grams, self.starts, frequency = np.unique(grams[order], return_index=True, return_counts=True)
-        self.ends = self.starts + frequency
-        self.idf = np.log((self.size + 1) / frequency)
-        self.totals = np.bincount(self.owners, np.repeat(self.idf, frequency), self.size)
+        self.ends = self.starts + frequency  # [n-grams]
+        self.idf = np.log((self.size + 1) / frequency)  # [n-grams]
+        self.totals = np.bincount(self.owners, np.repeat(self.idf, frequency), self.size)  # [texts]
 
     def query(self, grams: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """For each benchmark text, the distinct n-grams shared with `grams`: their number, and their share of all the
-        text's own, weighted by idf, 0 to 1."""
-        wanted = np.unique(grams)
-        places = np.searchsorted(self.grams, wanted)
+        text's own, weighted by idf, 0 to 1; both [texts]."""
+        wanted = np.unique(grams)  # [distinct n-grams]
+        places = np.searchsorted(self.grams, wanted)  # [distinct n-grams]
         places[places == len(self.grams)] = 0
-        places = places[self.grams[places] == wanted] if len(self.grams) else places[:0]
-        starts, lengths = self.starts[places], self.ends[places] - self.starts[places]
-        before = np.cumsum(lengths) - lengths
-        postings = np.repeat(starts - before, lengths) + np.arange(lengths.sum())
-        owners = self.owners[postings]
-        shared = np.bincount(owners, minlength=self.size)
-        weights = np.bincount(owners, np.repeat(self.idf[places], lengths), self.size)
-        return shared, np.where(shared == self.counts, shared > 0, weights / np.maximum(self.totals, 1e-12))
+        places = places[self.grams[places] == wanted] if len(self.grams) else places[:0]  # [known n-grams]
+        starts, lengths = self.starts[places], self.ends[places] - self.starts[places]  # 2 x [known n-grams]
+        before = np.cumsum(lengths) - lengths  # [known n-grams]
+        postings = np.repeat(starts - before, lengths) + np.arange(lengths.sum())  # [their postings]
+        owners = self.owners[postings]  # [their postings]
+        shared = np.bincount(owners, minlength=self.size)  # [texts]
+        weights = np.bincount(owners, np.repeat(self.idf[places], lengths), self.size)  # [texts]
+        share = np.where(shared == self.counts, shared > 0, weights / np.maximum(self.totals, 1e-12))  # [texts]
+        return shared, share
 
 
 def overlap(problems: Sequence[Problem], benchmark: Sequence[Problem], rule: Rule) -> list[Pair]:

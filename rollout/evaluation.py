@@ -67,13 +67,12 @@ def collect(
         shown()
 
     def shown(last: bool = False) -> None:
-        written = samples.flush()
-        if not (written or last or progress.live):
+        if not (samples.flush() or last):  # once a second or so: a look at every row takes its time
             return
         rows = list(samples.rows.values())
         passed = pass_at_1(row["verdict"] for row in rows)
         share = "" if passed is None else f", {passed:.3f} passed"
-        progress.show(len(rows), f"{sum(map(judged, rows))} verified{share}", line=written or last)
+        progress.show(len(rows), f"{sum(map(judged, rows))} verified{share}", line=True)
 
     samples.start_clock()
     with Progress("answers", len(questions) * n or len(samples.rows)) as progress:

@@ -1,6 +1,6 @@
 """The rewards of a group: a number per verdict and, if asked for, two finer signals; or a function of the user's own.
 
-A reward config (conf/reward/*.yaml) maps verdicts to numbers; a verdict that is not named is worth 0. Beside them:
+A reward config (conf/reward/*.yaml) maps verdicts to numbers; a verdict that is not named is worth 0. Besides them:
 
     dense: 0.5        a failed program earns up to this share of what it lacks, by the weight of the tests it passes
     efficiency: 0.3   a passed program loses up to this share, the more CPU time it took than the group's fastest
@@ -22,17 +22,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from base.errors import ConfigError
 from base.functions import load_function
-from rollout.rollout import Rollout
 from sandbox.check.timing import disturbances
 from sandbox.job import Status, Verdict
 
+if TYPE_CHECKING:
+    from rollout.rollout import Rollout  # and with it torch, for which a model card would wait
+
 TERMS = ("dense", "efficiency", "floor_s")
 
-RewardFunction = Callable[[Sequence[Rollout]], Sequence[float | None]]
+RewardFunction = Callable[[Sequence["Rollout"]], Sequence[float | None]]
 
 
 def open_reward(config: Mapping[Any, Any]) -> RewardFunction:

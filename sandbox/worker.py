@@ -14,7 +14,6 @@ import resource
 import signal
 import socket
 import struct
-import sys
 import traceback
 from dataclasses import dataclass, replace
 from typing import Any
@@ -261,7 +260,3 @@ def main(fd: int) -> None:
         for group in worker.cgroups.values():
             if group:
                 group.remove()
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]))

@@ -43,7 +43,7 @@ from problems.problem import Problem
 from problems.prompt import messages
 from rollout.pass_at_k import resampled_means
 from sandbox import answer, open_pool
-from sandbox.answer.markdown import fenced
+from sandbox.answer.markdown import after_thinking, fenced
 from sandbox.executor import Executor
 from sandbox.job import Job, Status, Verdict
 from sandbox.settings import SandboxSettings
@@ -156,7 +156,7 @@ async def advice(advisor: Chat, pairs: Sequence[tuple[str, str]], language: Lang
             )
         except UnansweredError as error:
             raise RunError(f"advisor: no advice ({error}); the same command asks again") from error
-        given = reply.answers[0].text.rpartition("</think>")[2].strip()
+        given = (after_thinking(reply.answers[0].text) or "").strip()
         count, fence = sentences(given), ", and a code block" if "```" in given else ""
         if reply.answers[0].finished and FEWEST <= count <= MOST and not fence:
             return given

@@ -76,13 +76,12 @@ def show(figure: Figure) -> None:
     display(Image(png(figure), width=640))
 
 
-def batch_curves(runs: Sequence[Run], window: int | None = None) -> Figure:
-    """Batch pass@1 of several runs over one axis of steps (figures 5 and 8): a running mean of `window` batches."""
+def batch_curves(runs: Sequence[Run]) -> Figure:
+    """Batch pass@1 of several runs over one axis of steps, and its running mean (figures 5 and 8)."""
     with style():
         figure = Figure(figsize=(6, 3.4), layout="constrained")
         axes = figure.subplots()
-        longest = max((len(run.series("pass@1")[0]) for run in runs), default=0)
-        window = window or smoothing(longest)
+        window = smoothing(max((len(run.series("pass@1")[0]) for run in runs), default=0))
         for number, run in enumerate(runs):
             steps, values = run.series("pass@1")
             colour = COLOURS[number % len(COLOURS)]
@@ -91,7 +90,7 @@ def batch_curves(runs: Sequence[Run], window: int | None = None) -> Figure:
                 steps, running_mean(values, window), color=colour, linestyle=LINES[number % len(LINES)], label=run.name
             )
         axes.set(title=f"Batch pass@1 (bold: mean of {window} batches)")
-        _shares(axes, "step", len(runs))
+        _shares(axes, len(runs))
         return figure
 
 
@@ -110,17 +109,17 @@ def heldout_curves(runs: Sequence[Run]) -> Figure:
                 label=run.name,
             )
         axes.set(title="Held-out pass@1")
-        _shares(axes, "step", len(runs))
+        _shares(axes, len(runs))
         return figure
 
 
-def run_curve(run: Run, window: int | None = None) -> Figure:
+def run_curve(run: Run) -> Figure:
     """One run: pass@1 of each batch, its running mean, and held-out pass@1 with 95 % intervals (figures 10 to 14)."""
     with style():
         figure = Figure(figsize=(6, 3.4), layout="constrained")
         axes = figure.subplots()
         steps, values = run.series("pass@1")
-        window = window or smoothing(len(values))
+        window = smoothing(len(values))
         axes.plot(steps, values, color=COLOURS[5], linewidth=0.7, alpha=0.7, label="batch")
         axes.plot(steps, running_mean(values, window), color=COLOURS[0], label=f"mean of {window} batches")
         held, scores = run.series("heldout/pass@1")
@@ -130,12 +129,12 @@ def run_curve(run: Run, window: int | None = None) -> Figure:
                 low, high = found["pass@1"]["low"], found["pass@1"]["high"]
                 axes.plot([step, step], [min(low, score), max(high, score)], color=COLOURS[1], linewidth=0.9, alpha=0.6)
         axes.set(title=run.name)
-        _shares(axes, "step", 3)
+        _shares(axes, 3)
         return figure
 
 
-def _shares(axes: Axes, label: str, entries: int) -> None:
-    axes.set(xlabel=label, ylabel="pass@1", ylim=(-0.02, 1.02))
+def _shares(axes: Axes, entries: int) -> None:
+    axes.set(xlabel="step", ylabel="pass@1", ylim=(-0.02, 1.02))
     if entries:
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5)) if entries > 3 else axes.legend(loc="best")
 

@@ -84,13 +84,11 @@ class Run:
         prefix = "step" if kind == "train" else "heldout_step"
         return {int(path.stem[-6:]): path for path in sorted((self.folder / "rollouts").glob(f"{prefix}_*.parquet"))}
 
-    def heldout(self, step: int | None = None) -> dict[str, Any] | None:
-        """The scores (rollout/pass_at_k.py) of the held-out evaluation after `step`, by default of the last one; None
-        where its rollouts are not there."""
-        files = self.rollout_files("heldout")
-        if not files or (step is not None and step not in files):
-            return None
-        return scores(read_rows(files[max(files) if step is None else step]), [1])
+    def heldout(self, step: int) -> dict[str, Any] | None:
+        """The scores (rollout/pass_at_k.py) of the held-out evaluation after `step`; None where its rollouts are not
+        there."""
+        path = self.rollout_files("heldout").get(step)
+        return None if path is None else scores(read_rows(path), [1])
 
     def seconds(self) -> float:
         """Of all steps and held-out evaluations."""

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from base import script
+from base.checks import flat
 from base.errors import DataError
 from base.files import write_text
 from base.text import visible
@@ -54,13 +55,13 @@ def gather(folders: Sequence[Path], evaluations: Sequence[dict[str, Any]] = ()) 
 
     def name_of(scores: dict[str, Any]) -> str:
         """Benchmark and language, and what of its protocol others do not share: figures of two are not one column."""
-        protocol = run_folder.flat({"protocol": scores.get("protocol", {})})
+        protocol = flat({"protocol": scores.get("protocol", {})})
         told = [f"{key.partition('.')[2]} {protocol.get(key)}" for key in protocols]
         return " ".join([scores["dataset"], scores["language"], *told])
 
     found = []
     for run, last in runs:
-        config = run_folder.todays(run_folder.flat(run.config))
+        config = run_folder.todays(flat(run.config))
         before, after = before_and_after(run.metrics)
         found.append(
             {
@@ -101,7 +102,7 @@ def varying(configs: Sequence[dict[str, Any]]) -> list[str]:
     """The keys that differ between configs. Of a group with a name (language, model, ...) only the name, where configs
     of one name are equal in the rest: what these keys do not tell apart differs in nothing that changes a result.
     """
-    flats = [run_folder.todays(run_folder.flat(config)) for config in configs]
+    flats = [run_folder.todays(flat(config)) for config in configs]
     every = {key: None for config in flats for key in config}  # in order
     skipped = {*run_folder.NOT_COMPARED, "language_mix" if not any(c.get("language_mix") for c in configs) else ""}
     keys = [

@@ -8,7 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import languages
-from tests.conftest import run, stopped
+import train
+from tests.conftest import composed, stopped
 from training.batches import turns
 
 MIX = ("language_mix=[lua,python]", "group=4", "prompts=2", "steps=2", "heldout.samples=1", "heldout.every=0")
@@ -36,10 +37,11 @@ def files(folder: Path) -> dict[str, object]:
     return {**weights, **tables}
 
 
-def test_a_mix_trains_is_scored_by_language_and_resumes_exactly(tmp_path: Path, few: str) -> None:
+def test_a_mix_trains_is_scored_by_language_and_resumes_exactly(
+    tmp_path: Path, few: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     calm, folder = tmp_path / "calm", tmp_path / "stopped"
-    done = run(*MIX, *QUICK, few, f"run_dir={calm}")
-    assert done.returncode == 0, done.stderr
+    train.main(composed(*MIX, *QUICK, few, f"run_dir={calm}"))
     rows = [json.loads(line) for line in (calm / "metrics.jsonl").read_text().splitlines()]
     for row in (rows[0], rows[-1]):
         by_language = [row["heldout/pass@1/lua"], row["heldout/pass@1/python"]]
@@ -51,6 +53,6 @@ def test_a_mix_trains_is_scored_by_language_and_resumes_exactly(tmp_path: Path, 
 
     arguments = (*MIX, *QUICK, few, f"run_dir={folder}", "resume=auto")
     stopped(arguments, signal.SIGKILL, folder / "checkpoints/step_000001")
-    done = run(*arguments)
-    assert done.returncode == 0 and "resuming after step" in done.stdout, done.stderr
+    train.main(composed(*arguments))
+    assert "resuming after step" in capsys.readouterr().out
     assert files(folder) == files(calm)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
+import re
 import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
-from tests.conftest import SMALL, command
-from tests.test_train import refused
+import train
+from base.errors import UserError
+from tests.conftest import SMALL, command, composed
 
 MINE = '''
 import os
@@ -80,17 +82,32 @@ def mine(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def in_folder(folder: Path, *arguments: str, **environment: str) -> Any:
-    return subprocess.run(
-        command(*SMALL, "steps=1", "heldout.every=0", *arguments),
-        cwd=folder, capture_output=True, text=True, timeout=600, env={**os.environ, **environment},
-    )  # fmt: skip
+WORDS = (*SMALL, "steps=1", "heldout.every=0")
+
+
+def in_folder(folder: Path, *arguments: str) -> None:
+    """A run as a user starts it, in a folder outside of the repository."""
+    done = subprocess.run(command(*WORDS, *arguments), cwd=folder, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def here(mine: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """The same in this process, which has torch already; the module is imported anew each time."""
+    monkeypatch.chdir(mine)
+
+    def start(*arguments: str) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "path", [*sys.path])
+            patch.delitem(sys.modules, "mine", raising=False)
+            train.main(composed(*WORDS, *arguments))
+
+    return start
 
 
 def test_a_reward_and_a_loss_of_ones_own(mine: Path, few: str) -> None:
     changes = ("reward.function=mine:short", "loss.function=mine:quadratic", few, "run_dir=run")
-    done = in_folder(mine, *changes)
-    assert done.returncode == 0, done.stderr
+    in_folder(mine, *changes)
     rows = pq.read_table(mine / "run/rollouts/step_000001.parquet").to_pylist()
     assert [row["reward"] is None for row in rows] == [number % 8 == 0 for number in range(16)]
     assert all(row["reward"] == pytest.approx(1 - row["completion_tokens"] / 64) for row in rows if row["reward"])
@@ -111,40 +128,47 @@ def test_a_reward_and_a_loss_of_ones_own(mine: Path, few: str) -> None:
         ("reward.function=mine:too_few", "reward.function must return a finite number or None for each of 8 rollouts"),
     ],
 )
-def test_what_is_no_function_is_one_sentence(change: str, words: str, mine: Path, few: str) -> None:
-    refused(in_folder(mine, change, few, "run_dir=run"), words)
+def test_what_is_no_function_is_one_sentence(change: str, words: str, here: Callable[..., None], few: str) -> None:
+    with pytest.raises(SystemExit, match=re.escape(words)):
+        here(change, few, "run_dir=run")
 
 
-def test_an_error_costs_no_step(mine: Path, few: str) -> None:
+def test_an_error_costs_no_step(
+    mine: Path, here: Callable[..., None], few: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """What was learned before it is saved, though no checkpoint was due; and the same command goes on from there."""
     changes = ("reward.function=mine:fails_late", "steps=4", "checkpoint.every=0", few, "run_dir=run")
-    refused(in_folder(mine, *changes), "reward.function must return a finite number")
+    with pytest.raises(SystemExit, match=r"reward\.function must return a finite number"):
+        here(*changes)
     assert [path.name for path in (mine / "run/checkpoints").iterdir()] == ["step_000002"]
-    done = in_folder(mine, *changes, "resume=auto")
-    assert done.returncode == 0 and "resuming after step 2" in done.stdout, done.stderr
+    here(*changes, "resume=auto")
+    assert "resuming after step 2" in capsys.readouterr().out
 
 
-def test_an_error_between_the_epochs_of_a_batch_saves_no_weights_of_half_a_step(mine: Path, few: str) -> None:
+def test_an_error_between_the_epochs_of_a_batch_saves_no_weights_of_half_a_step(
+    mine: Path, here: Callable[..., None], few: str
+) -> None:
     words = "loss.function=mine:breaks_midway", "epochs_per_batch=2", "steps=4", few, "reward.function=mine:odd"
-    done = in_folder(mine, *words, "checkpoint.every=1", "run_dir=run")
-    assert done.returncode != 0 and "no loss today" in done.stderr
+    with pytest.raises(RuntimeError, match="no loss today"):
+        here(*words, "checkpoint.every=1", "run_dir=run")
     assert max(path.name for path in (mine / "run/checkpoints").iterdir()) == "step_000002"
     row = json.loads((mine / "run/metrics.jsonl").read_text().splitlines()[-1])
     assert row["step"] == 2
     # With no checkpoint due there is none: the weights are those of no step.
-    done = in_folder(mine, *words, "checkpoint.every=0", "run_dir=other")
-    assert done.returncode != 0 and not list((mine / "other/checkpoints").iterdir())
+    with pytest.raises(RuntimeError, match="no loss today"):
+        here(*words, "checkpoint.every=0", "run_dir=other")
+    assert not list((mine / "other/checkpoints").iterdir())
 
 
 def test_several_ranks_share_one_answer_of_a_reward(mine: Path, few: str) -> None:
-    done = in_folder(mine, "reward.function=mine:any_rank", "gpus=2", few, "run_dir=run")
-    assert done.returncode == 0, done.stderr
+    in_folder(mine, "reward.function=mine:any_rank", "gpus=2", few, "run_dir=run")
     assert set((mine / "ranks.txt").read_text().split()) == {"0"}
 
 
-def test_a_run_that_never_began_leaves_no_folder(mine: Path, few: str) -> None:
+def test_a_run_that_never_began_leaves_no_folder(mine: Path, here: Callable[..., None], few: str) -> None:
     for change in ("model.path=/no/such/model", "dataset.train=/no/such/file.jsonl", "reward.function=nothing:here"):
-        refused(in_folder(mine, change, few, "run_dir=run"))
+        with pytest.raises((SystemExit, UserError)):
+            here(change, few, "run_dir=run")
         assert not (mine / "run").exists(), change
-    done = in_folder(mine, few, "run_dir=run")
-    assert done.returncode == 0, done.stderr
+    here(few, "run_dir=run")
+    assert (mine / "run/finished.json").exists()

@@ -13,15 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 
-import languages
 import reformulate
 from base.errors import UserError
 from benchmarks.scripted_endpoint import Raw, ScriptedEndpoint, completion, serve
 from problems.problem import read_jsonl
-from tests.conftest import ROOT, command
+from tests.conftest import ROOT, command, composed
 from tests.problems.reformulation import rows
 from tests.problems.reformulation.rows import GOOD, fenced, function_of
 
@@ -45,12 +42,8 @@ def arguments(server: ScriptedEndpoint, folder: Path, *more: str) -> list[str]:
 
 def run_here(*words: str) -> str | None:
     """Runs it in this process, which has paid for the imports already. Returns its error's sentence, or None."""
-    languages.register()
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        config = compose("reformulate", list(words))
     try:
-        OmegaConf.resolve(config)
-        reformulate.run(config)
+        reformulate.run(composed(*words, script="reformulate"))
     except UserError as error:
         return str(error)
     return None

@@ -17,8 +17,9 @@ import pytest
 import yaml
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+import evaluate
 import train
-from base.errors import DataError, RunError, UserError
+from base.errors import ConfigError, DataError, RunError, UserError
 from policy.ranks import Ranks
 from problems import load
 from rollout import heldout
@@ -38,8 +39,7 @@ def untimed(folder: Path) -> list[dict[str, Any]]:
 
 def test_twenty_steps_raise_the_reward(tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    done = run("steps=20", "heldout.every=0", "heldout.samples=2", f"run_dir={folder}")
-    assert done.returncode == 0, done.stderr
+    train.main(composed("steps=20", "heldout.every=0", "heldout.samples=2", f"run_dir={folder}"))
     rewards = [row["reward"] for row in rows(folder)[1:]]
     before, after = rows(folder)[0]["heldout/pass@1"], rows(folder)[-1]["heldout/pass@1"]
     assert len(rewards) == 20
@@ -212,10 +212,8 @@ def test_groups_without_signal_are_drawn_anew(tmp_path: Path, few: str) -> None:
     flat = {}
     for rounds in (0, 4):
         folder = tmp_path / str(rounds)
-        done = run(
-            *SMALL, few, "group=4", "prompts=4", "steps=2", "heldout.every=0", f"resample={rounds}", f"run_dir={folder}"
-        )
-        assert done.returncode == 0, done.stderr
+        words = ("group=4", "prompts=4", "steps=2", "heldout.every=0", f"resample={rounds}")
+        train.main(composed(*SMALL, few, *words, f"run_dir={folder}"))
         flat[rounds] = sum(row["zero_variance_groups"] for row in rows(folder)[1:])
         assert pq.read_table(folder / "rollouts" / "step_000001.parquet").num_rows == 16
     assert flat[4] < flat[0]
@@ -223,22 +221,20 @@ def test_groups_without_signal_are_drawn_anew(tmp_path: Path, few: str) -> None:
 
 def test_a_run_folder_is_not_overwritten(calm: Path, few: str) -> None:
     before = (calm / "metrics.jsonl").read_bytes()
-    done = run(*SMALL, few, "steps=4", f"run_dir={calm}")
-    assert done.returncode == 1
-    assert "holds a run already; add resume=auto" in done.stderr
+    with pytest.raises(RunError, match="holds a run already; add resume=auto"):
+        train.main(composed(*SMALL, few, "steps=4", f"run_dir={calm}"))
     assert (calm / "metrics.jsonl").read_bytes() == before
 
 
 def test_a_run_is_not_resumed_with_other_settings(calm: Path, few: str) -> None:
-    done = run(*SMALL, few, "steps=4", "optimizer.learning_rate=1e-3", f"run_dir={calm}", "resume=auto")
-    assert done.returncode == 1
-    assert "optimizer.learning_rate (0.0003 there, 0.001 here)" in done.stderr
+    words = ("steps=4", "optimizer.learning_rate=1e-3", f"run_dir={calm}", "resume=auto")
+    with pytest.raises(RunError, match=r"optimizer\.learning_rate \(0\.0003 there, 0\.001 here\)"):
+        train.main(composed(*SMALL, few, *words))
 
 
 def test_evaluate_gives_the_figure_that_the_run_reported(calm: Path, few: str, tmp_path: Path) -> None:
-    done = run(f"checkpoint={calm}", "protocol=heldout", few, f"run_dir={tmp_path}", script="evaluate.py")
-    assert done.returncode == 0, done.stderr
-    scores = json.loads((tmp_path / "scores.json").read_text())
+    words = (f"checkpoint={calm}", "protocol=heldout", few, f"run_dir={tmp_path}")
+    scores = evaluate.run(composed(*words, script="evaluate"))
     assert scores["pass@1"]["value"] == pytest.approx(rows(calm)[-1]["heldout/pass@1"])
     ours = pq.read_table(tmp_path / "samples.parquet").to_pylist()
     trains = pq.read_table(calm / "rollouts" / "heldout_step_000004.parquet").to_pylist()
@@ -247,8 +243,8 @@ def test_evaluate_gives_the_figure_that_the_run_reported(calm: Path, few: str, t
 
 
 def test_a_checkpoint_is_not_asked_as_another_model(calm: Path) -> None:
-    done = run(f"checkpoint={calm}", "model=smollm2_135m", script="evaluate.py")
-    refused(done, f"checkpoint={calm} is of model 'tiny': add model=tiny")
+    with pytest.raises(ConfigError, match=f"^checkpoint={calm} is of model 'tiny': add model=tiny$"):
+        evaluate.run(composed(f"checkpoint={calm}", "model=smollm2_135m", script="evaluate"))
 
 
 def test_a_sweep_runs_every_job(tmp_path: Path, few: str) -> None:
@@ -269,8 +265,7 @@ def test_prompts_in_ones_own_words(tmp_path: Path, few: str) -> None:
     folder = tmp_path / "run"
     few_steps = ("group=2", "prompts=1", "steps=1", "heldout.samples=1", "rollout.max_new_tokens=16")
     arguments = (*few_steps, few, f"prompt.template={tmp_path}/words.jinja", f"run_dir={folder}", "resume=auto")
-    done = run(*arguments)
-    assert done.returncode == 0, done.stderr
+    train.main(composed(*arguments))
     held = {problem.id: problem for problem in load.load(load.dataset(composed(few).dataset), "heldout", quiet=True)}
     table = pq.read_table(folder / "rollouts/heldout_step_000001.parquet").to_pylist()
     for row in table:

@@ -3,7 +3,7 @@
 A part is what goes through the model at once: rows (completions) behind their prompts. A prompt that has rows in two
 parts is computed twice, so groups are laid end to end and cut at the least number of places; then rows change places
 between pairs of parts until both cost about the same. With FSDP2 all ranks compute in step, and a step waits for the
-dearest part, so the parts come sorted, and those of one round are alike.
+costliest part, so the parts come sorted, and those of one round are alike.
 
 Everything here is a pure function of lengths. Each rank computes it for itself and finds the same.
 """
@@ -100,7 +100,7 @@ class Lengths:
 def cut(lengths: Lengths, budget: int, ranks: int) -> list[Part]:
     """k x `ranks` parts for the smallest k that keeps each within `budget` tokens (or is a single row).
 
-    Fewer parts only where there are fewer rows. Dearest first, so that parts[r * ranks : (r + 1) * ranks] are alike.
+    Fewer parts only where there are fewer rows. Costliest first, so that parts[r * ranks : (r + 1) * ranks] are alike.
     """
     rows = sum(map(len, lengths.rows))
     if not rows:
@@ -121,12 +121,12 @@ def cut(lengths: Lengths, budget: int, ranks: int) -> list[Part]:
 
 
 def in_step(parts: Sequence[Part], ranks: int) -> float:
-    """What a batch costs when all ranks wait for the dearest part of each round."""
+    """What a batch costs when all ranks wait for the costliest part of each round."""
     return sum(max(part.cost for part in parts[at : at + ranks]) for at in range(0, len(parts), ranks))
 
 
 def _balanced(lengths: Lengths, count: int, budget: int, first: int, longest: bool) -> list[Part]:
-    """Parts, dearest first; `first` is the group that is laid down first, the `longest` rows of each before others."""
+    """Parts, costliest first; `first` is the group laid down first, the `longest` rows of each before the others."""
     costs = [[lengths.row_cost(group, row) for row in range(len(rows))] for group, rows in enumerate(lengths.rows)]
     prompts = [lengths.prompt_cost(group) for group in range(len(costs))]
     parts = _laid_end_to_end(costs, prompts, count, first, longest)
@@ -197,7 +197,7 @@ def _take(part: Part, group: int, row: int, costs: Any, prompts: Any) -> None:
 
 
 def _evened(high: Part, low: Part, costs: Any, prompts: Any, budget: int) -> bool:
-    """Moves the row, or swaps the two rows, that lowers the dearer of two parts most. Whether there were any."""
+    """Moves the row, or swaps the two rows, that lowers the costlier of two parts most. Whether there were any."""
     if high.cost < low.cost:
         high, low = low, high
     give = [(group, row) for group, rows in high.rows.items() for row in rows]
@@ -205,8 +205,8 @@ def _evened(high: Part, low: Part, costs: Any, prompts: Any, budget: int) -> boo
     # a row that takes the place of one of its own group leaves all prompts where they are
     same = np.equal.outer([group for group, _ in give], [-1] + [group for group, _ in take])  # [give, 1 + take]
 
-    def dearer(which: int, of_high: float, of_low: float) -> Any:
-        """Cost or tokens of the dearer part [give, 1 + take] after a swap; the first column takes nothing."""
+    def costlier(which: int, of_high: float, of_low: float) -> Any:
+        """Cost or tokens of the costlier part [give, 1 + take] after a swap; the first column takes nothing."""
 
         def own(rows: Any) -> Any:
             return np.array([costs[group][row][which] for group, row in rows])  # [rows]
@@ -230,12 +230,12 @@ def _evened(high: Part, low: Part, costs: Any, prompts: Any, budget: int) -> boo
         return cost + OVER * np.maximum(tokens - budget, 0)
 
     enough = value(high.cost, max(high.tokens, low.tokens)) * (1 - 1e-9)
-    found = dearer(0, high.cost, low.cost)  # [give, 1 + take]
+    found = costlier(0, high.cost, low.cost)  # [give, 1 + take]
     if high.count == 1:
         found[:, 0] = np.inf  # a part keeps a row
     if found.min() >= enough:
         return False  # that is most pairs, and tokens beyond the budget would only add to it
-    found = value(found, dearer(1, high.tokens, low.tokens))  # [give, 1 + take]
+    found = value(found, costlier(1, high.tokens, low.tokens))  # [give, 1 + take]
     best = np.unravel_index(int(np.argmin(found)), found.shape)
     if found[best] >= enough:
         return False

@@ -40,7 +40,7 @@ from training.update import Learner
 
 @dataclass
 class TrainerState:
-    """What a run is beside its weights and moments: enough to go on exactly."""
+    """What a run is besides its weights and moments: enough to go on exactly."""
 
     step: int = 0  # updates done
     score: float | None = None  # held-out pass@1 of these very weights
@@ -54,7 +54,7 @@ class Checkpoints:
     """
 
     def __init__(self, folder: Path, learner: Learner, keep: int) -> None:
-        """`keep`: how many of the newest stay, beside the best by score."""
+        """`keep`: how many of the newest stay, besides the best by score."""
         self.folder, self.learner, self.keep = folder, learner, keep
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._writing: Future[None] | None = None

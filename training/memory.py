@@ -31,7 +31,7 @@ from training.settings import TrainSettings
 GIB = 2**30
 CONTEXT = 1.0 * GIB  # CUDA's context, and what the libraries' kernels keep
 ASLEEP = 1.5 * GIB  # of vLLM while it sleeps: graphs, buffers, its own context
-ENGINE = 3.0 * GIB  # of vLLM's share beside weights and cache: activations of its largest step, graphs
+ENGINE = 3.0 * GIB  # of vLLM's share besides weights and cache: activations of its largest step, graphs
 USABLE = 0.97  # of a GPU's memory: what is left is lost between blocks
 PROCESS = 2.5 * GIB  # host memory of a rank: Python, torch, vLLM
 MOMENTS = {"adamw": 8.0, "adamw8bit": 2 + 8 / 256}  # bytes per trained parameter; 8 bits and a scale per 256 values
@@ -218,7 +218,7 @@ def layer_bytes(shape: Shape, plan: Plan, gpu: bool) -> float:
 
 
 def gradient_bytes(shape: Shape, plan: Plan) -> float:
-    """What backward has beside that in the middle of a layer, per token: of both halves of the MLP, and of its ends."""
+    """What backward has besides that in the middle of a layer, per token: of both halves of the MLP and of its ends."""
     return plan.compute * 2 * shape.hidden + 8 * shape.width
 
 
@@ -272,7 +272,7 @@ def estimate(shape: Shape, plan: Plan, machine: Machine) -> Estimate:
 
 
 def update(shape: Shape, plan: Plan, trained: float, gpu: bool) -> tuple[dict[str, float], dict[str, float]]:
-    """What an update needs beside the state at its two peaks: while tokens are scored, and while the backward pass is
+    """What an update needs besides the state at its two peaks: while tokens are scored, and while the backward pass is
     in a layer. `trained` parameters of this rank."""
     tokens = plan.token_budget
     per_layer = tokens * layer_bytes(shape, plan, gpu)

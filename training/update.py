@@ -32,7 +32,6 @@ ABOVE = {f"sampler_gap_above_{bound:g}": bound for bound in (2.0**octave for oct
 class MicroBatch:
     """Rows that go through the model at once, those of one prompt after one another. All tensors on its device."""
 
-    indices: list[int]  # among the rollouts that were cut
     prompts: list[list[int]]  # of each row
     tokens: Tensor  # [rows, tokens] right-padded
     mask: Tensor  # [rows, tokens] True for sampled tokens
@@ -98,7 +97,6 @@ def collate(rollouts: Sequence[Rollout], indices: list[int], policy: Policy) -> 
     advantages = torch.tensor([rollout.advantage for rollout in chosen])  # [rows]
     device = policy.device
     return MicroBatch(
-        indices,
         [rollout.prompt_tokens for rollout in chosen],
         tokens.to(device),
         mask.to(device),
@@ -306,6 +304,5 @@ def _in_memory(work: Callable[[], dict[str, float]]) -> dict[str, float] | None:
 
 
 def _out_of_memory(error: RuntimeError) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(
-        error
-    )  # the CPU allocator's words
+    words = "can't allocate memory"  # of the CPU's allocator
+    return isinstance(error, torch.OutOfMemoryError) or words in str(error)

@@ -15,6 +15,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -37,6 +38,8 @@ BATCH = 16  # chats a step
 LEARNING_RATE = 3e-3  # the highest, after the warm-up
 WARMUP = 40  # steps
 
+language = cache(languages.load)  # each file is read once, for ten thousand chats
+
 END_OF_TURN, PADDING = "<|im_end|>", "<|endoftext|>"
 CHAT_TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
@@ -58,8 +61,8 @@ def fingerprint(seed: int) -> str:
     modules = [Path(str(module.__file__)) for module in (prompt, starter, starter_kinds)]
     for path in [Path(__file__), *modules, *sorted(tiny_corpus.FOLDER.glob("*.*"))]:
         digest.update(path.read_bytes())
-    for language in tiny_corpus.LANGUAGES:
-        loaded = languages.load(language)  # how its programs are run does not matter here
+    for name in tiny_corpus.LANGUAGES:
+        loaded = languages.load(name)  # how its programs are run does not matter here
         digest.update(repr((loaded.title, loaded.fence, loaded.prompt)).encode())
     return digest.hexdigest()[:12]
 
@@ -84,7 +87,7 @@ def build(folder: Path, seed: int, steps: int) -> None:
 
 def chat(sample: Sample) -> tuple[str, str]:
     """The prompt exactly as training by reward renders it, and the answer that ends the turn."""
-    messages = prompt.messages(sample.problem, languages.load(sample.language))
+    messages = prompt.messages(sample.problem, language(sample.language))
     text = render_jinja_template([messages], chat_template=CHAT_TEMPLATE, add_generation_prompt=True)[0][0]
     return str(text), sample.completion + END_OF_TURN
 

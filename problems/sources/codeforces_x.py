@@ -36,7 +36,7 @@ class CodeforcesSettings(SourceSettings):
     streaming: bool = False
     published: str | None  # on the hub; None: a test split of our own is drawn
     published_path: Name | None = None  # a local copy of it
-    heldout_random: Whole  # problems drawn beside the five easy ones
+    heldout_random: Whole  # problems drawn besides the five easy ones
     checkers: bool = False  # keep problems with several right outputs too
     train: Name | None = None
     heldout: Name | None = None

@@ -271,7 +271,7 @@ def may_exceed_hard_limits() -> bool:
 
 
 def low_limits() -> list[str]:
-    """What bounds programs here beside their own limits: the hard limits of whoever started this (`ulimit -H`)."""
+    """What bounds programs here besides their own limits: the hard limits of whoever started this (`ulimit -H`)."""
     if may_exceed_hard_limits():
         return []
     kinds = ("STACK", "AS", "DATA", "CPU", "FSIZE")

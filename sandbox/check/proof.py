@@ -3,7 +3,7 @@
 `languages/proofs/<language>.yaml` has one program under each name below; a private language's file lies in the folder
 `proofs` beside it. The doctor (`sandbox/check`) and the tests run them in the language's jail.
 
-TESTS are the eleven that say whether the language and its limits work. WILD are what programs in the wild do beside:
+TESTS are the eleven that say whether the language and its limits work. WILD are what programs in the wild do besides:
 recurse deeply, read much, sort text, compute with big numbers, fill a large array. A language that cannot do one of
 them leaves it out, or gives it another test. A program of any other name has a test of its own too (`library`).
 

@@ -48,9 +48,10 @@ def statuses(rows: Sequence[dict[str, Any]]) -> list[Status]:
 
 
 def _run(jobs: Sequence[dict[str, Any]]) -> list[Status]:
+    known = {name: languages.load(name) for name in dict.fromkeys(str(job.get("language")) for job in jobs)}
     futures = []
     for job in jobs:
-        language = languages.load(str(job.get("language")))
+        language = known[str(job.get("language"))]
         futures.append(_pool(language.name).submit(to_job(job, f"completion {job['id']}", Arguments((language,)))))
     return [future.result().status for future in futures]
 

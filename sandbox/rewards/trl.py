@@ -2,7 +2,7 @@
 
     GRPOTrainer(model, reward_funcs=passes_tests, train_dataset=problems, ...)
 
-The data set has, beside `prompt`, the columns `language`, `tests` (a list of {input, output}), and if need be `compare`
+Besides `prompt`, the data set has the columns `language`, `tests` (a list of {input, output}), and if need be `compare`
 and `limits`, as in a job of `sandbox.verify`.
 """
 

@@ -16,6 +16,7 @@ import languages
 from languages import LanguageError
 from sandbox.rootfs import debian, engine
 from sandbox.rootfs.recipe import recipes_of
+from tests.conftest import register_languages
 
 MINIMAL = {"prompt": "Use it.", "filename": "p.x", "execute": "run p.x"}
 
@@ -184,7 +185,7 @@ def test_a_private_folder_that_is_not_there_is_named(monkeypatch: pytest.MonkeyP
 
 
 def in_a_config(*overrides: str) -> languages.Language:
-    languages.register()
+    register_languages()
     ConfigStore.instance().store(name="only_language", node={"defaults": [{"language": "lua"}]})
     with initialize(version_base="1.3", config_path=None):
         return read(compose("only_language", list(overrides)))

@@ -47,7 +47,7 @@ class Late:
 
     def submit(self, job: Job) -> Future[Verdict]:
         future: Future[Verdict] = Future()
-        future.add_done_callback(lambda _: time.sleep(3.0))
+        future.add_done_callback(lambda _: time.sleep(0.5))
         verdict = Verdict(job.id, Status.PASSED, ())
         threading.Timer(0.1, future.set_result, args=(verdict,)).start()
         return future

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
 from transformers import Qwen3Config
 
-import languages
+import evaluate
+import train
 from base.errors import ConfigError
 from policy.samplers import choose
 from run import gpus
-from tests.conftest import ROOT, composed, run
+from tests.conftest import composed, run
 from training.settings import TrainSettings
 
 pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="has a GPU")
 
 
-@pytest.mark.parametrize("script", ["train.py", "evaluate.py"])
-def test_gpus_that_this_torch_cannot_use_are_a_sentence(script: str, four_gpus: None, tmp_path: Path) -> None:
-    done = run(f"run_dir={tmp_path}/run", script=script)
-    assert done.returncode == 1 and "Traceback" not in done.stderr
-    assert "error: this torch is a build for CPUs, and the machine has GPUs; `make setup` installs" in done.stderr
+@pytest.mark.parametrize(("script", "main"), [("train", train.main), ("evaluate", evaluate.run)])
+def test_gpus_that_this_torch_cannot_use_are_a_sentence(
+    script: str, main: Callable[[DictConfig], object], four_gpus: None, tmp_path: Path
+) -> None:
+    words = "^this torch is a build for CPUs, and the machine has GPUs; `make setup` installs"
+    with pytest.raises(ConfigError, match=words):
+        main(composed(f"run_dir={tmp_path}/run", script=script))
     assert not list(tmp_path.glob("run/**/*.jsonl"))
 
 
@@ -81,16 +85,16 @@ def test_without_a_hub_it_says_what_it_needs(tmp_path: Path) -> None:
 def test_without_a_gpu_a_large_model_is_refused_before_it_is_loaded(tmp_path: Path) -> None:
     """Its configuration is enough: there are no weights in this folder."""
     Qwen3Config(hidden_size=8192, intermediate_size=65536, num_hidden_layers=96).save_pretrained(tmp_path / "model")
-    done = run("language=ocaml", "model=qwen3_4b", f"model.path={tmp_path}/model", f"run_dir={tmp_path}/run")
-    assert done.returncode == 1 and "Traceback" not in done.stderr
-    assert "error: model=qwen3_4b wants a GPU, and none is here: weights, moments and gradients alone" in done.stderr
+    words = "^model=qwen3_4b wants a GPU, and none is here: weights, moments and gradients alone"
+    with pytest.raises(ConfigError, match=words):
+        train.main(
+            composed("language=ocaml", "model=qwen3_4b", f"model.path={tmp_path}/model", f"run_dir={tmp_path}/run")
+        )
     assert not (tmp_path / "run").exists()
 
 
 def test_auto_takes_vllm_on_a_gpu_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    languages.register()
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        config = compose("train", ["model=qwen3_4b"])
+    config = composed("model=qwen3_4b", resolved=False)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert choose(config) == "rollout=auto: vllm, as a GPU is here"
     assert config.rollout.engine == "vllm"

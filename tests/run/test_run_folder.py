@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from base.errors import ModelError
+import train
+from base.errors import ModelError, RunError
+from base.lock import locked
 from run import run_folder
-from tests.conftest import SMALL, command, composed, run
-from tests.test_train import refused
+from tests.conftest import SMALL, command, composed
 
 
 def test_what_changes_no_result_may_differ(tmp_path: Path) -> None:
@@ -67,11 +68,11 @@ def test_data_that_changed_are_noticed(tmp_path: Path, few: str) -> None:
     data = tmp_path / "train.jsonl"
     data.write_text(json.dumps(problem) + "\n")
     arguments = (*SMALL, few, f"dataset.train={data}", "steps=2", "checkpoint.every=1", f"run_dir={tmp_path}/run")
-    done = run(*arguments)
-    assert done.returncode == 0, done.stderr
+    train.main(composed(*arguments))
     (tmp_path / "run" / run_folder.FINISHED).unlink()
     data.write_text(json.dumps(problem | {"statement": "Print 2."}) + "\n")
-    refused(run(*arguments, "resume=auto"), "the problems of dataset.train are not those that the run in")
+    with pytest.raises(SystemExit, match=r"the problems of dataset\.train are not those that the run in"):
+        train.main(composed(*arguments, "resume=auto"))
 
 
 def test_a_model_that_changed_is_noticed(tmp_path: Path) -> None:
@@ -90,22 +91,24 @@ def test_two_processes_do_not_share_a_folder(tmp_path: Path, few: str) -> None:
     with subprocess.Popen(command(*arguments), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as first:
         while not (tmp_path / "run/metrics.jsonl").exists():
             assert first.poll() is None
-        refused(run(*arguments), f"is in use by process {first.pid} on ")
+        with pytest.raises(RunError, match=f"is in use by process {first.pid} on "):
+            train.main(composed(*arguments))
         first.send_signal(signal.SIGKILL)
-    stopped = run(*arguments, "debug=true", "model.path=/no/such/model")
-    assert "in use" not in stopped.stderr
+    with locked(tmp_path / "run"):
+        pass
 
 
-def test_a_prompt_that_is_too_long_is_known_before_the_first_step(tmp_path: Path, few: str) -> None:
+def test_a_prompt_that_is_too_long_is_known_before_the_first_step(
+    tmp_path: Path, few: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     tests = [{"input": "", "output": "1\n"}]
     problems = [{"id": f"p{n}", "statement": "Print 1. " * (1 if n else 200), "tests": tests} for n in range(3)]
     data = tmp_path / "train.jsonl"
     data.write_text("".join(json.dumps(problem) + "\n" for problem in problems))
     arguments = (*SMALL, few, f"dataset.train={data}", "steps=2", "rollout.max_prompt_tokens=400")
-    done = run(*arguments, f"run_dir={tmp_path}/drop")
-    assert done.returncode == 0, done.stderr
-    assert "left out: 1 problem with a prompt longer than rollout.max_prompt_tokens=400 tokens: 'p0' (" in done.stderr
-    refused(
-        run(*arguments, "prompts_too_long=refuse", f"run_dir={tmp_path}/refuse"), "1 problem with a prompt", "'p0' ("
-    )
+    train.main(composed(*arguments, f"run_dir={tmp_path}/drop"))
+    said = "left out: 1 problem with a prompt longer than rollout.max_prompt_tokens=400 tokens: 'p0' ("
+    assert said in capsys.readouterr().err
+    with pytest.raises(SystemExit, match=r"1 problem with a prompt.*'p0' \("):
+        train.main(composed(*arguments, "prompts_too_long=refuse", f"run_dir={tmp_path}/refuse"))
     assert not (tmp_path / "refuse").exists()

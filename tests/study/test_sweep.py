@@ -16,12 +16,11 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
 from omegaconf import OmegaConf
 
-import languages
 from base.errors import DataError
 from run import gpus
 from study import sweep
 from study.run_data import Run
-from tests.conftest import ROOT, command
+from tests.conftest import ROOT, command, register_languages
 
 KEYS = ("seed", "rollout.temperature")
 
@@ -136,7 +135,7 @@ def test_an_empty_folder_is_one_sentence(tmp_path: Path) -> None:
 
 def launcher(*overrides: str) -> dict[str, object]:
     """Hydra's launcher as a sweep would start it, resolved."""
-    languages.register()
+    register_languages()
     Plugins.instance()
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         config = compose("train", list(overrides), return_hydra_config=True)
