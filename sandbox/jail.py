@@ -196,6 +196,7 @@ class Jail:
             line += ["-R", f"/dev/{device}"]
         for link, target in (("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")):
             line += ["-s", f"/proc/self/fd{target}:/dev/{link}"]
+        line += ["-s", "/tmp:/dev/shm"]  # of glibc's semaphores, which Python's multiprocessing needs
         for descriptor in clock:
             line += ["--pass_fd", descriptor]
         return [*line, "-R", f"{inside}:/dev/driver", "--", "/dev/driver", *wanted]

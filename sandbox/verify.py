@@ -104,7 +104,7 @@ def to_job(row: Any, where: str, arguments: Arguments) -> Job:
         raise DataError(f"{where}: key 'id' must be a string, not {type(row['id']).__name__}")
     check_text(row["id"], f"{where}: key 'id'")
     tests, compare = parse_tests(row["tests"], where), parse_compare(row.get("compare", {}), where)
-    limits = _limits(row["limits"], chosen[name].limits, where) if row.get("limits") else None
+    limits = _limits(row["limits"], chosen[name].limits, where) if row.get("limits") is not None else None
     check_output(row["id"], compare, tests, limits or chosen[name].limits, where)
     all_tests = row.get("all_tests", arguments.all_tests)
     return Job(row["id"], name, program, tests, compare, limits, all_tests)

@@ -48,8 +48,8 @@ def extract(completion: str, language: Language) -> str | None:
     found = blocks(answer)
     cut = found.pop() if found and not found[-1].closed else None
     found = [block for block in found if block.text.strip()][-MOST_BLOCKS:]
-    tagged = [block for block in found if block.tag in language.fence]
-    if cut and (not found or (cut.tag in language.fence and not _only_explains(cut, tagged, language))):
+    tagged = [block for block in found if _is(block, language)]
+    if cut and (not found or (_is(cut, language) and not _only_explains(cut, tagged, language))):
         return None  # cut off inside the program
     others = [block for block in found if block not in tagged and not _plainly_output(block)]
     if tagged:
@@ -59,6 +59,11 @@ def extract(completion: str, language: Language) -> str | None:
         return choose(both if only_beside else tagged, language)
     others = others or [block for block in found if Part(block).reads or Part(block).prints]
     return choose(others, language) if others else None
+
+
+def _is(block: Block, language: Language) -> bool:
+    """Whether a block's tag is the language's, also with a version: cpp17, python3.11."""
+    return block.tag in language.fence or block.tag.rstrip("0123456789.") in language.fence
 
 
 def choose(candidates: Sequence[Block], language: Language) -> str:

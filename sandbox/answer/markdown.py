@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-# A fence begins its line, or follows the mark of a list or, with a tag, a colon.
+# A fence begins its line, or follows the mark of a list or, with a tag, a colon or what stands in angle brackets.
 OPENING = re.compile(
-    r"""^(?P<before>[ \t]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+|[^`~]{1,400}:[*_]*[ \t]*(?=[`~]+[a-zA-Z]))?)
-    (?P<fence>`{3,}|~{3,})[ \t]*(?P<tag>[^\s`{]*)[^`]*$""",
+    r"""^(?P<before>[ \t]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+|[^`~]{1,400}[:：>][*_]*[ \t]*(?=[`~]+[a-zA-Z]))?)
+    (?P<fence>`{3,}|~{3,})[ \t]*(?:\{[ \t]*\.?)?(?P<tag>[^\s`{}:,]*)[^`]*$""",
     re.VERBOSE,
 )
+# What may follow a closing fence: <|im_end|>, </answer>, a full stop, the end of bold type.
+BEHIND = re.compile(r"(?:\s*(?:</?[^<>`]{1,40}>|[.*_]))*\s*$")
 QUOTE = re.compile(r"^[ \t]{0,3}>[ \t]?")
 MARKDOWN = ("markdown", "md")
 TAG = re.compile(r"</?think>")
@@ -47,9 +49,9 @@ def blocks(text: str) -> list[Block]:
                 before = line
             continue
         line = QUOTE.sub("", line) if quoted else line
-        fence = opening["fence"]
-        stripped = line.strip()
-        if len(stripped) >= len(fence) and set(stripped) == {fence[0]}:
+        last = _before_fence(line, opening["fence"])
+        if last is not None:
+            inside += [last] * bool(last)
             block = _block(opening, inside, introduction, closed=True)
             enclosed = blocks(block.text.removesuffix("\n")) if block.tag in MARKDOWN else []
             found += [replace(one, closed=True) for one in enclosed] or [block]
@@ -61,9 +63,21 @@ def blocks(text: str) -> list[Block]:
     return found
 
 
+def _before_fence(line: str, fence: str) -> str | None:
+    """What stands before the fence that closes a block: "", or the program's last line; None where there is none."""
+    before, found, behind = line.partition(fence)
+    if not found or not BEHIND.match(behind.lstrip(fence[0])):
+        return None
+    if not before.strip() or fence[0] == "~":
+        return None if before.strip() else ""
+    end = before[-1]  # in a comment or a string, a fence follows a blank, a colon or an open quotation mark
+    ends = before.count(end) % 2 == 0 if end in "\"'" else end.isalnum() or end in ")]}>;._"
+    return before if ends and "`" not in before else None
+
+
 def _block(opening: re.Match[str], inside: list[str], introduction: str, closed: bool) -> Block:
     before = opening["before"]
-    indent = len(before) - len(before.lstrip()) if ":" in before else len(before)
+    indent = len(before) - len(before.lstrip()) if before.rstrip("*_ \t").endswith((":", "：", ">")) else len(before)
     if all(line[:indent].isspace() for line in inside if line.strip()):  # else the program stands beside its fence
         inside = [line[indent:] for line in inside]
     return Block(opening["tag"].lower(), "\n".join(inside) + "\n" if inside else "", closed, introduction, indent)

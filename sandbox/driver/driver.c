@@ -664,6 +664,8 @@ static pid_t start(char *path, char **argv, char **environment, int ends[3], int
 }
 
 #define DEAF_US 2000 /* a run that is shorter has nobody woken up by what it prints, which waits in the pipe */
+/* Node's process.exit() drops what the pipe has no room for, which would be none of it in the file of other judges. */
+#define OUTPUT_ROOM (1 << 20) /* the most that Linux gives an ordinary user */
 #define HIDDEN_US 20000 /* a run that is shorter hides nothing worth a look at the clock */
 
 /* How long a program that has so much CPU time left is not looked at. It may use several cores: the closer, the oftener. */
@@ -692,6 +694,7 @@ static int run(char *path, char **argv, char **environment, const char *input, s
     if (confined.keeper) write_stdin(input, input_bytes);
     make_pipe(in_pipe, 1);
     make_pipe(out_pipe, 0);
+    fcntl(out_pipe[0], F_SETPIPE_SZ, OUTPUT_ROOM);
     make_pipe(err_pipe, 0);
     size_t written = 0;
     ssize_t put = input_bytes ? write(in_pipe[1], input, input_bytes) : 0; /* mostly all of it: no poll needed */

@@ -131,6 +131,7 @@ def _devices(folder: Path, user: int) -> None:
                 path.write_bytes(os.urandom(1 << 16))
             else:
                 os.truncate(path, STAND_IN_BYTES)
+    (folder / "shm").symlink_to("/tmp")  # for glibc's semaphores and shared memory
     (folder / "stdin").touch()  # the driver writes each test's input there, for those who open it by its name
     os.chown(folder / "stdin", 0, user)
     (folder / "stdin").chmod(0o640)  # a program can leave nothing there, not even its attributes

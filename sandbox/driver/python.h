@@ -178,7 +178,7 @@ static int find_streams(void) {
         for (int j = 0; j < 3; j++) {
             static const char *below[] = {"buffer", "raw"};
             if (!stream || !(attributes[i][j] = PyObject_GetAttrString(stream, "__dict__"))) return 0;
-            if (j < 2) stream = PyObject_GetAttrString(stream, below[j]);
+            if (j < 2 && (stream = PyObject_GetAttrString(stream, below[j]))) Py_DecRef(stream); /* others hold it */
         }
     }
     return 1;

@@ -85,7 +85,7 @@ def build(executor: Executor, service: Service) -> FastAPI:
 
         A job that has no verdict at the deadline gets the status infrastructure_error, which is no reward.
         """
-        kind = request.headers.get("content-type", "").partition(";")[0].strip()
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind not in ("application/json", NDJSON):
             return JSONResponse({"detail": f"the content type is application/json or {NDJSON}, not {kind!r}"}, 415)
         body = await request.body()

@@ -17,6 +17,7 @@ from typing import Any, Literal
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
+from base import jsonl
 from base.errors import DataError
 from base.text import plain
 from languages import Language
@@ -137,6 +138,8 @@ def router(
         if not isinstance(data, dict) or config.dataset_type not in (None, "CommonOJDataset"):
             raise DataError("this service has no data sets: give config.provided_data in the form of CommonOJDataset")
         cases = data.get("test")
+        if isinstance(cases, str):  # as in a column of a data set
+            cases = jsonl.decoded(cases.encode(errors="replace"))
         if not isinstance(cases, list) or not all(_is_case(case) for case in cases):
             raise DataError("config.provided_data.test must be a list of {input: {stdin: ...}, output: {stdout: ...}}")
         chosen = language(config.language)

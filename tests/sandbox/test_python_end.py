@@ -26,6 +26,7 @@ AT_THE_END = {  # what a program leaves to its end, with functions that know its
     "a finalizer": "import weakref\nclass A: pass\na = A()\nweakref.finalize(a, print, 'left')",
     "a thread": "import threading, time\nthreading.Thread(target=lambda: (time.sleep(0.05), print('left'))).start()",
     "another output": "import io, sys\nsys.stdout = io.TextIOWrapper(sys.stdout.buffer)\nprint('left')",
+    "a detached output": "import sys\nbelow = sys.stdout.detach()\nsys.stdout = None\nbelow.write(b'left')",
     "an output of its own": "import sys\nclass W:\n def write(self, text): pass\n"
     " def flush(self): left and sys.__stdout__.write(left.pop())\nleft, sys.stdout = ['left'], W()",
     "a flush of its own": "import sys\nsys.stdout.flush = lambda: None\nsys.stdout.buffer.write(b'left')",

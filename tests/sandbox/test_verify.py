@@ -70,6 +70,7 @@ def test_a_program_of_another_systems_editor_has_the_line_ends_of_ours() -> None
             {"compare": {"rule": "float", "tolerance": 10**400}},
             "line 7: compare.tolerance must be a finite number of 0 or more, not 1000",
         ),
+        ({"limits": []}, "line 7: key 'limits' must be a mapping with keys of compile_s"),
         ({"limits": {"speed": 1}}, "line 7: unknown key 'limits.speed'; the keys are compile_s"),
         ({"limits": {"memory_mb": 1.5}}, "line 7: key 'limits.memory_mb' must be a whole number"),
         ({"all_tests": "yes"}, "line 7: key 'all_tests' must be true or false"),

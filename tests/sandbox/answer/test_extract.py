@@ -60,6 +60,19 @@ CASES = {
     "a thought of one line, and a blank": ("<think>easy</think> So:\n```lua\nprint(1)\n```", "print(1)\n"),
     "a thought that ends within a line": ("<think>\nhm\nok.</think>Here it is:\n```lua\nprint(1)\n```", "print(1)\n"),
     "a thought that speaks of its end": ("<think>\nthen `</think>` comes, and\n```lua\nprint(1)\n```", None),
+    "a fence between tags": ("<answer>```lua\nprint(1)\n```</answer>", "print(1)\n"),
+    "a fence between a template's words": (
+        "<|channel|>final<|message|>```lua\nprint(1)\n```<|return|>", "print(1)\n"
+    ),
+    "a fence before the end of the text": ("So:\n```lua\nprint(1)\n```<|im_end|>", "print(1)\n"),
+    "a fence before a full stop": ("```lua\nprint(1)\n```.\nDone.", "print(1)\n"),
+    "a fence behind the last line": ("```lua\nprint(1)```\nOutput:\n```\n1\n```", "print(1)\n"),
+    "a fence behind a string": ("```lua\nprint '1'```", "print '1'\n"),
+    "a fence in a comment": ("```lua\n-- so: ```\n--```\nprint(1)\n```", "-- so: ```\n--```\nprint(1)\n"),
+    "a fence in a string": ("```lua\nprint('```')\nprint '```'\n```", "print('```')\nprint '```'\n"),
+    "a version in the tag": ("```lua5.1\nprint(1)\n```\n```python\nprint(2)\n```", "print(1)\n"),
+    "a file's name in the tag": ("```lua:main.lua\nprint(1)\n```\n```python\nprint(2)\n```", "print(1)\n"),
+    "attributes in braces": ("```{.lua .numberLines}\nprint(1)\n```\n```python\nprint(2)\n```", "print(1)\n"),
     "inline code is no block": ("Use ```print(1)``` here", None),
 }  # fmt: skip
 

@@ -100,6 +100,11 @@ def test_what_is_no_job_is_refused_with_a_sentence(client: TestClient, body: Any
     assert answer.json()["detail"].startswith(words)
 
 
+def test_a_content_type_is_the_same_in_capitals(client: TestClient) -> None:
+    headers = {"content-type": "Application/JSON; charset=UTF-8"}
+    assert client.post("/verify", content=json.dumps(job()), headers=headers).json()["status"] == "passed"
+
+
 def test_a_form_is_refused(client: TestClient) -> None:
     """Any web page may make a browser send one here, without asking."""
     assert client.post("/verify", content=json.dumps(job()), headers={"content-type": "text/plain"}).status_code == 415
@@ -238,6 +243,13 @@ def test_submit_judges_a_completion(client: TestClient) -> None:
     assert not exact["accepted"] and len(exact["tests"]) == 2
     empty = client.post("/submit", json=submission("I pass.")).json()
     assert not empty["accepted"] and (empty["extracted_code"], empty["extracted_type"]) == ("", "empty")
+
+
+def test_submit_takes_tests_as_a_data_set_has_them_in_a_column(client: TestClient) -> None:
+    cases = [{"input": {"stdin": "1"}, "output": {"stdout": "1"}}]
+    for text, status in ((json.dumps(cases), 200), ("[", 422), ('{"input": 1}', 422)):
+        answer = client.post("/submit", json=submission("```lua\nprint(1)\n```", provided_data={"test": text}))
+        assert answer.status_code == status and (status == 422 or answer.json()["accepted"])
 
 
 def test_submit_refuses_data_sets_that_are_not_here(client: TestClient) -> None:
