@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-# A fence begins its line, or follows the mark of a list or, with a tag, a colon or what stands in angle brackets.
+# A fence begins its line, or follows the mark of a list or, with a tag, a colon or what stands in angle brackets; with
+# nothing but a tag, any words.
 OPENING = re.compile(
-    r"""^(?P<before>[ \t]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+|[^`~]{1,400}[:：>][*_]*[ \t]*(?=[`~]+[a-zA-Z]))?)
+    r"""^(?P<before>[ \t]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+
+        |(?P<words>[^`~]{1,400}(?:[:：>][*_]*[ \t]*(?=[`~]+[a-zA-Z])|[ *_](?=[`~]+[a-zA-Z][\w+#.-]*[ \t]*$))))?)
     (?P<fence>`{3,}|~{3,})[ \t]*(?:\{[ \t]*\.?)?(?P<tag>[^\s`{}:,]*)[^`]*$""",
     re.VERBOSE,
 )
@@ -40,14 +42,16 @@ def blocks(text: str) -> list[Block]:
     inside: list[str] = []
     introduction = before = ""
     for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n"):
-        if opening is None:
+        if opening is None or (opening["words"] and not inside):  # words may but name a fence that begins below them
             quote = QUOTE.match(line)
-            opening = OPENING.match(line[quote.end() :] if quote else line)
-            if opening:
-                inside, introduction, quoted = [], opening["before"].strip() or before, quote is not None
-            elif line.strip():
-                before = line
-            continue
+            begins = OPENING.match(line[quote.end() :] if quote else line)
+            if begins and (begins["tag"] or opening is None):
+                opening, inside, quoted = begins, [], quote is not None
+                introduction = begins["before"].strip() or before
+                continue
+            if opening is None:
+                before = line if line.strip() else before
+                continue
         line = QUOTE.sub("", line) if quoted else line
         last = _before_fence(line, opening["fence"])
         if last is not None:
@@ -77,7 +81,7 @@ def _before_fence(line: str, fence: str) -> str | None:
 
 def _block(opening: re.Match[str], inside: list[str], introduction: str, closed: bool) -> Block:
     before = opening["before"]
-    indent = len(before) - len(before.lstrip()) if before.rstrip("*_ \t").endswith((":", "：", ">")) else len(before)
+    indent = len(before) - len(before.lstrip()) if opening["words"] else len(before)
     if all(line[:indent].isspace() for line in inside if line.strip()):  # else the program stands beside its fence
         inside = [line[indent:] for line in inside]
     return Block(opening["tag"].lower(), "\n".join(inside) + "\n" if inside else "", closed, introduction, indent)

@@ -60,6 +60,10 @@ CASES = {
     "a thought of one line, and a blank": ("<think>easy</think> So:\n```lua\nprint(1)\n```", "print(1)\n"),
     "a thought that ends within a line": ("<think>\nhm\nok.</think>Here it is:\n```lua\nprint(1)\n```", "print(1)\n"),
     "a thought that speaks of its end": ("<think>\nthen `</think>` comes, and\n```lua\nprint(1)\n```", None),
+    "a fence behind a sentence": ("Here is the code ```lua\nprint(1)\n```", "print(1)\n"),
+    "a fence behind a heading": ("### Solution ```lua\nprint(1)\n```", "print(1)\n"),
+    "a fence in bold type": ("**```lua\nprint(1)\n```**", "print(1)\n"),
+    "words of a fence": ("Begin it by ```lua and end it.\n```lua\nprint(1)\n```", "print(1)\n"),
     "a fence between tags": ("<answer>```lua\nprint(1)\n```</answer>", "print(1)\n"),
     "a fence between a template's words": (
         "<|channel|>final<|message|>```lua\nprint(1)\n```<|return|>", "print(1)\n"
