@@ -31,6 +31,7 @@ from training.settings import TrainSettings
         ("optimizer.betas=[0.9]", "optimizer.betas is [0.9]; it must be a list of at least 2"),
         ("optimizer.betas=[0.9,0.9,0.9]", "optimizer.betas is [0.9, 0.9, 0.9]; it must be a list of at most 2"),
         ("runs=''", "runs is ''; it must be text, and not empty"),
+        ("model=qwen3_4b model.path=null", "model.path is not given; it must be a folder or a name on the hub"),
         ("sandbox.workers=-1", "sandbox.workers is -1; it must be at least 1"),
         ("sandbox=ray +sandbox.adress=x", "sandbox.adress is unknown; the keys are executor, workers, address"),
         ("rollout.temperature=0", "rollout.temperature is 0; it must be more than 0"),
