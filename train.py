@@ -77,7 +77,7 @@ def train(config: DictConfig, folder: Path, ranks: Ranks) -> float | None:
     learner = Learner(policy, open_optimizer(policy, settings.optimizer), settings.optimizer, ranks)
     state = checkpoint.restore(resumed, policy, learner.optimizer, problems) if resumed else TrainerState()
 
-    sandbox = {**settings.sandbox, "workers": settings.sandbox.get("workers") or ranks.cores()}
+    sandbox = settings.sandbox.options() | {"workers": settings.sandbox.workers or ranks.cores()}
     with open_pool(load.pool_languages([*problems, *held], *every.values()), **sandbox) as pool:
         worker = RolloutWorker(model, pool, settings.extract, ranks, words)
         batches = open_batches(settings, worker, problems, shown, reward, state, folder, bool(resumed))

@@ -1,8 +1,9 @@
 """JSONL as people bring it: one JSON value per line, in UTF-8.
 
 A line ends at a line feed and at nothing else (U+2028 and its like are characters of a string); blank lines are
-skipped; a byte-order mark at the beginning of a line, where files were joined, is no data. A line that cannot be read
-is yielded as a `BadLine`, so that each reader can choose between refusing the file and counting the row.
+skipped; a byte-order mark at the beginning of a line, where files were joined, is no data. A key that an object has
+twice is an error: of two lists of tests one would be lost. A line that cannot be read is yielded as a `BadLine`, so
+that each reader can choose between refusing the file and counting the row.
 """
 
 from __future__ import annotations
@@ -63,13 +64,27 @@ def without_mark(line: bytes) -> bytes:
 def decoded(line: bytes) -> Any:
     """The JSON value of a line, or a BadLine."""
     try:
-        return json.loads(without_mark(line).decode())
+        return parsed(without_mark(line).decode())
     except UnicodeDecodeError as error:
         return BadLine("not UTF-8", f"byte {error.start}")
     except RecursionError:
         return BadLine("not JSON, or half a row", "nested too deeply")
     except ValueError as error:
         return BadLine("not JSON, or half a row", str(error))
+
+
+def parsed(text: str) -> Any:
+    """The value of JSON text, in which no object has a key twice. Raises ValueError, RecursionError."""
+    return json.loads(text, object_pairs_hook=_object)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"an object has the key {twice!r} twice")
+    return found
 
 
 def encoded(value: Any) -> str:

@@ -9,6 +9,7 @@ traceback comes first, with every cause.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shlex
@@ -34,6 +35,7 @@ from base.text import visible
 
 CONF = Path(__file__).parents[1] / "conf"
 DEBUG = "AGNOSTICS_DEBUG"
+FULL = (errno.ENOSPC, errno.EDQUOT)  # of a disk, which may happen wherever something is written
 
 
 def main(
@@ -86,7 +88,9 @@ def one_sentence(
     except KeyboardInterrupt as error:
         _trace(debug)
         raise SystemExit(f"{prefix}: {interrupted}") from error
-    except (UserError, HydraException, OmegaConfBaseException, YAMLError) as error:
+    except (UserError, HydraException, OmegaConfBaseException, YAMLError, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in FULL:
+            raise
         _trace(debug)
         words = visible(sentence(error))
         if ends_sweep or isinstance(error, Interrupted) or not _swept():
@@ -99,6 +103,10 @@ def sentence(error: BaseException) -> str:
     """The error's message on one line; those of Hydra and OmegaConf come as several, some of them lists."""
     if isinstance(error, UserError):
         return str(error)
+    if isinstance(error, OSError):
+        return (
+            f"cannot write {error.filename or 'a file of the results'} ({error.strerror}): make room on its disk first"
+        )
     text = str(error)
     if isinstance(error.__cause__, OmegaConfBaseException):
         text += f"\n{error.__cause__}"

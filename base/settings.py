@@ -38,7 +38,10 @@ KINDS = {
     "float_parsing": "a number",
     "bool_parsing": "true or false",
     "string_type": "text",
+    "string_too_short": "text, and not empty",
     "list_type": "a list",
+    "too_short": "a list of at least {min_length}",
+    "too_long": "a list of at most {max_length}",
     "dict_type": "a mapping",
     "model_type": "a mapping",
     "finite_number": "a finite number",
@@ -112,7 +115,7 @@ def sentence(error: ValidationError, key: str, settings: type[BaseModel]) -> str
         bounds |= context
         wanted = " and ".join(words.format(bounds[bound]) for bound, words in BOUNDS.items() if bound in bounds)
     else:
-        wanted = KINDS.get(kind, first["msg"])
+        wanted = KINDS[kind].format(**context) if kind in KINDS else first["msg"]
     return f"{name or 'all of it'} is {first['input']!r}; it must be {wanted}"
 
 

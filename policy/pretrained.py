@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from transformers.utils import cached_file
 
 from base import hub
 from base.errors import ModelError
+from base.functions import load_function
 from policy.settings import ModelSettings
 
 FAULTS = (OSError, ValueError, KeyError, ImportError, RuntimeError)  # of loading what is no model, or none for here
@@ -25,7 +25,7 @@ def folder(config: ModelSettings) -> str:
     """
     if config.path:
         return str(config.path)
-    return str(importlib.import_module(str(config.build)).ensure())
+    return str(load_function("model.build", f"{config.build}:ensure")())
 
 
 def fingerprint(config: ModelSettings) -> dict[str, str]:

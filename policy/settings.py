@@ -33,6 +33,8 @@ class ModelSettings(Settings):
             raise ValueError(
                 "model=endpoint has no weights here; evaluate.py and reformulate.py can ask it, no other can"
             )
+        if isinstance(config, dict) and not config.get("path") and not config.get("build"):
+            raise ValueError("{key}.path is not given; it must be a folder or a name on the hub")
         return config
 
 

@@ -43,6 +43,7 @@ class Problem:
         known = {f.name for f in fields(cls)}
         if unknown := sorted(set(row) - known):
             raise DataError(f"{where}: unknown key {unknown[0]!r}; the keys are {', '.join(sorted(known))}")
+        row = {key: plain(value) if isinstance(value, str) else value for key, value in row.items()}
         for key in ("id", "statement", "tests"):
             if not row.get(key) or (isinstance(row[key], str) and not row[key].strip()):
                 raise DataError(f"{where}: key {key!r} is missing or empty")
@@ -50,7 +51,6 @@ class Problem:
             if not isinstance(row.get(key, ""), str):
                 raise DataError(f"{where}: key {key!r} must be a string, not {type(row[key]).__name__}")
             check_text(row.get(key, ""), f"{where}: key {key!r}")
-        row = {key: plain(value) if isinstance(value, str) else value for key, value in row.items()}
         for key in ("examples", "tier"):
             value = row.get(key, 0)
             if not isinstance(value, int) or isinstance(value, bool) or value < 0:

@@ -201,8 +201,10 @@ def fitting(
                 long[problem.id] = max(length, long.get(problem.id, 0))
     if not long:
         return list(problems)
-    if rule == "refuse" or len(long) == len(problems):
+    if rule == "refuse":
         raise DataError(f"{_named(long, most)}: raise it, or set prompts_too_long=drop to leave such problems out")
+    if len(long) == len(problems):
+        raise DataError(f"{_named(long, most)}, which leaves none: raise it")
     print(f"left out: {_named(long, most)}", file=sys.stderr)
     return [problem for problem in problems if problem.id not in long]
 

@@ -109,12 +109,14 @@ class Reward:
         if not terms.get("floor_s", 1.0) > 0:
             raise ConfigError(f"reward.floor_s is {config['floor_s']!r}; it must be above 0 seconds")
         statuses = {key: float(value) for key, value in config.items() if key not in TERMS}
-        right = statuses.get(Status.PASSED, 0.0)
+        passed, efficiency = statuses.get(Status.PASSED, 0.0), terms.get("efficiency", 0.0)
         wrong = max(statuses.get(key, 0.0) for key in choices if key != Status.PASSED)
-        if right <= wrong:
+        wrong += terms.get("dense", 0.0) * max(passed - wrong, 0.0)  # with all but one test passed
+        if passed * (1 - efficiency) <= wrong:
+            least = f", or {passed * (1 - efficiency):g} for a slow program" if efficiency else ""
             raise ConfigError(
-                f"reward.passed is {right:g}; it must be more than what any other verdict earns, which is up to "
-                f"{wrong:g}"
+                f"reward.passed is {passed:g}{least}; it must be more than what any other verdict earns, which is up "
+                f"to {wrong:g}"
             )
         return cls(statuses, **terms)
 

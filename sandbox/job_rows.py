@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable
 from typing import Any
 
+from base import jsonl
 from base.errors import DataError
 from base.limits import Limits
 from base.text import plain, program_input
@@ -28,7 +28,7 @@ def test_rows(value: Any, where: str) -> list[Any]:
     """The tests of any of the three shapes as a list. Raises DataError."""
     if isinstance(value, str):
         try:
-            value = json.loads(value)
+            value = jsonl.parsed(value)
         except (ValueError, RecursionError) as error:
             raise DataError(f"{where}: key 'tests' is neither a list nor JSON text of one") from error
     if isinstance(value, dict):

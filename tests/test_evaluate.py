@@ -185,6 +185,8 @@ def test_problems_with_long_prompts_are_left_out_where_the_user_says_so(tmp_path
     words = (*data, *QUICK, "samples=1", "rollout.max_prompt_tokens=350", f"run_dir={tmp_path}/run")
     with pytest.raises(DataError, match=r"1 problem with a prompt longer .*'long'.*set prompts_too_long=drop"):
         evaluate.run(config_of(*words))
+    with pytest.raises(DataError, match=r"'short' \(.*, which leaves none: raise it$"):
+        evaluate.run(config_of(*words, "prompts_too_long=drop", "rollout.max_prompt_tokens=9"))
     found = evaluate.run(config_of(*words, "prompts_too_long=drop"))
     assert found["unanswered"] == 0 and [row["problem"] for row in table(tmp_path / "run")] == ["short"]
 

@@ -13,6 +13,7 @@ from problems.load import Dataset
 from problems.task import PromptSettings
 from rollout.advantage import Scale
 from rollout.curriculum import CurriculumSettings
+from sandbox.settings import SandboxSettings
 from training.loss import LossConfig
 from training.optimizer import OptimizerSettings
 from training.teacher import TeacherSettings
@@ -30,7 +31,7 @@ class CheckpointSettings(Settings):
 
 
 class TrainSettings(Settings):
-    """Groups whose keys differ by option (language, reward, sandbox) are validated where they are used."""
+    """Groups whose keys differ by option (language, reward) are validated where they are used."""
 
     method: Literal["grpo", "distillation", "rejection_sampling"]
     model: ModelSettings
@@ -38,7 +39,7 @@ class TrainSettings(Settings):
     language_mix: list[str] | None
     dataset: Dataset
     reward: dict[str, Any]
-    sandbox: dict[str, Any]
+    sandbox: SandboxSettings
     optimizer: OptimizerSettings
     rollout: RolloutSettings
     curriculum: CurriculumSettings

@@ -13,8 +13,10 @@ from pydantic import field_validator
 
 from base import hub, jsonl
 from base.errors import DataError
+from base.text import plain
 from problems.reformulation import Refused
 from problems.settings import DatasetSettings, Name
+from sandbox.job_rows import check_text
 
 FIELDS = ("id", "description", "assertions", "solution", "setup")
 MOST_ASSERTIONS = 100_000  # characters, of one task: they go into a prompt
@@ -109,11 +111,16 @@ def from_row(row: Any, columns: Mapping[str, Any], where: str) -> Task:
             there = ", ".join(map(str, row))
             raise DataError(f"{where}: no column {' or '.join(names) or '(none named)'}; it has {there}")
         found[field] = row[name] if name is not None else None
-        plain = str | int if field == "id" else str
+        number = field == "id" and type(found[field]) is int
         listed = isinstance(found[field], list) and all(isinstance(line, str) for line in found[field])
-        if name is not None and not (listed if field == "assertions" else listed or isinstance(found[field], plain)):
+        if name is not None and not (
+            listed if field == "assertions" else listed or number or isinstance(found[field], str)
+        ):
             kind = "a list of strings" if field == "assertions" else "a string"
             raise DataError(f"{where}: column {name!r} must be {kind}, not {type(found[field]).__name__}")
+        check_text(_lines(found[field]), f"{where}: column {name!r}")
+        if field in ("id", "description") and not _lines(found[field]).strip():
+            raise DataError(f"{where}: column {name!r} is empty")
     return Task(
         str(found["id"]),
         _lines(found["description"]),
@@ -124,8 +131,8 @@ def from_row(row: Any, columns: Mapping[str, Any], where: str) -> Task:
 
 
 def _lines(value: Any) -> str:
-    text = "\n".join(value) if isinstance(value, list) else value or ""
-    return str(text).replace("\r\n", "\n").strip("\n")
+    text = "\n".join(value) if isinstance(value, list) else "" if value is None else str(value)
+    return plain(text).strip("\n")
 
 
 def calls(task: Task) -> Calls:

@@ -29,7 +29,9 @@ def problems(dataset: RowsSettings, split: str, tally: Tally) -> Iterator[Proble
 
     def make(row: Row, where: str) -> Problem | None:
         number = row.get("original_task_id")
-        if not isinstance(number, int) or not any(number in ids for ids in SPLITS.values()):
+        if isinstance(number, str) and number.isdecimal():  # a cell of CSV
+            number = int(number)
+        if type(number) is not int or not any(number in ids for ids in SPLITS.values()):
             raise BadRow("original_task_id is no number from 1 to 974")
         return problem(row, number, where) if number in wanted else None
 

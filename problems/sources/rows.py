@@ -1,12 +1,15 @@
 """The rows of a data set, from the hub or from a local copy, and the count of what became of them.
 
 A row that makes no problem is counted with its reason, never silently lost; a source that cannot be read at all is a
-DataError. Local JSONL is read line by line here, not by `datasets`, for which one half-written line spoils the file.
+DataError. Local JSONL, JSON and CSV are read here and not by `datasets`: for that library one half-written line spoils
+the file, and it guesses types, so that an id 007 becomes 7, a statement NA nothing, and a test's output a date.
 """
 
 from __future__ import annotations
 
+import csv
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -191,8 +194,9 @@ def _local(path: Path, subset: str | None, split: str, streaming: bool) -> Itera
                 f"({', '.join(FORMATS)})"
             )
     kinds = {FORMATS.get(file.suffix) for file in files}
-    if kinds == {"jsonl"}:
-        return (row for file in files for row in _lines(file))
+    for kind, rows_of in {"jsonl": _lines, "json": _json, "csv": _csv}.items():
+        if kinds == {kind}:
+            return (row for file in files for row in rows_of(file))
     if len(kinds) > 1 or None in kinds:
         raise DataError(f"dataset.path: {files[0]} and its like must be of one format of {', '.join(FORMATS)}")
     names = [str(file) for file in files]
@@ -211,6 +215,39 @@ def _lines(file: Path) -> Iterator[tuple[str, Row | BadRow]]:
         yield f"{file.name}, line {number}", row if isinstance(row, dict | BadRow) else BadRow("not a JSON object")
 
 
+def _json(file: Path) -> Iterator[tuple[str, Row | BadRow]]:
+    """A list of rows, or one row; or, as many such files are, JSONL."""
+    try:
+        value = jsonl.decoded(file.read_bytes())
+    except OSError as error:
+        raise DataError(f"cannot read {file} ({error.strerror})") from error
+    if isinstance(value, jsonl.BadLine):
+        yield from _lines(file)
+        return
+    for number, row in enumerate(value if isinstance(value, list) else [value]):
+        yield f"{file.name}, row {number}", row if isinstance(row, dict) else BadRow("not a JSON object")
+
+
+def _csv(file: Path) -> Iterator[tuple[str, Row | BadRow]]:
+    """Every cell is text, or null where it is empty."""
+    csv.field_size_limit(sys.maxsize)  # a cell may hold all tests
+    try:
+        with open(file, encoding="utf-8-sig", newline="") as lines:
+            table = csv.reader(lines, strict=True)
+            head = next(table, [])
+            if twice := [column for column in head if head.count(column) > 1]:
+                raise DataError(f"{file} has the column {twice[0]!r} twice")
+            for cells in table:
+                row = {column: cell or None for column, cell in zip(head, cells, strict=False)}
+                if cells:
+                    where = f"{file.name}, line {table.line_num}"
+                    yield where, row if len(cells) == len(head) else BadRow("not as many cells as columns")
+    except OSError as error:
+        raise DataError(f"cannot read {file} ({error.strerror})") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"cannot read {file} after line {table.line_num} ({error})") from error
+
+
 def _datasets(source: str, arguments: dict[str, Any], streaming: bool) -> Iterator[tuple[str, Row | BadRow]]:
     offline = "" if Path(source).exists() else hub.settle()
     import datasets  # seconds to import; it reads then whether it is offline
@@ -220,7 +257,8 @@ def _datasets(source: str, arguments: dict[str, Any], streaming: bool) -> Iterat
         for number, row in enumerate(datasets.load_dataset(**arguments, streaming=streaming)):
             yield f"{Path(source).name}, row {number}", row
     except Exception as error:  # the library's errors, of the network, the hub, arrow, files, have no base of their own
-        why = offline or " ".join(str(error).split())[:300] or type(error).__name__
+        said = error.__cause__ or error  # "An error occurred while generating the dataset" says nothing
+        why = offline or " ".join(str(said).split())[:300] or type(said).__name__
         at = f" after row {number}" if number >= 0 else ""
         raise DataError(f"{source} cannot be read{at} ({why}); dataset.path=FOLDER reads a local copy") from error
 
@@ -248,7 +286,7 @@ def tests(row: Row, key: str) -> list[Any]:
         raise BadRow("no tests")
     found = test_rows(row[key], "")
     objects = [test for test in found if isinstance(test, dict)]
-    if any(test.get("testtype", "stdin") != "stdin" for test in objects):  # LiveCodeBench's key
+    if any((test.get("testtype") or "stdin") != "stdin" for test in objects):  # LiveCodeBench's key; parquet has nulls
         raise BadRow("a test calls a function, and reads no standard input")
     return [
         {side: test[side] for side in ("input", "output") if side in test} if isinstance(test, dict) else test

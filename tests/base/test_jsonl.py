@@ -31,7 +31,15 @@ def test_files_with_marks_that_were_joined(tmp_path: Path) -> None:
     assert list(jsonl.read(path)) == [(f"{path}, line {n}", n) for n in (1, 2, 3)]
 
 
-@pytest.mark.parametrize(("line", "why"), [(b"\xff", "not UTF-8"), (b'{"a', "not JSON"), (b"[" * 100_000, "not JSON")])
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        (b"\xff", "not UTF-8"),
+        (b'{"a', "not JSON"),
+        (b"[" * 100_000, "not JSON"),
+        (b'[{"a": {"b": 1, "c": 2, "b": 1}}]', "not JSON.*an object has the key 'b' twice"),
+    ],
+)
 def test_a_line_that_is_none_is_named(line: bytes, why: str, tmp_path: Path) -> None:
     path = write(tmp_path, b"1\n" + line + b"\n3\n")
     with pytest.raises(DataError, match=f"line 2: {why}"):

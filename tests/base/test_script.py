@@ -31,6 +31,8 @@ def run(config):
     if config.do == "term":
         os.kill(os.getpid(), signal.SIGTERM)
         signal.pause()
+    if config.do == "fill":
+        Path("/dev/full").write_text("more")
     if config.do == "bug":
         raise ZeroDivisionError("a bug of ours")
 
@@ -70,6 +72,7 @@ def test_it_runs_and_leaves_nothing_of_hydra(folder: Path) -> None:
         (["do=fail"], "it fails"),
         (["do=stop"], "interrupted: all is kept"),
         (["do=term"], "interrupted at once"),
+        (["do=fill"], "cannot write a file of the results (No space left on device): make room on its disk first"),
         (["wrong=1"], "there is no key wrong; --help lists the keys"),
         (["rows=1"], "rows is called limit now"),
         (["+results=1"], "results is called run_dir now"),

@@ -218,6 +218,14 @@ def test_weights_have_the_names_of_a_checkpoint(kind: str, tmp_path: Path, toy_f
     assert all(torch.equal(weights[name], value) for name, value in saved.items())
 
 
+@pytest.mark.parametrize(
+    ("build", "why"), [("nowhere", "cannot import 'nowhere'"), ("this", "has no function 'ensure'")]
+)
+def test_a_module_that_makes_no_model_is_one_sentence(build: str, why: str, model_config: ModelSettings) -> None:
+    with pytest.raises(ConfigError, match=rf"model\.build: .*{why}"):
+        pretrained.folder(model_config.model_copy(update={"path": None, "build": build}))
+
+
 def test_no_hub_is_one_sentence() -> None:
     """In a process of its own, where the hub's libraries have been told nothing yet."""
     script = (

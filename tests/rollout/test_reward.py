@@ -149,6 +149,11 @@ def test_the_files_say_what_goes_wrong_and_are_read() -> None:
         ("{passed: 0}", "reward.passed is 0; it must be more than what any other verdict earns, which is up to 0"),
         ("{passed: 0.5, wrong_output: 0.5}", "reward.passed is 0.5; it must be more than .* up to 0.5"),
         ("{passed: 1, dense: 1.0}", "reward.dense is 1.0; it must be 0 or more and below 1"),
+        (
+            "{passed: 1, wrong_output: 0.8, efficiency: 0.3}",
+            "reward.passed is 1, or 0.7 for a slow program; it must be",
+        ),
+        ("{passed: 1, dense: 0.8, efficiency: 0.3}", "reward.passed is 1, or 0.7 for a slow program; it must be more"),
         ("{passed: 1, efficiency: -0.1}", "reward.efficiency is -0.1"),
         ("{passed: 1, efficiency: 0.1, floor_s: 0}", "reward.floor_s is 0; it must be above 0 seconds"),
     ],

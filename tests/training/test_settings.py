@@ -28,7 +28,12 @@ from training.settings import TrainSettings
         ("loss.clip_low=1.5", "loss.clip_low is 1.5; it must be at least 0 and at most 1"),
         ("loss.correction_cap=0.5", "loss.correction_cap is 0.5; it must be at least 1"),
         ("optimizer.eps=0", "optimizer.eps is 0; it must be more than 0"),
-        ("optimizer.betas=[0.9]", "optimizer.betas"),
+        ("optimizer.betas=[0.9]", "optimizer.betas is [0.9]; it must be a list of at least 2"),
+        ("optimizer.betas=[0.9,0.9,0.9]", "optimizer.betas is [0.9, 0.9, 0.9]; it must be a list of at most 2"),
+        ("runs=''", "runs is ''; it must be text, and not empty"),
+        ("model=qwen3_4b model.path=null", "model.path is not given; it must be a folder or a name on the hub"),
+        ("sandbox.workers=-1", "sandbox.workers is -1; it must be at least 1"),
+        ("sandbox=ray +sandbox.adress=x", "sandbox.adress is unknown; the keys are executor, workers, address"),
         ("rollout.temperature=0", "rollout.temperature is 0; it must be more than 0"),
         ("rollout.temperature=-1", "rollout.temperature is -1; it must be at least 0"),
         ("heldout.temperature=3", "heldout.temperature is 3; it must be at least 0 and at most 2"),
@@ -48,7 +53,7 @@ from training.settings import TrainSettings
 )
 def test_a_wrong_value_is_named(override: str, sentence: str) -> None:
     with pytest.raises(ConfigError) as error:
-        TrainSettings.read(composed(override))
+        TrainSettings.read(composed(*override.split()))
     assert str(error.value).startswith(sentence)
 
 

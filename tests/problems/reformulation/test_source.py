@@ -63,6 +63,13 @@ def test_columns_of_ones_own(tmp_path: Path) -> None:
         (b"[]", "line 2: a task is a JSON object, not list"),
         (b'{"task_id": 1, "text": "x"}', "line 2: no column test_list; it has task_id, text"),
         (b'{"task_id": 1, "test_list": []}', "line 2: no column text or prompt; it has task_id, test_list"),
+        (b'{"task_id": true, "text": "x", "test_list": []}', "line 2: column 'task_id' must be a string, not bool"),
+        (b'{"task_id": " ", "text": "x", "test_list": []}', "line 2: column 'task_id' is empty"),
+        (b'{"task_id": 1, "text": "\\ufeff", "test_list": []}', "line 2: column 'text' is empty"),
+        (
+            b'{"task_id": 1, "text": "\\ud800", "test_list": []}',
+            "line 2: column 'text' is no Unicode text: character 0",
+        ),
         (b'{"task_id": 1, "text": 5, "test_list": []}', "line 2: column 'text' must be a string, not int"),
         (b'{"task_id": 1, "text": "x", "test_list": "a"}', "column 'test_list' must be a list of strings, not str"),
         (b'{"task_id": 1, "text": "x", "test_list": [1]}', "column 'test_list' must be a list of strings"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import subprocess
@@ -13,6 +15,7 @@ import pytest
 
 from base.errors import DataError, UserError
 from problems.load import load
+from sandbox.job import Test
 from tests.conftest import ROOT
 from tests.problems.source_rows import config, loaded, mbpp, write_lines, write_parquet
 
@@ -64,6 +67,45 @@ def test_a_local_copy_of_any_kind_is_read(
     assert (tally.kept, tally.tests, tally.dropped) == (3, 9, {})
 
 
+def test_nothing_is_guessed_from_what_a_value_looks_like(tmp_path: Path) -> None:
+    """An id 007 is not 7, "NA" not nothing, and a test's output no date, in CSV as in JSON."""
+    tests = [{"input": "2020-01-01", "output": "1.0"}]
+    rows = [
+        {"id": n, "statement": s, "tests": json.dumps(tests)} for n, s in (("007", "NA"), ("7", "12"), ("é", "nan"))
+    ]
+    as_csv = io.StringIO(newline="")
+    table = csv.DictWriter(as_csv, ["id", "statement", "tests"])
+    table.writeheader()
+    table.writerows([*rows, {"id": "none"}])
+    (tmp_path / "p.csv").write_text("\ufeff" + as_csv.getvalue() + "a,b\n", encoding="utf-8", newline="")
+    (tmp_path / "p.json").write_text(json.dumps([*(row | {"tests": tests} for row in rows), {"id": 3}, 4]))
+    for name, bad in (
+        ("p.csv", {"no tests": ["p.csv, line 5"], "not as many cells as columns": ["p.csv, line 6"]}),
+        (
+            "p.json",
+            {"no column 'statement'; the columns are id": ["p.json, row 3"], "not a JSON object": ["p.json, row 4"]},
+        ),
+    ):
+        problems, tally = loaded(config("hub", path=tmp_path / name, columns={"id": "id"}), "train")
+        assert [(problem.id, problem.statement) for problem in problems] == [("007", "NA"), ("7", "12"), ("é", "nan")]
+        assert {problem.tests for problem in problems} == {(Test("2020-01-01\n", "1.0"),)}
+        assert tally.dropped == bad
+
+
+@pytest.mark.parametrize("data", [b"id,id\n1,2\n", b"id,statement\n1,\xff\n", b'id\n1\n"x\n2\n'])
+def test_a_table_that_is_none_is_one_sentence(data: bytes, tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_bytes(data)
+    with pytest.raises(DataError, match=r"p\.csv"):
+        loaded(config("hub", path=tmp_path / "p.csv"), "train")
+
+
+def test_a_key_that_one_test_lacks_is_null_in_parquet(tmp_path: Path) -> None:
+    tests = [{"input": "1", "output": "2"}, {"input": "1", "output": "2", "testtype": "stdin"}]
+    path = write_parquet(tmp_path / "p.parquet", [mbpp(1, tests=tests)])
+    problems, _ = loaded(config("mbpp_x", path=path, streaming=True), "train")
+    assert [len(problem.tests) for problem in problems] == [2]
+
+
 BAD: dict[str, tuple[Any, str]] = {
     "a test that calls a function": (
         {**mbpp(3), "tests": [{"input": "1", "output": "1", "testtype": "functional"}]},
@@ -107,6 +149,7 @@ BAD: dict[str, tuple[Any, str]] = {
     "no statement": (mbpp(3, description=""), "key 'statement' is missing or empty"),
     "a number as statement": (mbpp(3, description=5), "key 'description' must be a string, not int"),
     "an id twice": (mbpp(1), "the id appears twice"),
+    "an id that is true": (mbpp(3, original_task_id=True), "original_task_id is no number from 1 to 974"),
     "an id that is none": (mbpp(3, original_task_id="x"), "original_task_id is no number from 1 to 974"),
 }
 
