@@ -95,7 +95,8 @@ def test_a_sweep_in_one_table(tmp_path: Path) -> None:
 
 
 def test_settings_are_as_the_command_line_takes_them_and_steps_asked_for_are_not_those_done(tmp_path: Path) -> None:
-    for number, settings in enumerate(({"steps": 9, "wide": None, "shard": True}, {"steps": 1, "wide": 2})):
+    asked: list[dict[str, Any]] = [{"steps": 9, "wide": None, "shard": True}, {"steps": 1, "wide": 2}]
+    for number, settings in enumerate(asked):
         config = made(tmp_path, f"r{number}", 0, 1.0, [0.1, 0.2], finished=number == 1) / "config.yaml"
         config.write_text(OmegaConf.to_yaml({**settings, "run_dir": f"r{number}"}))
     page = sweep.page(*sweep.gather([tmp_path / "r0", tmp_path / "r1"]))
