@@ -71,6 +71,7 @@ def test_it_runs_and_leaves_nothing_of_hydra(folder: Path) -> None:
         (["do=stop"], "interrupted: all is kept"),
         (["do=term"], "interrupted at once"),
         (["wrong=1"], "there is no key wrong; --help lists the keys"),
+        (["runs/NAME"], "runs/NAME is no key=value; --help lists the keys"),
         (["rows=1"], "rows is called limit now"),
         (["+results=1"], "results is called run_dir now"),
         (["do=${nowhere}"], "Interpolation key 'nowhere' not found"),
