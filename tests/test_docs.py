@@ -97,7 +97,7 @@ def test_files_that_the_readme_and_the_pages_name_are_there() -> None:
     rooms = {path.name for path in ROOT.iterdir() if path.is_dir()}
     for page in PAGES:
         for path in re.findall(r"`([\w./-]+(?:/|\.py|\.yaml))`", page.read_text()):
-            if path.split("/")[0] in rooms - {"runs", "scores"} and not re.search(r"[A-Z]{2}|rexx", path):
+            if path.split("/")[0] in rooms - {"runs", "scores", "data"} and not re.search(r"[A-Z]{2}|rexx", path):
                 assert (ROOT / path).exists(), f"{name(page)} names {path}"
 
 
