@@ -1,4 +1,4 @@
-"""How far a long piece of work is: a live bar on a terminal, a timed line now and then elsewhere.
+"""How far a long piece of work is: a live line on a terminal, a timed line now and then elsewhere.
 
 with Progress("answers", total=100) as progress:
     progress.show(done=7, figures="5 verified")
@@ -13,14 +13,22 @@ from typing import IO, Self
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
+from rich.progress import ProgressColumn, SpinnerColumn, Task, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.text import Text
 
 LINE_EVERY_S = 10.0  # seconds between two lines where there is no terminal
 
 
+class Figures(ProgressColumn):
+    """What the terminal's edge cuts, so that the time left is always there. Text, so that nothing is read as markup."""
+
+    def render(self, task: Task) -> Text:
+        return Text(task.fields["figures"], no_wrap=True, overflow="ellipsis")
+
+
 class Progress:
-    """Use as a context manager around the work. `console` may print above the bar."""
+    """Use as a context manager around the work. `console` may print above the line."""
 
     def __init__(
         self, what: str, total: int | None = None, *, first: int = 0, file: IO[str] | None = None, quiet: bool = False
@@ -34,13 +42,11 @@ class Progress:
         self.started = self._said = time.perf_counter()
         self.live = self.console.is_terminal and not quiet
         counted = "{task.completed:.0f}" + ("" if total is None else "/{task.total:.0f}")
-        # The word and the figures are the task's fields, so that what they hold is never read as markup.
         self._bar = Bar(
-            SpinnerColumn() if total is None else BarColumn(bar_width=24),
+            SpinnerColumn(),
             TextColumn(f"{counted} {escape(what)}"),
-            TextColumn("{task.fields[figures]}", markup=False),
-            TimeElapsedColumn(),
-            *(() if total is None else (TextColumn("left"), TimeRemainingColumn())),
+            *((TimeElapsedColumn(),) if total is None else (TimeRemainingColumn(), TextColumn("left"))),
+            Figures(),
             console=self.console,
             disable=not self.live,
         )

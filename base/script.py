@@ -112,6 +112,8 @@ def sentence(error: BaseException) -> str:
         text += f"\n{error.__cause__}"
     if unknown := re.match(r"Could not override '(.+?)'\.", text):
         return f"there is no key {unknown[1]}; --help lists the keys"
+    if word := re.match(r"Error parsing override '(.+)'\s+missing EQUAL", text):
+        return f"{word[1]} is no key=value; --help lists the keys"
     words = ""
     for line in dict.fromkeys(text.partition("\nConfig search path:")[0].split("\n")):
         if not line.strip() or line.strip().startswith("object_type="):

@@ -30,7 +30,7 @@ from IPython.display import Markdown, display
 
 from base.errors import DataError
 from study import figures, report
-from study.compare import compare, points, read
+from study.compare import compare, p_words, points, read
 
 SCORES = os.environ.get("SCORES", "notebooks/data/scores").split(",")
 found = [read(str(path)) for folder in SCORES for path in sorted(Path(folder).expanduser().rglob("scores.json"))]
@@ -81,8 +81,8 @@ for number, a in enumerate(names):
                 result = compare(labels[a], labels[b])
             except DataError:
                 continue
-            rows.append([escape(a), escape(b), points(result), f"{result['p']:.4f}"])
-Markdown(report.table(["A", "B", "B - A", "p"], rows) if rows else "No two evaluations can be compared.")
+            rows.append([escape(a), escape(b), points(result), p_words(result["p"])])
+Markdown(report.table(["A", "B", "B - A", "permutation test"], rows) if rows else "No two evaluations can be compared.")
 
 # %% [markdown]
 # ## The paper's tables, yours below the line

@@ -138,10 +138,10 @@ def shared(train: Iterable[Problem], heldout: Sequence[Problem], one_source: boo
     found = []
     if same_statement:
         found.append(
-            f"{len(same_statement)} held-out problems are in training by their statement ({named(same_statement)})"
+            f"held-out problems in training by their statement: {len(same_statement)} ({named(same_statement)})"
         )
     if same_id:
-        found.append(f"{len(same_id)} held-out problems are in training by their id only ({named(same_id)})")
+        found.append(f"held-out problems in training by their id only: {len(same_id)} ({named(same_id)})")
     return found
 
 

@@ -30,7 +30,10 @@ def learning_curve(rows: Sequence[dict[str, Any]], path: Path, title: str) -> No
         axes.plot(steps, running_mean(rewards, window), color="#0072b2", label=f"mean of {window} batches")
     if held:
         axes.plot(*zip(*held, strict=True), "o--", color="#d55e00", label="held-out pass@1")
-    axes.set(xlabel="step", ylabel="share of programs that pass", ylim=(-0.02, 1.02), title=title)
+    shown = [0.0, 1.0, *(reward for _, reward in train)]  # a reward may be any number
+    low, high = min(shown), max(shown)
+    margin = 0.02 * (high - low)
+    axes.set(xlabel="step", ylabel="reward, pass@1", ylim=(low - margin, high + margin), title=title)
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")
     figure.savefig(path, dpi=150)

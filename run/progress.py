@@ -39,7 +39,8 @@ class RunProgress:
         """Shows the metrics of a finished step."""
         score = "held-out -" if self.heldout is None else f"held-out {self.heldout:.2f}"
         if "reward" in row:
-            speed = f"{row['tokens/s']:.0f} tokens/s  {row['programs/s']:.2g} programs/s"
+            programs = row["programs/s"]
+            speed = f"{row['tokens/s']:.0f} tokens/s  {programs:{'.0f' if programs >= 10 else '.2g'}} programs/s"
             reward = "reward -" if row["reward"] is None else f"reward {row['reward']:.2f}"
             figures = f"{reward}  {score}  {speed}"
         else:  # supervised

@@ -98,6 +98,11 @@ def _by_problem(found: dict[str, Any]) -> dict[str, float]:
     return {row["problem"]: row["passed"] / row["samples"] for row in found["per_problem"] if row["samples"]}
 
 
+def p_words(p: float) -> str:
+    """As a page shows it: none is 0."""
+    return "p < 0.0001" if p < 0.0001 else f"p = {p:.4f}"
+
+
 def read(name: str) -> dict[str, Any]:
     """The scores of an evaluation's folder. Raises DataError."""
     path = Path(name).expanduser()
@@ -118,7 +123,7 @@ def main(arguments: list[str]) -> None:
     for name, scores in (("A", a), ("B", b)):
         print(visible(f"{name}: {report.percent(scores['pass@1'])} %  {scores['model']} in {scores['language']}"))
     print(
-        f"B - A: {points(found)}, p = {found['p']:.4f}, {found['problems']} problems"
+        f"B - A: {points(found)}, {p_words(found['p'])}, {found['problems']} problems"
         + (f" ({found['left_out']} that only one has are left out)" if found["left_out"] else "")
     )
 

@@ -223,15 +223,16 @@ def report(folder: Path, sample: int, workers: int | None) -> dict[str, Any]:
 
 
 def table(found: dict[str, Any]) -> Table:
-    made = Table(title=f"signs of reward hacking in {found['rollouts']:,} rollouts")
+    title = f"signs of reward hacking in {found['rollouts']:,} rollouts"
+    made = Table(title=title, caption="first, last: in the first and the last quarter of the steps")
     made.add_column("sign", no_wrap=True)
-    for column in ("count", "of", "share, %", "first quarter, %", "last quarter, %"):
+    for column in ("count", "of", "%", "first, %", "last, %"):
         made.add_column(column, justify="right")
-    made.add_column("examples", overflow="fold")
+    made.add_column("examples", no_wrap=True)
     for name, sign in found["signs"].items():
         shares = (sign[key] for key in ("share", "share_first_quarter", "share_last_quarter"))
         texts = ("-" if share is None else f"{100 * share:.1f}" for share in shares)
-        made.add_row(name, f"{sign['count']:,}", f"{sign['of']:,}", *texts, ", ".join(sign["examples"]))
+        made.add_row(name, f"{sign['count']:,}", f"{sign['of']:,}", *texts, "\n".join(sign["examples"]))
     return made
 
 

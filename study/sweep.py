@@ -67,7 +67,7 @@ def gather(folders: Sequence[Path], evaluations: Sequence[dict[str, Any]] = ()) 
             {
                 "run": run.name,
                 **{key: config.get(key) for key in keys},
-                "steps": run.last_step,
+                "steps done": run.last_step,
                 "finished": (run.folder / run_folder.FINISHED).exists(),
                 "before": before,
                 "after": after,
@@ -158,8 +158,8 @@ def page(keys: Sequence[str], found: Sequence[Found]) -> str:
     runs = [
         [
             row["run"],
-            *(str(row[key]) for key in keys),
-            str(row["steps"]) + ("" if row["finished"] else " (unfinished)"),
+            *(_written(row[key]) for key in keys),
+            str(row["steps done"]) + ("" if row["finished"] else " (unfinished)"),
             _percent(row["before"]),
             _percent(row["after"]) + (f" [{', '.join(map(_percent, row['interval']))}]" if row["interval"] else ""),
             _percent(row["best"]),
@@ -170,7 +170,7 @@ def page(keys: Sequence[str], found: Sequence[Found]) -> str:
     ]
     seeds = [
         [
-            ", ".join(f"{key}={row[key]}" for key in settings) or "all",
+            ", ".join(f"{key}={_written(row[key])}" for key in settings) or "all",
             str(row["runs"]),
             _percent(row["mean"]) + (f" ± {_percent(row['deviation'])}" if row["deviation"] is not None else ""),
             *(_percent(row["scores"].get(name)) for name in names),
@@ -181,10 +181,15 @@ def page(keys: Sequence[str], found: Sequence[Found]) -> str:
     return visible(
         "## Runs\n\nHeld-out pass@1 in %, with its 95 % interval over problems: a bootstrap's, or Wilson's where each "
         "problem is solved always or never.\n\n"
-        + report.table(["run", *keys, "steps", "before", "after", "best", *names, "minutes"], runs)
+        + report.table(["run", *keys, "steps done", "before", "after", "best", *names, "minutes"], runs)
         + "\n## Over seeds\n\nMean and standard deviation of the finished runs' last held-out pass@1.\n\n"
         + report.table(["settings", "runs", "after", *names, "minutes"], seeds)
     )
+
+
+def _written(value: Any) -> str:
+    """As the command line takes it."""
+    return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
 
 
 def _percent(share: float | None) -> str:

@@ -19,9 +19,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 import languages
 from base.command_line import Command, Names
@@ -235,12 +236,13 @@ def _milliseconds(seconds: float) -> str:
 
 def show(language: languages.Language, report: Report, console: Console) -> None:
     """Prints the tables and the diagnosis."""
-    table = Table("program", "expected", "seen", "", "compile", "per run", "peak memory", title=language.title)
+    columns = (Column(name, no_wrap=True) for name in ("program", "expected", "seen", "", "compile", "per run"))
+    table = Table(*columns, "peak memory", title=language.title, box=SIMPLE_HEAD)  # fits 80 columns, verdicts whole
     for finding in report.findings:
         verdict = finding.verdict
         table.add_row(
             finding.name,
-            " or ".join(sorted(finding.expected)),
+            " or\n".join(sorted(finding.expected)),
             str(verdict.status),
             "[green]right[/]" if finding.right else "[bold red]WRONG[/]",
             _milliseconds(verdict.compile.wall_s) if verdict.compile else "-",

@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 from typing import ClassVar
 
-import rich.table
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.table import Column, Table
 
 import languages
 from base.command_line import Command, Names
@@ -36,19 +37,20 @@ class Pack(Command):
 
 def show() -> None:
     """The roots of the cache as a table."""
-    table = rich.table.Table("language", "source", "size", "built", "state", "path")
+    names = ("root", "source", "size", "built", "state")
+    table = Table(*(Column(name, no_wrap=name != "source") for name in names), box=SIMPLE_HEAD)
     used, found = rootfs.in_use(), rootfs.cached()
     for folder, about in found:
         table.add_row(
-            about["language"],
+            folder.name,
             about["source"],
             f"{about['size_mb']:.0f} MB",
-            about["built"][:16].replace("T", " "),
+            about["built"][:10],
             "in use" if folder.name in used else "stale",
-            str(folder / "root"),
         )
     Console(width=None if sys.stdout.isatty() else 200).print(table)
     print(rootfs.together([folder / "root" for folder, _ in found]))
+    print(f"each in {rootfs.cache()}/ROOT/root")
 
 
 def build(names: list[str]) -> int:

@@ -1,10 +1,12 @@
-"""What a long piece of work shows: lines where there is no terminal, a live bar where there is one."""
+"""What a long piece of work shows: lines where there is no terminal, a live line where there is one."""
 
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
+from rich.text import Text
 
 from base import progress
 from base.progress import Progress
@@ -29,6 +31,16 @@ def test_on_a_terminal_there_is_one_live_line(monkeypatch: pytest.MonkeyPatch) -
         assert shown.live
         shown.show(2, "[b]one[/b] right")
     assert "2/3 answers" in out.getvalue() and "[b]one[/b] right" in out.getvalue()
+
+
+def test_a_narrow_terminal_cuts_the_figures_and_not_the_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "80")
+    out = io.StringIO()
+    with Progress("steps", 100, file=out) as shown:
+        shown.show(88, "reward 0.72  held-out 0.91  " + "x" * 80)
+    last = Text.from_ansi(out.getvalue()).plain.splitlines()[-1]
+    assert re.fullmatch(r". 88/100 steps -:--:-- left reward 0\.72  held-out 0\.91  x+…", last), last
 
 
 def test_only_the_first_rank_shows() -> None:

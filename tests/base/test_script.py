@@ -74,6 +74,7 @@ def test_it_runs_and_leaves_nothing_of_hydra(folder: Path) -> None:
         (["do=term"], "interrupted at once"),
         (["do=fill"], "cannot write a file of the results (No space left on device): make room on its disk first"),
         (["wrong=1"], "there is no key wrong; --help lists the keys"),
+        (["runs/NAME"], "runs/NAME is no key=value; --help lists the keys"),
         (["rows=1"], "rows is called limit now"),
         (["+results=1"], "results is called run_dir now"),
         (["do=${nowhere}"], "Interpolation key 'nowhere' not found"),

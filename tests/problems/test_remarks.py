@@ -28,8 +28,8 @@ def test_held_out_problems_that_training_sees_are_said() -> None:
     train = [problem("a"), problem("b", "Add\n 1.")]
     assert load.shared(train, [problem("c", "Other."), problem("d", "Another.")]) == []
     assert load.shared(train, [problem("x", "Add 1."), problem("a", "Other.")]) == [
-        "1 held-out problems are in training by their statement (x is b)",
-        "1 held-out problems are in training by their id only (a)",
+        "held-out problems in training by their statement: 1 (x is b)",
+        "held-out problems in training by their id only: 1 (a)",
     ]
 
 

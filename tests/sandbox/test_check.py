@@ -3,6 +3,7 @@
 The roots that are not in the cache are built first (about four minutes for all on a fresh machine, two at a time).
 """
 
+import io
 import re
 import subprocess
 import sys
@@ -10,11 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 import languages
 from sandbox import check, rootfs
 from sandbox.check import plain, proof, survey
-from sandbox.job import SandboxError, Status
+from sandbox.job import SandboxError, Status, TestResult, Verdict
 from sandbox.pool import Pool
 
 REPOSITORY = Path(__file__).parents[2]
@@ -51,6 +53,15 @@ def test_the_same_programs_prove_every_language() -> None:
 @pytest.fixture(scope="session")
 def lua_root(roots: dict[str, rootfs.Rootfs]) -> Path:
     return roots["lua"].path
+
+
+def test_the_table_fits_a_terminal_of_80_columns_with_verdicts_whole() -> None:
+    ran = TestResult(Status.RUNTIME_ERROR, wall_s=10.417, memory_mb=1023)
+    verdict = Verdict("a", Status.RUNTIME_ERROR, (ran,), compile=replace(ran, wall_s=10.2))
+    finding = check.Finding("until_eof", verdict, {Status.WRONG_OUTPUT, Status.MEMORY_LIMIT})
+    out = io.StringIO()
+    check.show(languages.load("lua"), check.Report("1", "/root", [finding], []), Console(file=out, width=80))
+    assert "until_eof   memory_limit or   runtime_error   WRONG   10200 ms   10417 ms" in out.getvalue()
 
 
 def sick(folder: Path, root: Path, programs: dict[str, str] | None = None, **keys: object) -> languages.Language:

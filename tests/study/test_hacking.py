@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
+from rich.console import Console
 
 import languages
 from base.errors import UserError
@@ -195,3 +197,12 @@ def test_a_problem_that_is_gone_is_named(planted: Path) -> None:
     write_jsonl(planted / "train.jsonl", [SQUARE])
     with pytest.raises(UserError, match="no longer has the problem 'shout'"):
         hacking.report(planted, 1, 1)
+
+
+def test_the_table_fits_a_terminal_of_80_columns_with_places_whole() -> None:
+    sign = {"share": 1.0, "share_first_quarter": 1.0, "share_last_quarter": None, "count": 99_999, "of": 99_999}
+    places = ["step_000100:1023", "step_000004:89"]
+    found = {"rollouts": 99_999, "signs": {"several_blocks": {**sign, "examples": places}}}
+    out = io.StringIO()
+    Console(file=out, width=80).print(hacking.table(found))
+    assert all(f"│ {place} " in out.getvalue() for place in places)

@@ -14,7 +14,7 @@ import pytest
 
 from base.errors import DataError
 from study import matrix
-from study.compare import compare, p_value, points, read
+from study.compare import compare, p_value, p_words, points, read
 from tests.conftest import ROOT
 
 
@@ -35,6 +35,10 @@ def test_p_is_the_share_of_sign_changes_that_reach_the_difference() -> None:
     signs = np.array(list(product([-1, 1], repeat=len(gaps))))
     exact = (abs(signs @ gaps) >= abs(gaps.sum()) - 1e-9).mean()
     assert p_value(gaps) == pytest.approx(exact, abs=0.01)
+
+
+def test_no_p_value_is_shown_as_nothing() -> None:
+    assert p_words(1e-5) == "p < 0.0001" and p_words(0.0123) == "p = 0.0123"
 
 
 def test_equal_results_differ_by_nothing() -> None:

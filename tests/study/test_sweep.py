@@ -52,7 +52,7 @@ def test_a_sweep_runs_its_jobs_at_once_and_a_second_call_skips_them(tmp_path: Pa
 
     shown = table(tmp_path / "runs/one")
     assert shown.returncode == 0, shown.stderr
-    assert "| run | seed | steps | before | after | best | minutes |" in shown.stdout
+    assert "| run | seed | steps done | before | after | best | minutes |" in shown.stdout
     assert "| all | 2 |" in shown.stdout
     assert (tmp_path / "runs/one/sweep.md").read_text() == shown.stdout
 
@@ -91,6 +91,17 @@ def test_a_sweep_in_one_table(tmp_path: Path) -> None:
     assert record["runs"][0]["scores"] == {"ladder lua": drawn}
     assert "25.0 [10.0, 40.0]" in shown.stdout and "2 (unfinished)" in shown.stdout
     assert (record["runs"][0]["best"], record["runs"][0]["seconds"]) == (0.8, 90.0)
+
+
+def test_settings_are_as_the_command_line_takes_them_and_steps_asked_for_are_not_those_done(tmp_path: Path) -> None:
+    asked: list[dict[str, Any]] = [{"steps": 9, "wide": None, "shard": True}, {"steps": 1, "wide": 2}]
+    for number, settings in enumerate(asked):
+        config = made(tmp_path, f"r{number}", 0, 1.0, [0.1, 0.2], finished=number == 1) / "config.yaml"
+        config.write_text(OmegaConf.to_yaml({**settings, "run_dir": f"r{number}"}))
+    page = sweep.page(*sweep.gather([tmp_path / "r0", tmp_path / "r1"]))
+    assert "| run | steps | wide | shard | steps done |" in page
+    assert "| r0 | 9 | null | true | 1 (unfinished) |" in page and "| r1 | 1 | 2 | null | 1 |" in page
+    assert "steps=1, wide=2, shard=null" in page
 
 
 def test_means_are_over_seeds() -> None:
