@@ -33,7 +33,8 @@ def group_advantages(rewards: Tensor, valid: Tensor, scale: str = "group") -> Te
 
     Invalid rollouts get 0. So does every rollout of a zero-variance group: one with fewer than two valid rollouts, or
     whose valid rewards are all equal. It is exactly 0: the float32 mean of equal rewards may differ from them in the
-    last bit, which the division by a tiny deviation would blow up.
+    last bit, which the division by a tiny deviation would blow up. And with `max_rl`, which is meant for rewards of 0 or
+    more, so does a group whose mean is not above 0.
     """
     checks.one_of("advantage", scale, SCALES)
     mask = valid.to(rewards.dtype)  # [prompts, group]
@@ -48,7 +49,7 @@ def group_advantages(rewards: Tensor, valid: Tensor, scale: str = "group") -> Te
         std = kept.std() if kept.numel() > 1 else kept.new_zeros(())  # []
         centred = centred / (std + STD_EPS)  # [prompts, group]
     elif scale == "max_rl":
-        centred = centred / mean.abs().clamp(min=torch.finfo(rewards.dtype).tiny)  # [prompts, group]
+        centred = torch.where(mean > 0, centred / mean, torch.zeros_like(centred))  # [prompts, group]
     return torch.where(flat(rewards, valid)[:, None], torch.zeros_like(centred), centred)  # [prompts, group]
 
 

@@ -80,6 +80,12 @@ class TrainSettings(Settings):
             raise ValueError("group is 1; it must be at least 2: a program is compared with the others of its group")
         if self.rollout.temperature == 0:
             raise ValueError("rollout.temperature is 0; it must be more than 0: equal programs teach nothing")
+        below = [key for key, value in self.reward.items() if isinstance(value, int | float) and value < 0]
+        if self.advantage == "max_rl" and below:
+            raise ValueError(
+                f"advantage=max_rl divides by a group's mean reward, and reward.{below[0]} is {self.reward[below[0]]}; it "
+                "must be 0 or more"
+            )
         if self.loss.correction.startswith("sequence") and self.rollout.top_p < 1:
             raise ValueError(
                 f"loss.correction={self.loss.correction} needs rollout.top_p=1, not {self.rollout.top_p}: the "

@@ -80,6 +80,11 @@ def test_equal_rewards_are_no_signal_in_float32(scale: str, reward: float, size:
     assert (group_advantages(rewards, torch.ones(1, size, dtype=torch.bool), scale) == 0).all()
 
 
+def test_max_rl_divides_by_no_mean_that_is_not_above_zero() -> None:
+    rewards = tensor([[1, -1, 1, -1], [-1, 0, 0, 0], [1, 0, 0, -1]])
+    assert not group_advantages(rewards, torch.ones(3, 4, dtype=torch.bool), "max_rl").any()
+
+
 def test_max_rl_weighs_a_rare_success_by_its_rarity() -> None:
     advantages = group_advantages(tensor([[1, 0, 0, 0], [1, 1, 1, 0]]), torch.ones(2, 4, dtype=torch.bool), "max_rl")
     assert advantages.tolist() == [pytest.approx([3, -1, -1, -1]), pytest.approx([1 / 3, 1 / 3, 1 / 3, -1])]

@@ -34,6 +34,10 @@ from training.settings import TrainSettings
         ("model=qwen3_4b model.path=null", "model.path is not given; it must be a folder or a name on the hub"),
         ("sandbox.workers=-1", "sandbox.workers is -1; it must be at least 1"),
         ("sandbox=ray +sandbox.adress=x", "sandbox.adress is unknown; the keys are executor, workers, address"),
+        (
+            "advantage=max_rl +reward.wrong_output=-1",
+            "max_rl divides by a group's mean reward, and reward.wrong_output",
+        ),
         ("rollout.temperature=0", "rollout.temperature is 0; it must be more than 0"),
         ("rollout.temperature=-1", "rollout.temperature is -1; it must be at least 0"),
         ("heldout.temperature=3", "heldout.temperature is 3; it must be at least 0 and at most 2"),
