@@ -33,8 +33,8 @@ def group_advantages(rewards: Tensor, valid: Tensor, scale: str = "group") -> Te
 
     Invalid rollouts get 0. So does every rollout of a zero-variance group: one with fewer than two valid rollouts, or
     whose valid rewards are all equal. It is exactly 0: the float32 mean of equal rewards may differ from them in the
-    last bit, which the division by a tiny deviation would blow up. And with `max_rl`, which is meant for rewards of 0 or
-    more, so does a group whose mean is not above 0.
+    last bit, which the division by a tiny deviation would blow up. So does every one of a group whose mean is not above
+    0 with `max_rl`, which is meant for rewards of 0 or more.
     """
     checks.one_of("advantage", scale, SCALES)
     mask = valid.to(rewards.dtype)  # [prompts, group]

@@ -83,8 +83,8 @@ class TrainSettings(Settings):
         below = [key for key, value in self.reward.items() if isinstance(value, int | float) and value < 0]
         if self.advantage == "max_rl" and below:
             raise ValueError(
-                f"advantage=max_rl divides by a group's mean reward, and reward.{below[0]} is {self.reward[below[0]]}; it "
-                "must be 0 or more"
+                f"advantage=max_rl divides by a group's mean reward, and reward.{below[0]} is {self.reward[below[0]]}; "
+                "it must be 0 or more"
             )
         if self.loss.correction.startswith("sequence") and self.rollout.top_p < 1:
             raise ValueError(

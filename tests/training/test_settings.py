@@ -36,7 +36,7 @@ from training.settings import TrainSettings
         ("sandbox=ray +sandbox.adress=x", "sandbox.adress is unknown; the keys are executor, workers, address"),
         (
             "advantage=max_rl +reward.wrong_output=-1",
-            "max_rl divides by a group's mean reward, and reward.wrong_output",
+            "advantage=max_rl divides by a group's mean",
         ),
         ("rollout.temperature=0", "rollout.temperature is 0; it must be more than 0"),
         ("rollout.temperature=-1", "rollout.temperature is -1; it must be at least 0"),
