@@ -89,8 +89,8 @@ def one_sentence(
         _trace(debug)
         raise SystemExit(f"{prefix}: {interrupted}") from error
     except (UserError, HydraException, OmegaConfBaseException, YAMLError, OSError) as error:
-        if isinstance(error, OSError) and error.errno not in FULL:
-            raise
+        if isinstance(error, OSError) and not isinstance(error, HydraException) and error.errno not in FULL:
+            raise  # (a group's option that is not there is both)
         _trace(debug)
         words = visible(sentence(error))
         if ends_sweep or isinstance(error, Interrupted) or not _swept():
@@ -103,7 +103,7 @@ def sentence(error: BaseException) -> str:
     """The error's message on one line; those of Hydra and OmegaConf come as several, some of them lists."""
     if isinstance(error, UserError):
         return str(error)
-    if isinstance(error, OSError):
+    if isinstance(error, OSError) and error.errno in FULL:
         return (
             f"cannot write {error.filename or 'a file of the results'} ({error.strerror}): make room on its disk first"
         )

@@ -313,7 +313,7 @@ def test_a_root_that_cannot_be_built_is_explained(tmp_path: Path, few: str) -> N
         ("model.path=/no/such/model", ("model.path", "/no/such/model")),
         ("wandb=on", ("wandb", "'on'", "offline")),
         ("resume=yes", ("resume", "auto")),
-        ("sandbox.executor=slurm", ("sandbox.executor", "'slurm'", "local, ray")),
+        ("sandbox.executor=slurm", ("sandbox.executor", "'slurm'", "'local', 'ray'")),
     ],
 )
 def test_a_bad_choice_is_answered_with_the_choices(
