@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from base.errors import ConfigError
 
 
-def load_function(key: str, path: str) -> Callable[..., Any]:
+def load_function(key: str, path: str, takes: Sequence[str] = ()) -> Callable[..., Any]:
     """The function `path`, written module:name; modules are also looked for in the working directory.
 
-    Raises ConfigError that names the config key `key` when there is no such function.
+    `takes`: the arguments that it will be called with, in order. Raises ConfigError that names the config key `key`
+    when there is no such function.
     """
     module, colon, name = path.partition(":")
     if not colon or not module or not name:
@@ -29,4 +31,10 @@ def load_function(key: str, path: str) -> Callable[..., Any]:
     if not callable(function):
         there = ", ".join(sorted(key for key, value in vars(found).items() if callable(value) and key[0] != "_"))
         raise ConfigError(f"{key}: {module!r} has no function {name!r}; it has {there or 'none'}")
+    try:
+        inspect.signature(function).bind(*takes)
+    except ValueError:  # of some builtins Python knows none
+        pass
+    except TypeError as error:
+        raise ConfigError(f"{key}: {name!r} is called with ({', '.join(takes)}), and {error}") from error
     return function

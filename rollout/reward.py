@@ -42,7 +42,7 @@ def open_reward(config: Mapping[Any, Any]) -> RewardFunction:
     terms = {key: value for key, value in config.items() if key != "function"}
     if config.get("function") is None:
         return Reward.from_config(terms)
-    return load_function("reward.function", str(config["function"]))
+    return load_function("reward.function", str(config["function"]), ["rollouts"])
 
 
 def distrust(reward: RewardFunction) -> str:

@@ -125,6 +125,8 @@ def test_a_reward_and_a_loss_of_ones_own(mine: Path, few: str) -> None:
             "loss.function: 'mine' has no function 'none'; it has any_rank, breaks_midway, fails_late, odd, "
             "policy_loss, quadratic, short",
         ),
+        ("reward.function=mine:policy_loss", "reward.function: 'policy_loss' is called with (rollouts), and missing"),
+        ("loss.function=mine:odd", "loss.function: 'odd' is called with (logp, old, sampled, advantages, mask, batch"),
         ("reward.function=mine:too_few", "reward.function must return a finite number or None for each of 8 rollouts"),
     ],
 )

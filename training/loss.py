@@ -18,6 +18,7 @@ puts a function of your own in the place of `policy_loss`; it takes and returns 
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Literal, get_args
@@ -160,4 +161,6 @@ Loss = Callable[
 
 def open_loss(config: LossConfig) -> Loss:
     """The loss that a config means. Raises ConfigError."""
-    return policy_loss if config.function is None else load_function("loss.function", config.function)
+    if config.function is None:
+        return policy_loss
+    return load_function("loss.function", config.function, [*inspect.signature(policy_loss).parameters])
