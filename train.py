@@ -44,7 +44,7 @@ from rollout.rollout import RolloutWorker
 from run import gpus, launch, run_folder
 from run.run import Run
 from sandbox import open_pool
-from training import checkpoint, memory
+from training import capacity, checkpoint
 from training.batches import Batches
 from training.checkpoint import Checkpoints, TrainerState
 from training.memory import Machine, Plan, Shape
@@ -235,13 +235,13 @@ def main(config: DictConfig) -> None:
     settings, machine = TrainSettings.read(config), Machine.here()
     model = pretrained.outlined(pretrained.folder(settings.model))
     if settings.rollout.gpu_memory_utilization is None:
-        config.rollout.gpu_memory_utilization = memory.share(Shape.of(model), Plan.of(settings), machine)
+        config.rollout.gpu_memory_utilization = capacity.share(Shape.of(model), Plan.of(settings), machine)
         print(f"rollout.gpu_memory_utilization: {config.rollout.gpu_memory_utilization}")
         settings = TrainSettings.read(config)
     if config.fit:
-        print(memory.page(memory.check(model, settings, machine), machine))
+        print(capacity.page(capacity.check(model, settings, machine), machine))
         return
-    check = memory.check if machine.gpu else memory.check_host
+    check = capacity.check if machine.gpu else capacity.check_host
     check(model, settings, machine)
     launch.start(train, config)
 

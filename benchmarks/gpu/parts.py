@@ -252,7 +252,7 @@ def sampler() -> None:
 
 def step() -> None:
     """train.py's own loop with experiment=paper: phases of a step, medians after the first."""
-    # Beside full fine-tuning vLLM may have 0.3 of 80 GB, says training/memory.py, and of an H200 the half as well.
+    # Beside full fine-tuning vLLM may have 0.3 of 80 GB, says training/capacity.py, and of an H200 the half as well.
     large = CPU or torch.cuda.get_device_properties(0).total_memory > 100e9
     full = [] if large else ["rollout.gpu_memory_utilization=0.3"]
     runs = {"full": full, "lora": ["lora.rank=32", "optimizer.learning_rate=5e-5"]}

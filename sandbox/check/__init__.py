@@ -266,10 +266,14 @@ def show(language: languages.Language, report: Report, console: Console) -> None
         console.print(f"{language.title} does not work here yet: see {language.where}", markup=False, soft_wrap=True)
 
 
-def may_exceed_hard_limits() -> bool:
-    """Whether this process holds CAP_SYS_RESOURCE, which root in a container may lack."""
+def holds(capability: int) -> bool:
+    """Whether this process holds a capability, numbered as in linux/capability.h; root in a container may lack it."""
     match = re.search(r"^CapEff:\s*(\w+)", Path("/proc/self/status").read_text(), re.MULTILINE)
-    return bool(match and int(match[1], 16) >> 24 & 1)
+    return bool(match and int(match[1], 16) >> capability & 1)
+
+
+def may_exceed_hard_limits() -> bool:
+    return holds(24)  # CAP_SYS_RESOURCE
 
 
 def low_limits() -> list[str]:

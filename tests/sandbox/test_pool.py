@@ -15,7 +15,6 @@ import pytest
 
 from base.limits import Limits
 from sandbox.cgroup import PREFIX, Cgroup
-from sandbox.driver.binaries import Level
 from sandbox.jail import Toolchain
 from sandbox.job import Checker, Compare, Job, JobError, SandboxError, Status, Test
 from sandbox.pool import Pool
@@ -225,10 +224,12 @@ def test_equal_jobs_run_once(pool: Pool) -> None:
 
 
 @pytest.mark.parametrize("victim", ["python", "nsjail", "driver"])
-def test_a_killed_process_is_replaced_and_its_job_tried_again(shell: Toolchain, victim: str) -> None:
+def test_a_killed_process_is_replaced_and_its_job_tried_again(
+    shell: Toolchain, victim: str, request: pytest.FixtureRequest
+) -> None:
+    if victim == "nsjail":
+        request.getfixturevalue("namespaces")
     with Pool([shell], workers=1) as pool:
-        if victim == "nsjail" and pool.binaries and pool.binaries.level is not Level.NAMESPACES:
-            pytest.skip("needs namespaces")
         assert pool.verify([sh("echo 0", ("", "0"))])[0].passed
         future = pool.submit(sh("sleep 0.5; echo 1", ("", "1")))
         time.sleep(0.2)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -18,6 +17,7 @@ import pytest
 
 from base.limits import Limits
 from sandbox import open_pool, ray_pool
+from sandbox.check import holds
 from sandbox.jail import Toolchain
 from sandbox.job import Job, SandboxError, Status, Test, Verdict
 from sandbox.pool import Pool
@@ -27,6 +27,7 @@ from tests.sandbox.test_pool import children, eventually
 NODE: dict[str, Any] = {"num_cpus": 1, "object_store_memory": 80 << 20, "include_dashboard": False}
 PATIENCE_S = 300  # for what a busy machine does late
 PATIENT = Limits(test_s=20, program_s=60, memory_mb=128)  # a busy machine must change no verdict
+CAP_SYS_NICE = 23
 
 
 def batch() -> list[Job]:
@@ -141,7 +142,7 @@ def test_whatever_dies_no_verdict_is_lost_or_wrong(
                         os.kill(pid, signal.SIGKILL)
             if len(verdicts) == 60:
                 (actor,) = [pid for pid in descendants() if command_line(pid).startswith("ray::_Host")]
-                assert not may_be_nicer() or os.getpriority(os.PRIO_PROCESS, actor) == 0
+                assert not holds(CAP_SYS_NICE) or os.getpriority(os.PRIO_PROCESS, actor) == 0
                 os.kill(actor, signal.SIGKILL)
         cluster.add_node(**NODE)
         assert eventually(lambda: pool.workers == 2, PATIENCE_S), "the new node is not used"
@@ -167,11 +168,6 @@ def test_whatever_dies_no_verdict_is_lost_or_wrong(
     cluster.shutdown()
     ours = dict(started.items() - others.items())
     assert eventually(lambda: not alive(ours), PATIENCE_S), alive(ours)
-
-
-def may_be_nicer() -> bool:
-    capabilities = re.search(r"CapEff:\s*(\w+)", Path("/proc/self/status").read_text())
-    return capabilities is not None and bool(int(capabilities[1], 16) >> 23 & 1)  # CAP_SYS_NICE
 
 
 def command_line(pid: int) -> str:

@@ -15,7 +15,7 @@ from benchmarks import memory as benchmark
 from tests.conftest import composed
 from tests.policy.families import configured
 from tests.policy.test_families import APART, SHARED
-from training import memory
+from training import capacity, memory
 from training.balance import CostModel
 from training.memory import GIB, Machine, Plan, Shape
 from training.settings import TrainSettings
@@ -39,7 +39,7 @@ def outline(size: str) -> Any:
 
 def checked(machine: Machine, size: str, *overrides: str) -> memory.Estimate:
     settings = TrainSettings.read(composed("experiment=paper", f"model={size}", "rollout=vllm", *overrides))
-    return memory.check(outline(size), settings, machine)
+    return capacity.check(outline(size), settings, machine)
 
 
 def test_the_shape_is_the_models() -> None:
@@ -113,12 +113,12 @@ def test_advice_fits(overrides: list[str], size: str, gib: float, gpus: int) -> 
     machine = replace(H100, memory=gib * GIB, gpus=gpus)
     given = ["experiment=paper", f"model={size}", "rollout=vllm", *overrides]
     plan, shape = Plan.of(TrainSettings.read(composed(*given))), Shape.of(outline(size))
-    advice = list(memory.fitting(shape, plan, machine))
+    advice = list(capacity.fitting(shape, plan, machine))
     assert advice or not memory.estimate(shape, plan, machine).trouble(machine)
     for words in advice:
         other = TrainSettings.read(composed(*given, *words.split()))
         assert other.gpus <= gpus
-        memory.check(outline(size), other, machine)
+        capacity.check(outline(size), other, machine)
 
 
 @pytest.mark.parametrize(
@@ -135,8 +135,8 @@ def test_vllm_gets_what_the_trainer_leaves(overrides: list[str], share: float) -
     unset = settings.model_copy(
         update={"rollout": settings.rollout.model_copy(update={"gpu_memory_utilization": None})}
     )
-    assert memory.share(Shape.of(outline("qwen3_4b")), Plan.of(unset), H100) == share
-    memory.check(outline("qwen3_4b"), settings.model_copy(
+    assert capacity.share(Shape.of(outline("qwen3_4b")), Plan.of(unset), H100) == share
+    capacity.check(outline("qwen3_4b"), settings.model_copy(
         update={"rollout": settings.rollout.model_copy(update={"gpu_memory_utilization": share})}), H100)  # fmt: skip
 
 
@@ -145,8 +145,8 @@ def test_a_machine_without_a_gpu_is_told_what_it_lacks() -> None:
     with pytest.raises(
         ConfigError, match=r"^model=qwen3_4b wants a GPU, and none is here: .* 59.9 GiB, and this machine"
     ):
-        memory.check_host(outline("qwen3_4b"), settings, machine)
-    memory.check_host(outline("qwen3_4b"), settings, Machine("", 64 * GIB, 64 * GIB))
+        capacity.check_host(outline("qwen3_4b"), settings, machine)
+    capacity.check_host(outline("qwen3_4b"), settings, Machine("", 64 * GIB, 64 * GIB))
 
 
 def test_one_gpu_of_24_gb_trains_qwen3_4b_with_qlora() -> None:
