@@ -35,6 +35,7 @@ def learning_curve(rows: Sequence[dict[str, Any]], path: Path, title: str) -> No
     margin = 0.02 * (high - low)
     axes.set(xlabel="step", ylabel="reward, pass@1", ylim=(low - margin, high + margin), title=title)
     axes.grid(alpha=0.3)
-    axes.legend(loc="lower right")
+    if train or held:  # else matplotlib warns
+        axes.legend(loc="lower right")
     figure.savefig(path, dpi=150)
     plt.close(figure)
