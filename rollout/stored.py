@@ -27,7 +27,7 @@ def write(path: Path, rollouts: Sequence[Rollout], kept: Sequence[Rollout]) -> N
             **vars(rollout),
             "problem": rollout.problem.id,
             "completion": asdict(rollout.completion),
-            "verdict": asdict(rollout.verdict),
+            "verdict": _verdict_row(rollout.verdict),
         }
         for rollout in rollouts
     ]
@@ -58,6 +58,11 @@ def read(path: Path, problems: Sequence[Problem]) -> tuple[list[Rollout], list[R
             f"cannot read {path} ({type(error).__name__}: {error}): the batch that was under way when the run stopped; "
             "is the data set another now? Without that file the run goes on with a batch drawn anew"
         ) from error
+
+
+def _verdict_row(verdict: Verdict) -> dict[str, Any]:
+    compiled = verdict.compile and verdict.compile._asdict()
+    return vars(verdict) | {"tests": [test._asdict() for test in verdict.tests], "compile": compiled}
 
 
 def _verdict(row: dict[str, Any]) -> Verdict:

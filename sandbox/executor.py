@@ -53,7 +53,9 @@ class Executor:
         Raises JobError for a job that can have no verdict: no tests, an unknown language or rule.
         """
         self.check(job)
-        key = _key(job)
+        return self._submit(job, _key(job))
+
+    def _submit(self, job: Job, key: tuple[Any, ...]) -> Future[Verdict]:
         future: Future[Verdict] = Future()
         with self._lock:
             if self._closed:
@@ -89,9 +91,9 @@ class Executor:
         tasks: dict[tuple[Any, ...], Future[Verdict]] = {}
         futures: list[Future[Verdict]] = []
         for job in jobs:
-            first = tasks.get(_key(job))
+            first = tasks.get(key := _key(job))
             if first is None:
-                future = tasks[_key(job)] = self.submit(job)
+                future = tasks[key] = self._submit(job, key)
             else:
                 future = Future()
                 first.add_done_callback(partial(_copy, future, job.id))

@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Generator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -24,8 +24,8 @@ from sandbox.cgroup import Cgroup
 from sandbox.driver import messages
 from sandbox.driver.binaries import Binaries, Level
 from sandbox.driver.confinement import Confinement
-from sandbox.driver.messages import EXITED, OUTPUT_LIMIT, SIGNALED, TIMEOUT, JailBroken, Link, Result
-from sandbox.job import SandboxError, Status
+from sandbox.driver.messages import EXITED, SIGNALED, TIMEOUT, JailBroken, Link, Run
+from sandbox.job import SandboxError
 
 ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -69,24 +69,6 @@ class Toolchain:
     execute: str
     limits: Limits
     warm: bool = False  # tests begin as copies of a runtime, see driver/warm.c
-
-
-@dataclass(frozen=True)
-class Run(Result):
-    """One command's outcome, and what it says of the program."""
-
-    out_of_memory: bool
-
-    @property
-    def status(self) -> Status | None:
-        """None: it ran to its end and returned 0, so the output decides."""
-        if self.outcome == OUTPUT_LIMIT:
-            return Status.OUTPUT_LIMIT
-        if self.out_of_memory:
-            return Status.MEMORY_LIMIT
-        if self.outcome == TIMEOUT:
-            return Status.TIMEOUT
-        return None if self.returned_0 else Status.RUNTIME_ERROR
 
 
 def ran_out_of_memory(stdout: bytes, stderr: bytes, compiling: bool = False) -> bool:
@@ -138,12 +120,12 @@ class Jail:
         env = ENVIRONMENT | dict(toolchain.environment) | PRIVATE_ENVIRONMENT
         if self._confinement:
             env |= self._confinement.environment
-        self._compile = command(toolchain.compile) if toolchain.compile else []
-        self._execute = command(toolchain.execute)
-        if not self._compile:  # whose environment is the same
-            given, self._execute = without_env(self._execute)
+        compile = command(toolchain.compile) if toolchain.compile else []
+        execute = command(toolchain.execute)
+        if not compile:  # whose environment is the same
+            given, execute = without_env(execute)
             env |= given
-        self._environment = [f"{key}={value}" for key, value in env.items()]
+        self._commands = messages.commands(compile, execute, [f"{key}={value}" for key, value in env.items()])
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(
             self._command(number, binaries),
@@ -160,7 +142,7 @@ class Jail:
         try:
             self._receive(time.monotonic() + START_S)
             if toolchain.warm and not self._confinement:
-                self.link.send(messages.runtime(self._execute, self._environment), time.monotonic() + START_S)
+                self.link.send(messages.runtime(self._commands), time.monotonic() + START_S)
         except JailBroken as error:
             self.close()
             who = "the driver" if self._confinement else "nsjail"
@@ -224,11 +206,11 @@ class Jail:
         self._oom_kills = self.cgroup.oom_kills() if self.cgroup else 0
         compiling = compiles = self.toolchain.compile is not None
         # For each answer: the caller may take its time between two.
-        patience = replace(limits, program_s=None).longest_s(1) + GRACE_S
+        patience = limits.runs_s(1) + GRACE_S
         given = (text.encode(errors="replace") for text in inputs)  # one by one: there may be hundreds, of megabytes
         ahead = ahead and sum(map(len, inputs)) <= AHEAD_CHARACTERS
         message = messages.job(
-            self.toolchain.filename, program, self._compile, self._execute, self._environment, limits,
+            self.toolchain.filename, program, self._commands, limits,
             in_total=self.cgroup is not None, ahead=given if ahead else (), files=files,
         )  # fmt: skip
         left = len(inputs) + compiles
@@ -274,21 +256,22 @@ class Jail:
         except (OSError, JailBroken):
             self._process.kill()
 
-    def _receive(self, deadline: float) -> Result:
+    def _receive(self, deadline: float) -> Run:
         try:
             return self.link.receive(deadline)
         except EOFError as error:
             raise JailBroken(self._why(str(error))) from error
 
-    def _judge(self, result: Result, compiling: bool = False, ahead: bool = False) -> Run:
-        failed = result.outcome in (EXITED, SIGNALED, TIMEOUT) and not result.returned_0
-        oom_kills = self.cgroup.oom_kills() if self.cgroup and (failed or not ahead) else self._oom_kills
-        said = False
-        if result.outcome != TIMEOUT and not (compiling and self.cgroup):
-            said = ran_out_of_memory(result.stdout, result.stderr, compiling)
-        starved = failed and (oom_kills > self._oom_kills or said)
-        self._oom_kills = oom_kills  # a kill that an earlier test survived is not this one's
-        return Run(**vars(result), out_of_memory=starved)
+    def _judge(self, run: Run, compiling: bool = False, ahead: bool = False) -> Run:
+        failed = run.outcome in (EXITED, SIGNALED, TIMEOUT) and not run.returned_0
+        if not failed and ahead:
+            return run
+        before, self._oom_kills = self._oom_kills, self.cgroup.oom_kills() if self.cgroup else 0
+        if not failed:
+            return run  # and a kill that it survived is not a later test's
+        asked = run.outcome != TIMEOUT and not (compiling and self.cgroup)
+        said = asked and ran_out_of_memory(run.stdout, run.stderr, compiling)
+        return run._replace(out_of_memory=said or self._oom_kills > before)
 
     def _why(self, otherwise: str) -> str:
         """What the driver, or else nsjail, wrote last before it ended."""

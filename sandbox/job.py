@@ -75,8 +75,7 @@ class Job:
     shown: int = 2000  # characters of an output that the verdict keeps
 
 
-@dataclass(frozen=True)
-class TestResult:
+class TestResult(NamedTuple):
     """One test's outcome as far as it was run."""
 
     status: Status

@@ -20,7 +20,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Future
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from typing import IO, Any, ClassVar
 
@@ -129,7 +129,7 @@ def to_row(verdict: Verdict) -> dict[str, Any]:
 
 
 def _result_row(result: TestResult) -> dict[str, Any]:
-    row = {key: value for key, value in asdict(result).items() if value is not None}
+    row = {key: value for key, value in result._asdict().items() if value is not None}
     return row | {key: round(row[key], 6) for key in ("wall_s", "cpu_s", "memory_mb")}
 
 

@@ -15,7 +15,7 @@ import signal
 import socket
 import struct
 import traceback
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from base.limits import PATIENCE, Limits
@@ -52,17 +52,13 @@ def send(link: socket.socket, value: Any) -> None:
 
 def receive(link: socket.socket) -> Any:
     """The next value. Raises EOFError when the other end has gone."""
-    return pickle.loads(_exactly(link, LENGTH.unpack(_exactly(link, LENGTH.size))[0]))
-
-
-def _exactly(link: socket.socket, count: int) -> bytes:
-    data = bytearray()
-    while len(data) < count:
-        piece = link.recv(min(count - len(data), 1 << 20))
+    data = bytearray()  # neither end says anything more before it is answered
+    while len(data) < LENGTH.size or len(data) < LENGTH.size + LENGTH.unpack_from(data)[0]:
+        piece = link.recv(1 << 16)
         if not piece:
             raise EOFError
         data += piece
-    return bytes(data)
+    return pickle.loads(memoryview(data)[LENGTH.size :])
 
 
 class Worker:
@@ -152,10 +148,8 @@ class Worker:
             status = Status.RUNTIME_ERROR
         if status is None and job.compare.rule == "checker":
             assert job.compare.checker is not None
-            return replace(
-                _result(Status.PASSED, run, output, job.shown),
-                **self._checked(job.compare.checker, given, plain_bytes(run.stdout), expected),
-            )
+            judged = self._checked(job.compare.checker, given, plain_bytes(run.stdout), expected)
+            return _result(Status.PASSED, run, output, job.shown)._replace(**judged)
         if status is None:
             status = Status.PASSED if matches(job.compare, output, expected) else Status.WRONG_OUTPUT
         return _result(status, run, output, job.shown)

@@ -11,10 +11,11 @@ import select
 import struct
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import IO
+from functools import lru_cache
+from typing import IO, NamedTuple
 
 from base.limits import PATIENCE, Limits
+from sandbox.job import Status
 
 MAGIC = 0x4A414752
 JOB, TEST, LAST_TEST, STOP, RUNTIME = 1, 2, 3, 4, 5  # kinds of messages to the driver
@@ -30,9 +31,8 @@ class JailBroken(Exception):
     """nsjail, the driver or the init inside died or fell silent: start a new jail and try again."""
 
 
-@dataclass(frozen=True)
-class Result:
-    """One command's outcome as the driver saw it."""
+class Run(NamedTuple):
+    """One command's outcome as the driver saw it, and what it says of the program."""
 
     outcome: int  # EXITED, SIGNALED, ...
     code: int  # exit code, signal, errno, or which deadline
@@ -41,44 +41,67 @@ class Result:
     wall_s: float
     cpu_s: float
     memory_mb: float
+    out_of_memory: bool = False  # the driver does not know: the jail says so
 
     @property
     def returned_0(self) -> bool:
         return self.outcome == EXITED and self.code == 0
+
+    @property
+    def status(self) -> Status | None:
+        """None: it ran to its end and returned 0, so the output decides."""
+        if self.outcome == OUTPUT_LIMIT:
+            return Status.OUTPUT_LIMIT
+        if self.out_of_memory:
+            return Status.MEMORY_LIMIT
+        if self.outcome == TIMEOUT:
+            return Status.TIMEOUT
+        return None if self.returned_0 else Status.RUNTIME_ERROR
 
 
 def message(kind: int, body: bytes = b"") -> bytes:
     return HEAD.pack(kind, len(body)) + body
 
 
-def runtime(execute: Sequence[str], environment: Sequence[str]) -> bytes:
+class Commands(NamedTuple):
+    """What a language's programs are compiled and run by, argv and environment as the driver takes them."""
+
+    compile: bytes
+    execute: bytes
+    environment: bytes
+
+
+def commands(compile: Sequence[str], execute: Sequence[str], environment: Sequence[str]) -> Commands:
+    """`compile` and `execute` are argv, `environment` lines KEY=value."""
+    return Commands(_strings(compile), _strings(execute), _strings(environment))
+
+
+def runtime(commands: Commands) -> bytes:
     """Has the driver keep a runtime, of which tests begin as copies."""
-    return message(RUNTIME, _blobs([_strings(execute), _strings(environment)]))
+    return message(RUNTIME, _blobs([commands.execute, commands.environment]))
 
 
 def job(
     filename: str,
     program: str,
-    compile: Sequence[str],
-    execute: Sequence[str],
-    environment: Sequence[str],
+    commands: Commands,
     limits: Limits,
     in_total: bool = False,
     ahead: Iterable[bytes] = (),
     files: Mapping[str, bytes] | None = None,
 ) -> bytes:
-    """A program to be judged. `compile` and `execute` are argv, `environment` lines KEY=value.
+    """A program to be judged.
 
     `in_total`: a memory cgroup bounds the program; without it each of its processes is bounded. `ahead`: the tests'
     inputs, where they are not to be sent one by one. `files` lie beside the program.
     """
-    blobs = [filename.encode(), program.encode(errors="replace")]
-    blobs += [_strings(compile), _strings(execute), _strings(environment), _blobs(ahead)]
+    blobs = [filename.encode(), program.encode(errors="replace"), *commands, _blobs(ahead)]
     for name, content in (files or {}).items():
         blobs += [name.encode(), content]
     return message(JOB, _limits(limits, in_total) + _blobs(blobs))
 
 
+@lru_cache  # mostly the language's own
 def _limits(limits: Limits, in_total: bool) -> bytes:
     return LIMITS.pack(
         _ms(limits.compile_s),
@@ -134,7 +157,7 @@ class Link:
             except BlockingIOError:
                 self._wait(self._writing, self.to_driver, deadline)
 
-    def receive(self, deadline: float) -> Result:
+    def receive(self, deadline: float) -> Run:
         """Raises EOFError where the driver has gone, JailBroken after the deadline or if this is no result."""
         self._read(RESULT.size, deadline)
         magic, outcome, code, out, err, memory_kb, wall_us, cpu_us = RESULT.unpack_from(self.unread)
@@ -144,7 +167,7 @@ class Link:
         self._read(end, deadline)
         stdout, stderr = bytes(self.unread[RESULT.size : middle]), bytes(self.unread[middle:end])
         del self.unread[:end]
-        return Result(outcome, code, stdout, stderr, wall_us / 1e6, cpu_us / 1e6, memory_kb / 1024)
+        return Run(outcome, code, stdout, stderr, wall_us / 1e6, cpu_us / 1e6, memory_kb / 1024)
 
     def _read(self, least: int, deadline: float) -> None:
         """Waits until `least` bytes are in `unread`; there may be more."""
@@ -159,7 +182,7 @@ class Link:
         ready = events.poll(max(0, min(deadline - time.monotonic(), LONGEST_WAIT_S)) * 1000)
         if not ready:
             raise JailBroken("the driver has fallen silent")
-        if any(other != end.fileno() for other, _ in ready):
+        if len(ready) > 1 or ready[0][0] != end.fileno():
             raise JailBroken("the pool has gone")
 
     def hang_up(self) -> None:

@@ -57,7 +57,7 @@ def lua_root(roots: dict[str, rootfs.Rootfs]) -> Path:
 
 def test_the_table_fits_a_terminal_of_80_columns_with_verdicts_whole() -> None:
     ran = TestResult(Status.RUNTIME_ERROR, wall_s=10.417, memory_mb=1023)
-    verdict = Verdict("a", Status.RUNTIME_ERROR, (ran,), compile=replace(ran, wall_s=10.2))
+    verdict = Verdict("a", Status.RUNTIME_ERROR, (ran,), compile=ran._replace(wall_s=10.2))
     finding = check.Finding("until_eof", verdict, {Status.WRONG_OUTPUT, Status.MEMORY_LIMIT})
     out = io.StringIO()
     check.show(languages.load("lua"), check.Report("1", "/root", [finding], []), Console(file=out, width=80))
