@@ -148,7 +148,6 @@ static void enter_landlock(void) {
 static const int CONFINED[] = {SYS_pidfd_send_signal, SYS_inotify_init1, SYS_inotify_add_watch,
                                SYS_bind, SYS_connect, SYS_listen, /* names of sockets */
                                SYS_msgsnd, SYS_msgrcv, SYS_msgctl, SYS_semop, SYS_semtimedop, SYS_semctl,
-                               444 /* landlock_create_ruleset */, 445 /* landlock_add_rule */,
 #if defined(__x86_64__)
                                SYS_inotify_init,
 #endif

@@ -69,8 +69,7 @@ static void announce(int role, long pid) {
 }
 
 /* The program does not see it, and hands it on to nobody. */
-static void forget_preload(char **names) {
-    const char *wanted = "LD_PRELOAD=";
+static void forget(char **names, const char *wanted) {
     if (&environ && environ) names = environ; /* musl passes nothing, glibc may not have set environ yet */
     for (; *names; names++) {
         int length = 0;

@@ -3,8 +3,8 @@
  * nsjail starts it as a server, inside a root file system, as an unprivileged user of the host that holds
  * capabilities only over its own user namespace. For every program the server clones an `init`: pid 1 of a new pid
  * namespace, with a new mount namespace (the ipc namespace is the jail's: nothing can be made in it). The init reads one
- * job, mounts a fresh tmpfs, gives up every capability, installs the seccomp filter, compiles once, runs the tests that
- * the host asks for one by one (as copies of a runtime or of a loaded process, see warm.c and zygote.c), and exits; the
+ * job, mounts a fresh tmpfs, gives up every capability, compiles once, runs the tests that the host asks for one by one
+ * (as copies of a runtime or of a loaded process, see warm.c and zygote.c), all under a seccomp filter, and exits; the
  * kernel then kills and frees all that the program left. An init that ends in any other way ends the server, which the
  * host sees as end of file: no verdict can be confused with another program's.
  *
@@ -151,12 +151,10 @@ static const int NEW_ALLOWED[] = {
     449 /* futex_waitv */, 452 /* fchmodat2 */, 454 /* futex_wake */, 455 /* futex_wait */, 456 /* futex_requeue */,
 };
 /* The server needs these; programs lose them. */
-static const int NAMESPACES[] = {SYS_mount, SYS_umount2, SYS_pivot_root, SYS_chroot, SYS_unshare, SYS_setns};
+static const int NAMESPACES[] = {SYS_mount, SYS_umount2, SYS_pivot_root, SYS_chroot, SYS_unshare};
 
 static struct sock_filter code[256];
 static int code_length;
-static struct sock_filter program_filter[sizeof ((struct entrance *)0)->filter / sizeof(struct sock_filter)];
-static int program_filter_length; /* as installed in the init, for what does not begin as its child */
 
 static void emit(uint16_t op, uint8_t yes, uint8_t no, uint32_t k) {
     code[code_length++] = (struct sock_filter){op, yes, no, k};
@@ -206,21 +204,17 @@ static void filter_argument(int call, int argument, int other, uint32_t value, u
     LOAD(nr);
 }
 
+/* What no process of a confined jail asks for. */
 static void filter_confined(void) {
-    const uint32_t refused = SECCOMP_RET_ERRNO | EPERM, pretended = SECCOMP_RET_ERRNO;
+    const uint32_t refused = SECCOMP_RET_ERRNO | EPERM;
     refuse_all(CONFINED, sizeof CONFINED / sizeof *CONFINED, EPERM);
     refuse_all((int[]){SYS_socket}, 1, EAFNOSUPPORT);
     /* A descriptor's owner, whom the kernel sends signals. */
     filter_argument(SYS_fcntl, 1, 0, F_SETOWN, refused);
     filter_argument(SYS_fcntl, 1, 0, F_SETOWN_EX, refused);
     filter_argument(SYS_fcntl, 1, 0, F_SETSIG, refused);
-    /* What a file system knows of a file beside its mode and times would be the next program's: FS_IOC_* and the like. */
-    emit(BPF_JMP | BPF_JEQ | BPF_K, 0, 7, SYS_ioctl);
-    LOAD(args[1]);
-    emit(BPF_ALU | BPF_AND | BPF_K, 0, 0, 0xff00);
-    for (int i = 0; i < 3; i++) emit(BPF_JMP | BPF_JEQ | BPF_K, 2 - i, i == 2, "fvX"[i] << 8);
-    RETURN(refused);
-    LOAD(nr);
+    filter_argument(SYS_ioctl, 1, 0, 0x8901 /* FIOSETOWN */, refused);
+    filter_argument(SYS_ioctl, 1, 0, 0x8902 /* SIOCSPGRP */, refused);
     /* Of what mknod makes, named pipes. */
     const struct {int call, mode;} makes[] = {
         {SYS_mknodat, 2},
@@ -236,18 +230,38 @@ static void filter_confined(void) {
         RETURN(refused);
         LOAD(nr);
     }
-    filter_argument(SYS_ioctl, 1, 0, 0x8901 /* FIOSETOWN */, refused);
-    filter_argument(SYS_ioctl, 1, 0, 0x8902 /* SIOCSPGRP */, refused);
-    if (confined.keeper) return;
-    refuse_all(UNLANDLOCKED, sizeof UNLANDLOCKED / sizeof *UNLANDLOCKED, 0);
-    filter_argument(SYS_utimensat, 1, 1, 0, pretended);      /* a file's by its path, not by a descriptor */
-    filter_argument(SYS_sched_setaffinity, 0, 1, 0, pretended); /* another's */
 }
 
-static void filter_program(void) {
+/* What the server of a confined jail needs, or its init at first, and no program. */
+static void filter_files(void) {
+    const uint32_t refused = SECCOMP_RET_ERRNO | EPERM, pretended = SECCOMP_RET_ERRNO;
+    LOAD(nr);
+    /* What a file system knows of a file beside its mode and times would be the next program's: FS_IOC_* and the like. */
+    emit(BPF_JMP | BPF_JEQ | BPF_K, 0, 7, SYS_ioctl);
+    LOAD(args[1]);
+    emit(BPF_ALU | BPF_AND | BPF_K, 0, 0, 0xff00);
+    for (int i = 0; i < 3; i++) emit(BPF_JMP | BPF_JEQ | BPF_K, 2 - i, i == 2, "fvX"[i] << 8);
+    RETURN(refused);
+    LOAD(nr);
+    if (!confined.keeper) {
+        refuse_all((int[]){444 /* landlock_create_ruleset */, 445 /* landlock_add_rule */}, 2, EPERM);
+        refuse_all(UNLANDLOCKED, sizeof UNLANDLOCKED / sizeof *UNLANDLOCKED, 0);
+        filter_argument(SYS_utimensat, 1, 1, 0, pretended);      /* a file's by its path, not by a descriptor */
+        filter_argument(SYS_sched_setaffinity, 0, 1, 0, pretended); /* another's */
+    }
+    RETURN(SECCOMP_RET_ALLOW);
+    install_filter();
+}
+
+/* `enters`: a runtime, whose copies enter the jails. They may call setns for the rest of their lives, and the kernel
+   refuses it to those without capabilities. To install a filter costs as much as to start a process: so the copies have
+   theirs from the runtime, an init has none until it starts something itself, and the server of a confined jail, which
+   needs no more than its programs may do but for filter_files, has it for all of them. */
+static void filter_program(int enters) {
     /* The second filter is short on purpose: the kernel walks it for every call number when it is installed. */
     LOAD(nr);
     refuse_all(NAMESPACES, sizeof NAMESPACES / sizeof *NAMESPACES, EPERM);
+    if (!enters) refuse_all((const int[]){SYS_setns}, 1, EPERM);
     if (confined.on) filter_confined();
     /* Only these two put descriptors into a socket's queue. Two sockets that lie in each other's outlive all processes,
        with their files and names, until the kernel next looks for garbage. The init may, to the zygote. */
@@ -275,9 +289,6 @@ static void filter_program(void) {
     emit(BPF_JMP | BPF_JEQ | BPF_K, 1, 0, 1 /* AF_UNIX */);
     REFUSE(EAFNOSUPPORT);
     RETURN(SECCOMP_RET_ALLOW);
-    if ((size_t)code_length > sizeof program_filter / sizeof *program_filter) errno = E2BIG, die("seccomp");
-    memcpy(program_filter, code, sizeof program_filter);
-    program_filter_length = code_length;
     install_filter();
 }
 
@@ -472,6 +483,23 @@ static void make_pipe(int ends[2], int ours) {
     fcntl(ends[ours], F_SETFL, O_NONBLOCK);
 }
 
+/* Node's process.exit() drops what the pipe has no room for, which would be none of it in the file of other judges. */
+#define OUTPUT_ROOM (1 << 20) /* the most that Linux gives an ordinary user */
+
+static int out_pipe[2] = {-1, -1}, err_pipe[2] = {-1, -1}; /* kept from test to test: they are empty in between */
+
+static void forget_pipes(void) {
+    for (int i = 0; i < 2 && out_pipe[0] >= 0; i++) close(out_pipe[i]), close(err_pipe[i]);
+    out_pipe[0] = -1;
+}
+
+/* As new: a program may set flags of its own ends, and their size. */
+static void ready_pipes(void) {
+    if (out_pipe[0] < 0) make_pipe(out_pipe, 0), make_pipe(err_pipe, 0);
+    if (fcntl(out_pipe[1], F_SETFL, 0) || fcntl(err_pipe[1], F_SETFL, 0)) die("pipe");
+    if (fcntl(out_pipe[1], F_GETPIPE_SZ) != OUTPUT_ROOM) fcntl(out_pipe[1], F_SETPIPE_SZ, OUTPUT_ROOM);
+}
+
 /* --- the zygote -------------------------------------------------------------------------------------------- */
 
 static int zygote_ours = -1, zygote_theirs = -1, loadavg = -1;
@@ -655,7 +683,9 @@ static void forget_peak(void) {
 
 /* Starts a command with exec. Returns its number, and in *error why it could not be started. */
 static pid_t start(char *path, char **argv, char **environment, int ends[3], int link, volatile int *error) {
+    static int filtered;
     char *file = path, **words = confined.root ? by_loader(kind_of(path), &file, argv) : argv;
+    if (!filtered) confined.on ? filter_files() : filter_program(0), filtered = 1;
     if (write(oom_score, "1000", 4) < 0) die("oom_score_adj"); /* inherited: the first to go when memory is short */
     pid_t child = vfork();
     if (child < 0) die("vfork");
@@ -664,8 +694,6 @@ static pid_t start(char *path, char **argv, char **environment, int ends[3], int
 }
 
 #define DEAF_US 2000 /* a run that is shorter has nobody woken up by what it prints, which waits in the pipe */
-/* Node's process.exit() drops what the pipe has no room for, which would be none of it in the file of other judges. */
-#define OUTPUT_ROOM (1 << 20) /* the most that Linux gives an ordinary user */
 #define HIDDEN_US 20000 /* a run that is shorter hides nothing worth a look at the clock */
 
 /* How long a program that has so much CPU time left is not looked at. It may use several cores: the closer, the oftener. */
@@ -682,7 +710,7 @@ static int run(char *path, char **argv, char **environment, const char *input, s
     uint64_t end = start_us + left_us, deadline = start_us + (wall_us < left_us ? wall_us : left_us);
     uint64_t used_before = used_us(1), look = start_us + look_again_us(cpu_us), looked = start_us;
     span_s = span.cpu_ms / 1000 + SPARE_S;
-    int in_pipe[2], out_pipe[2], err_pipe[2];
+    int in_pipe[2];
     volatile int error = 0;
     if (held > LARGE) forget_peak();
     held = input_bytes, out.used = err.used = 0;
@@ -693,9 +721,7 @@ static int run(char *path, char **argv, char **environment, const char *input, s
     }
     if (confined.keeper) write_stdin(input, input_bytes);
     make_pipe(in_pipe, 1);
-    make_pipe(out_pipe, 0);
-    fcntl(out_pipe[0], F_SETPIPE_SZ, OUTPUT_ROOM);
-    make_pipe(err_pipe, 0);
+    ready_pipes();
     size_t written = 0;
     ssize_t put = input_bytes ? write(in_pipe[1], input, input_bytes) : 0; /* mostly all of it: no poll needed */
     if (put > 0) written = put;
@@ -713,7 +739,7 @@ static int run(char *path, char **argv, char **environment, const char *input, s
     } else {
         child = start(path, argv, environment, ends, -1, &error);
     }
-    close(in_pipe[0]), close(out_pipe[1]), close(err_pipe[1]);
+    close(in_pipe[0]);
 
     struct rusage usage = {0};
     uint64_t reaped_us = 0; /* CPU time of those who have ended, and of those whom they have waited for */
@@ -799,7 +825,8 @@ static int run(char *path, char **argv, char **environment, const char *input, s
     int how;
     pid_t left = ended ? wait4(-1, &how, WNOHANG, &one) : 0;
     if (left > 0 && left != zygote) reaped_us += time_us(one.ru_utime, one.ru_stime);
-    if (left < 0 ? errno != ECHILD : left > 0 || !zygote || !ended || made_others()) {
+    int crowded = left < 0 ? errno != ECHILD : left > 0 || !zygote || !ended || made_others();
+    if (crowded) {
         pid_t pid;
         do {
             kill_all();
@@ -814,7 +841,7 @@ static int run(char *path, char **argv, char **environment, const char *input, s
     if (!result.outcome && confined.on && uses_too_much_disk()) result.outcome = SIGNALED, result.code = SIGXFSZ;
     if (!result.outcome && (drain(out_pipe[0], &out) > 0 || drain(err_pipe[0], &err) > 0))
         result.outcome = OUTPUT_LIMIT;
-    close(out_pipe[0]), close(err_pipe[0]);
+    if (crowded || result.outcome == OUTPUT_LIMIT) forget_pipes();
     if (in_pipe[1] >= 0) close(in_pipe[1]);
     uint64_t spent = now_us() - start_us; /* the killing of what was left, too */
     left_us -= spent < left_us ? spent : left_us;
@@ -886,7 +913,6 @@ static void give_up_privileges(void) {
     struct __user_cap_data_struct none[2] = {{0}};
     if (syscall(SYS_capset, &head, none)) die("capset");
     if (prctl(PR_SET_DUMPABLE, 0)) die("dumpable"); /* closes /proc/1/mem, /proc/1/fd and ptrace */
-    filter_program();
 }
 
 static __attribute__((noreturn)) void init(void) {
@@ -1076,6 +1102,7 @@ int main(int argc, char **argv) {
     bound_capabilities();
     bound_resources();
     filter_server();
+    if (confined.on) filter_program(0);
 
     struct result hello = {.magic = MAGIC};
     write_all(&hello, sizeof hello);

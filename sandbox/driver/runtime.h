@@ -32,7 +32,8 @@ static void keep_capabilities(void) {
         if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, kept[i], 0, 0)) die("ambient capabilities");
 }
 
-/* As a test is started; but for its limits, which each copy sets. */
+/* As a test is started; but for its limits, which each copy sets, and with all its libraries bound at once: else each copy
+   would look up anew what a short program calls. */
 static __attribute__((noreturn)) void become_runtime(int link) {
     int in[2], out[2];
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) || setpgid(0, 0)) die("the runtime's group");
@@ -42,6 +43,7 @@ static __attribute__((noreturn)) void become_runtime(int link) {
     if (dup2(in[0], 0) < 0 || dup2(out[1], 1) < 0 || dup2(out[1], 2) < 0 || dup2(link, ZYGOTE_LINK) < 0) die("dup");
     BOUND(RLIMIT_NOFILE, DESCRIPTORS);
     keep_capabilities();
+    filter_program(1);
     execve(find(*runtime.argv, runtime.environment), runtime.argv, runtime.environment);
     _exit(127);
 }
@@ -80,17 +82,17 @@ static void ready_runtime(void) {
 /* The host's first message, where the language wants a runtime: blobs, its argv and environment. */
 static void hear_of_runtime(void) {
     uint32_t length, count;
-    char *bytes, preload[] = "LD_PRELOAD=" WARM_PATH;
+    char *bytes, ours[] = "LD_PRELOAD=" WARM_PATH "\0LD_BIND_NOW=1";
     if (receive(&bytes, &length) != RUNTIME) errno = EBADMSG, die("runtime");
     char *at = bytes, *end = bytes + length, *words = next_blob(&at, end, &count);
     char **argv = strings(words, count);
     char *names = next_blob(&at, end, &count);
-    char *longer = malloc(count + sizeof preload);
+    char *longer = malloc(count + sizeof ours);
     if (!longer) die("malloc");
-    mempcpy(mempcpy(longer, names, count), preload, sizeof preload);
-    runtime.environment = strings(longer, count + sizeof preload);
-    for (char **name = runtime.environment; name[1]; name++)
-        if (!strncmp(*name, "LD_PRELOAD=", 11)) return; /* of its image: not ours to change */
+    mempcpy(mempcpy(longer, names, count), ours, sizeof ours);
+    runtime.environment = strings(longer, count + sizeof ours);
+    for (char **name = runtime.environment; name[2]; name++) /* of its image: not ours to change */
+        if (!strncmp(*name, "LD_PRELOAD=", 11) || !strncmp(*name, "LD_BIND_NOW=", 12)) return;
     runtime.argv = argv;
 }
 
@@ -100,7 +102,7 @@ static void hear_of_runtime(void) {
 static void enter_runtime(void) {
     static int fds[E_COUNT];
     static struct entrance to;
-    if (!to.filter_length) {
+    if (!fds[E_MOUNTS]) {
         rlim_t bytes = limits.address_mb ? (rlim_t)limits.address_mb << 20 : RLIM_INFINITY;
         const int kinds[] = {RLIMIT_CPU, RLIMIT_AS, RLIMIT_NPROC, RLIMIT_NOFILE, RLIMIT_FSIZE};
         for (int i = 0; i < 5; i++) {
@@ -110,9 +112,7 @@ static void enter_runtime(void) {
         uint32_t seconds = limits.test.cpu_ms / 1000 + SPARE_S;
         to.bounds[0].limit = (struct rlimit){seconds, seconds};
         if (limits.address_mb) to.bounds[1].limit = (struct rlimit){bytes, bytes};
-        to.filter_length = program_filter_length;
         to.keeps_to_core = keeps_to_core, to.cores = cores;
-        memcpy(to.filter, program_filter, sizeof program_filter);
         fds[E_LINK] = zygote_theirs, fds[E_WORK] = work_dir;
         fds[E_MOUNTS] = open_proc("self/ns/mnt", O_RDONLY), fds[E_PROCESSES] = open_proc("self/ns/pid", O_RDONLY);
     }

@@ -24,8 +24,8 @@
 #if defined(__x86_64__)
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <linux/capability.h>
-#include <linux/seccomp.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -80,6 +80,32 @@ static int ready_php(void) {
     return !php_module_shutdown || replace((char *)php_module_shutdown, nothing);
 }
 
+/* The C library ends a process with what was registered for its end, last first, and the destructors of all libraries.
+   What was there before the program has nothing to tell it, and would write to shared pages. glibc only. */
+extern int on_exit(void (*)(int, void *), void *) __attribute__((weak));
+extern int fflush(void *) __attribute__((weak));
+extern void _exit(int) __attribute__((weak));
+extern char __libc_single_threaded __attribute__((weak));
+extern struct r_debug _r_debug __attribute__((weak)); /* the loader's, for debuggers */
+
+static long count_libraries(void) {
+    long count = 0;
+    for (struct link_map *library = _r_debug.r_map; library; library = library->l_next) count++;
+    return count;
+}
+
+/* After all that the program has registered. A library of its own has a destructor of its own, and a thread may hold a
+   stream for ever: then all goes on as ever. */
+static void leave(int status, void *libraries) {
+    if (!__libc_single_threaded || count_libraries() != (long)libraries) return;
+    fflush(NULL);
+    _exit(status);
+}
+
+static int ready_end(void) {
+    if (!on_exit || !fflush || !_exit || !&__libc_single_threaded || !&_r_debug) return 1;
+    return !on_exit(leave, (void *)count_libraries());
+}
 
 /* --- what a runtime remembers of its start, and would tell a program wrongly ---------------------------------------- */
 
@@ -155,7 +181,6 @@ static void register_thread(void) {
 static void enter(const struct entrance *to, const int *fds, long maker) {
     struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
     struct __user_cap_data_struct none[2] = {{0}};
-    struct sock_fprog filter = {to->filter_length, (struct sock_filter *)to->filter};
     ASK(SYS_prctl, PR_SET_DUMPABLE, 0, 0); /* closes the zygote's memory to the tests, of which there is none yet */
     register_thread();
     while (ASK(SYS_kill, maker, 0, 0) != -ESRCH) ASK(SYS_sched_yield, 0, 0, 0); /* the runtime has still to wait for it */
@@ -163,7 +188,6 @@ static void enter(const struct entrance *to, const int *fds, long maker) {
     for (size_t i = 0; i < sizeof to->bounds / sizeof *to->bounds; i++)
         if (ASK(SYS_setrlimit, to->bounds[i].resource, &to->bounds[i].limit, 0)) end();
     if (ASK(SYS_capset, &head, none, 0)) end();
-    if (ASK(SYS_prctl, PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter)) end();
     if (ASK(SYS_dup2, fds[E_LINK], ZYGOTE_LINK, 0) != ZYGOTE_LINK) end();
     for (int i = 0; i < E_COUNT; i++) ASK(SYS_close, fds[i], 0, 0);
     announce(A_ZYGOTE, ASK(SYS_getpid, 0, 0, 0));
@@ -366,7 +390,7 @@ static void look_away(void) {
 static int ready(void) {
     for (int fd = 0; fd < 256; fd++)
         if ((fd > ZYGOTE_LINK && fd != promised.fd) != (ASK(SYS_fcntl, fd, F_GETFD, 0) == -EBADF)) return 0;
-    return ready_python() && ready_php();
+    return ready_python() && ready_php() && ready_end();
 }
 
 static void stop_here(void) {
@@ -452,7 +476,10 @@ extern const char __ehdr_start[] __attribute__((visibility("hidden"))), etext[] 
 __attribute__((constructor)) static void before_main(int count, char **arguments, char **names) {
     (void)count;
     command = arguments;
-    forget_preload(names);
+    forget(names, "LD_PRELOAD=");
+#ifndef LATE
+    forget(names, "LD_BIND_NOW=");
+#endif
     if (ASK(SYS_getcwd, here, sizeof here, 0) < 0) return give_up();
     for (int i = 0; here[i]; i++)
         if (here[i] == '/') above = i + 1;
@@ -471,7 +498,7 @@ __attribute__((constructor)) static void before_main(int count, char **arguments
 __attribute__((constructor)) static void before_main(int count, char **arguments, char **names) {
     (void)count, (void)arguments, (void)names;
 #ifdef LATE
-    forget_preload(names);
+    forget(names, "LD_PRELOAD=");
     leave_zygote();
 #else
     ASK(SYS_exit_group, 1, 0, 0); /* the kernel hands over calls on x86_64 only */

@@ -12,6 +12,6 @@
 
 __attribute__((constructor)) static void before_main(int count, char **arguments, char **names) {
     (void)count, (void)arguments;
-    forget_preload(names);
+    forget(names, "LD_PRELOAD=");
     leave_zygote();
 }

@@ -1,5 +1,4 @@
 /* What the driver and the processes that copy themselves say to each other. */
-#include <linux/filter.h>
 #include <sched.h>
 #include <sys/resource.h>
 
@@ -22,6 +21,4 @@ struct entrance {
     } bounds[5];
     int keeps_to_core; /* the runtime; and tests may go to these: */
     cpu_set_t cores;
-    int filter_length;
-    struct sock_filter filter[192];
 };
