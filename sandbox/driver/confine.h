@@ -34,8 +34,9 @@ static struct {
     const char *root;      /* of an ordinary user's programs; NULL: it is ours, by chroot */
     const char *libraries;        /* the folder of those that are loaded into programs */
     char *folder, *work, *zygote; /* what is emptied, where programs start, the one library that is ours */
-    int proc, domain, children;
-} confined = {.proc = -1, .domain = -1, .children = -1};
+    int proc, children;
+    int outer, inner; /* Landlock's rulesets, of an init and of a test; -1: none */
+} confined = {.proc = -1, .children = -1, .outer = -1, .inner = -1};
 
 /* Whether a program can signal nobody but its like. */
 static int scopes_signals(void) {
@@ -126,7 +127,8 @@ static void permit(int rules, const char *path, uint64_t rights) {
     close(beneath.parent_fd);
 }
 
-static void enter_landlock(void) {
+/* Once, in the server: the same for all programs. */
+static void make_rulesets(void) {
     int version = confined.landlock;
     int rules = new_ruleset((struct ruleset){all_of_files(version), version >= 4 ? 3 : 0, version >= 6 ? 3 : 0});
     if (rules < 0) die("landlock");
@@ -136,10 +138,8 @@ static void enter_landlock(void) {
     permit(rules, "/proc", READ);
     static const char *devices[] = {"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"};
     for (size_t i = 0; i < sizeof devices / sizeof *devices; i++) permit(rules, devices[i], OF_A_FILE);
-    if (syscall(SYS_landlock_restrict_self, rules, 0)) die("landlock");
-    close(rules);
-    if (version >= SCOPES_SIGNALS && (confined.domain = new_ruleset((struct ruleset){0, 0, 3})) < 0) die("landlock");
-    if (confined.domain >= 0) confined.domain = high(confined.domain, "landlock");
+    confined.outer = high(rules, "landlock");
+    if (version >= SCOPES_SIGNALS) confined.inner = high(new_ruleset((struct ruleset){0, 0, 3}), "landlock");
 }
 
 /* --- what a confined program may ask of the kernel, beside what no program may ------------------------------------ */
@@ -190,7 +190,7 @@ static void become_keeper(void) {
         if (syscall(SYS_setgroups, 0, NULL) || syscall(SYS_setresgid, program, program, program)) die("setgid");
         if (syscall(SYS_setresuid, keeper, program, keeper)) die("setuid");
     } else {
-        enter_landlock();
+        if (syscall(SYS_landlock_restrict_self, confined.outer, 0)) die("landlock");
     }
     signal(SIGTERM, killed_with_the_server);
     signal(SIGXFSZ, nothing); /* an input may be larger than a program's files; handled, not ignored: exec forgets it */
@@ -224,7 +224,7 @@ static int filter_signals(void) {
 static int become_program(void) {
     uid_t program = confined.program;
     if (confined.keeper && syscall(SYS_setresuid, program, program, program)) return 0;
-    if (confined.domain >= 0 && syscall(SYS_landlock_restrict_self, confined.domain, 0)) return 0;
+    if (confined.inner >= 0 && syscall(SYS_landlock_restrict_self, confined.inner, 0)) return 0;
     if (setsid() < 0) return 0;
     if (!scopes_signals() && !filter_signals()) return 0;
     return !prctl(PR_SET_PDEATHSIG, SIGKILL);

@@ -35,7 +35,7 @@ class RunCodeRequest(BaseModel):
     language: str
     stdin: str | None = None
     compile_timeout: float = Field(10, gt=0, description="seconds")
-    run_timeout: float = Field(10, gt=0, description="seconds, by the clock")
+    run_timeout: float = Field(10, gt=0, description="seconds: of CPU time, and by the clock while it uses none")
     memory_limit_MB: int | None = Field(None, description="MiB; none, or -1: the language's own")
     files: dict[str, str | None] = {}
     fetch_files: list[str] = []
