@@ -10,7 +10,7 @@ later are used.
 
 What a node must have: the packages of requirements.txt, gcc, and what building a root takes. Where Ray is not started
 by root: RAY_worker_niceness=0 in its environment, or programs get little time beside others. Our own modules are sent
-along. Jobs and verdicts are dataclasses of strings that Ray pickles between the nodes of the user's own cluster, which
+along. Jobs and verdicts are plain data that Ray pickles between the nodes of the user's own cluster, which
 trust each other. Nothing that comes out of a jail is ever unpickled: the node's Pool reads it as bytes.
 
 Ray ends this process if the node that it runs on loses its raylet, or the cluster its head.

@@ -482,23 +482,6 @@ static void make_pipe(int ends[2], int ours) {
     fcntl(ends[ours], F_SETFL, O_NONBLOCK);
 }
 
-/* Node's process.exit() drops what the pipe has no room for, which would be none of it in the file of other judges. */
-#define OUTPUT_ROOM (1 << 20) /* the most that Linux gives an ordinary user */
-
-static int out_pipe[2] = {-1, -1}, err_pipe[2] = {-1, -1}; /* kept from test to test: they are empty in between */
-
-static void forget_pipes(void) {
-    for (int i = 0; i < 2 && out_pipe[0] >= 0; i++) close(out_pipe[i]), close(err_pipe[i]);
-    out_pipe[0] = -1;
-}
-
-/* As new: a program may set flags of its own ends, and their size. */
-static void ready_pipes(void) {
-    if (out_pipe[0] < 0) make_pipe(out_pipe, 0), make_pipe(err_pipe, 0);
-    if (fcntl(out_pipe[1], F_SETFL, 0) || fcntl(err_pipe[1], F_SETFL, 0)) die("pipe");
-    if (fcntl(out_pipe[1], F_GETPIPE_SZ) != OUTPUT_ROOM) fcntl(out_pipe[1], F_SETPIPE_SZ, OUTPUT_ROOM);
-}
-
 /* --- the zygote -------------------------------------------------------------------------------------------- */
 
 static int zygote_ours = -1, zygote_theirs = -1, loadavg = -1;
@@ -693,6 +676,8 @@ static pid_t start(char *path, char **argv, char **environment, int ends[3], int
 }
 
 #define DEAF_US 2000 /* a run that is shorter has nobody woken up by what it prints, which waits in the pipe */
+/* Node's process.exit() drops what the pipe has no room for, which would be none of it in the file of other judges. */
+#define OUTPUT_ROOM (1 << 20) /* the most that Linux gives an ordinary user */
 #define HIDDEN_US 20000 /* a run that is shorter hides nothing worth a look at the clock */
 
 /* How long a program that has so much CPU time left is not looked at. It may use several cores: the closer, the oftener. */
@@ -709,7 +694,7 @@ static int run(char *path, char **argv, char **environment, const char *input, s
     uint64_t end = start_us + left_us, deadline = start_us + (wall_us < left_us ? wall_us : left_us);
     uint64_t used_before = used_us(1), look = start_us + look_again_us(cpu_us), looked = start_us;
     span_s = span.cpu_ms / 1000 + SPARE_S;
-    int in_pipe[2];
+    int in_pipe[2], out_pipe[2], err_pipe[2];
     volatile int error = 0;
     if (held > LARGE) forget_peak();
     held = input_bytes, out.used = err.used = 0;
@@ -720,7 +705,9 @@ static int run(char *path, char **argv, char **environment, const char *input, s
     }
     if (confined.keeper) write_stdin(input, input_bytes);
     make_pipe(in_pipe, 1);
-    ready_pipes();
+    make_pipe(out_pipe, 0);
+    fcntl(out_pipe[0], F_SETPIPE_SZ, OUTPUT_ROOM);
+    make_pipe(err_pipe, 0);
     size_t written = 0;
     ssize_t put = input_bytes ? write(in_pipe[1], input, input_bytes) : 0; /* mostly all of it: no poll needed */
     if (put > 0) written = put;
@@ -738,7 +725,7 @@ static int run(char *path, char **argv, char **environment, const char *input, s
     } else {
         child = start(path, argv, environment, ends, -1, &error);
     }
-    close(in_pipe[0]);
+    close(in_pipe[0]), close(out_pipe[1]), close(err_pipe[1]);
 
     struct rusage usage = {0};
     uint64_t reaped_us = 0; /* CPU time of those who have ended, and of those whom they have waited for */
@@ -824,8 +811,7 @@ static int run(char *path, char **argv, char **environment, const char *input, s
     int how;
     pid_t left = ended ? wait4(-1, &how, WNOHANG, &one) : 0;
     if (left > 0 && left != zygote) reaped_us += time_us(one.ru_utime, one.ru_stime);
-    int crowded = left < 0 ? errno != ECHILD : left > 0 || !zygote || !ended || made_others();
-    if (crowded) {
+    if (left < 0 ? errno != ECHILD : left > 0 || !zygote || !ended || made_others()) {
         pid_t pid;
         do {
             kill_all();
@@ -840,7 +826,7 @@ static int run(char *path, char **argv, char **environment, const char *input, s
     if (!result.outcome && confined.on && uses_too_much_disk()) result.outcome = SIGNALED, result.code = SIGXFSZ;
     if (!result.outcome && (drain(out_pipe[0], &out) > 0 || drain(err_pipe[0], &err) > 0))
         result.outcome = OUTPUT_LIMIT;
-    if (crowded || result.outcome == OUTPUT_LIMIT) forget_pipes();
+    close(out_pipe[0]), close(err_pipe[0]);
     if (in_pipe[1] >= 0) close(in_pipe[1]);
     uint64_t spent = now_us() - start_us; /* the killing of what was left, too */
     left_us -= spent < left_us ? spent : left_us;

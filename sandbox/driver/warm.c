@@ -88,23 +88,23 @@ extern void _exit(int) __attribute__((weak));
 extern char __libc_single_threaded __attribute__((weak));
 extern struct r_debug _r_debug __attribute__((weak)); /* the loader's, for debuggers */
 
-static long count_libraries(void) {
-    long count = 0;
-    for (struct link_map *library = _r_debug.r_map; library; library = library->l_next) count++;
-    return count;
+static struct link_map *last_library(void) {
+    struct link_map *last = _r_debug.r_map;
+    while (last && last->l_next) last = last->l_next;
+    return last;
 }
 
 /* After all that the program has registered. A library of its own has a destructor of its own, and a thread may hold a
    stream for ever: then all goes on as ever. */
-static void leave(int status, void *libraries) {
-    if (!__libc_single_threaded || count_libraries() != (long)libraries) return;
+static void leave(int status, void *last) {
+    if (!__libc_single_threaded || last_library() != last) return;
     fflush(NULL);
     _exit(status);
 }
 
 static int ready_end(void) {
     if (!on_exit || !fflush || !_exit || !&__libc_single_threaded || !&_r_debug) return 1;
-    return !on_exit(leave, (void *)count_libraries());
+    return !on_exit(leave, last_library());
 }
 
 /* --- what a runtime remembers of its start, and would tell a program wrongly ---------------------------------------- */
