@@ -5,17 +5,16 @@
  * holds two capabilities over the jail's user namespace, with which its copies enter those of an init; they give them
  * up before anything else.
  *
- * What chance decides while a runtime starts (the seed of its hashes, where things lie in memory) is the same for all of
- * its copies. So it serves PROGRAMS programs, and then another is started.
+ * What chance decides while a runtime starts (the seed of its hashes, say) is the same for all of its copies. So it serves
+ * as many programs as warm.c says, and then another is started.
  */
-#define PROGRAMS 16
 #define START_MS 10000 /* for a runtime to start */
 #define ENTER_MS 2000  /* for a copy to enter a jail */
 
 static struct {
     char **argv, **environment; /* NULL: the language wants none, or it cannot be had */
     pid_t pid;                  /* in the server; 0: none */
-    int link, served;           /* -1: there is none, or an init has given it up */
+    int link, left;             /* -1: there is none, or an init has given it up; programs that it will still serve */
     char **tests;               /* in an init: the argv of what are its copies, and no compiler */
 } runtime = {.link = -1};
 
@@ -63,7 +62,7 @@ static void ready_runtime(void) {
     struct announcement said = {0};
     if (!runtime.argv) return;
     struct pollfd answers = {runtime.link, POLLIN, 0}; /* without a link, nothing */
-    if (runtime.pid && runtime.served++ < PROGRAMS && !poll(&answers, 1, 0)) return;
+    if (runtime.pid && runtime.left-- > 0 && !poll(&answers, 1, 0)) return;
     end_runtime();
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends)) die("socketpair");
     if ((runtime.link = fcntl(ends[0], F_DUPFD_CLOEXEC, DESCRIPTORS)) < 0) die("the runtime's link");
@@ -73,8 +72,10 @@ static void ready_runtime(void) {
     close(ends[1]);
     answers.fd = runtime.link;
     poll(&answers, 1, START_MS);
-    runtime.served = 1;
-    if (recv(runtime.link, &said, sizeof said, MSG_DONTWAIT) == sizeof said && said.role == A_RUNTIME) return;
+    if (recv(runtime.link, &said, sizeof said, MSG_DONTWAIT) == sizeof said && said.role == A_RUNTIME) {
+        runtime.left = said.pid - 1;
+        return;
+    }
     end_runtime();
     runtime.argv = NULL;
 }

@@ -9,7 +9,7 @@
 enum { A_ZYGOTE = 1, A_TEST = 2, A_RUNTIME = 3 };
 
 struct announcement {
-    int role, pid;
+    int role, pid; /* of a runtime: how many programs it may serve */
 };
 
 /* Init to runtime: how a copy enters the init's jail. With it come four descriptors. */
