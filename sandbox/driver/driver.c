@@ -689,7 +689,7 @@ static uint64_t look_again_us(uint64_t left) {
 static int run(char *path, char **argv, char **environment, const char *input, size_t input_bytes, struct span span,
                int more) {
     struct result result = {.magic = MAGIC};
-    if (!zygote && runtime.link >= 0 && argv == runtime.tests) enter_runtime();
+    if (!zygote && runtimes.count && argv == runtimes.tests) enter_runtime();
     uint64_t start_us = now_us(), wall_us = span.wall_ms * 1000ull, cpu_us = span.cpu_ms * 1000ull;
     uint64_t end = start_us + left_us, deadline = start_us + (wall_us < left_us ? wall_us : left_us);
     uint64_t used_before = used_us(1), look = start_us + look_again_us(cpu_us), looked = start_us;
@@ -716,9 +716,10 @@ static int run(char *path, char **argv, char **environment, const char *input, s
     int ends[3] = {in_pipe[0], out_pipe[1], err_pipe[1]};
     int lost = 0; /* the zygote, before it has started the test */
     pid_t child = 0; /* a copy of the zygote says who it is */
-    zygote_is_test = zygote && !more;
+    const int last = !more || runtimes.count > 1; /* the next test is a copy of another runtime */
+    zygote_is_test = zygote && last;
     if (zygote) {
-        lost = !ask_zygote(ends, !more);
+        lost = !ask_zygote(ends, last);
     } else if (more && leave_zygote && zygote_theirs >= 0 && kind_of(path) == DYNAMIC) {
         newest = child = start(path, argv, with_preload, ends, zygote_theirs, &error);
         close(zygote_theirs), zygote_theirs = -1;
@@ -831,7 +832,7 @@ static int run(char *path, char **argv, char **environment, const char *input, s
     uint64_t spent = now_us() - start_us; /* the killing of what was left, too */
     left_us -= spent < left_us ? spent : left_us;
     if (lost) { /* without a zygote, now */
-        if (runtime.link >= 0) close(runtime.link), runtime.link = -1;
+        runtimes.count = 0;
         return run(path, argv, environment, input, input_bytes, span, more);
     }
 
@@ -856,7 +857,7 @@ static int run(char *path, char **argv, char **environment, const char *input, s
     answer(&result);
     /* The first test leaves none, but a late one: where it is the last, as of most programs that are wrong, a zygote would
        be for nobody. */
-    leave_zygote |= argv == runtime.tests;
+    leave_zygote |= argv == runtimes.tests;
     return result.outcome == EXITED && result.code == 0;
 }
 
@@ -970,12 +971,12 @@ static __attribute__((noreturn)) void init(void) {
 
     char *after_first = inputs;
     if (ahead) next_blob(&after_first, inputs_end, &count);
-    if (runtime.link >= 0 || !ahead || after_first < inputs_end) open_zygote_link(environment); /* more than one test */
-    if (zygote_theirs < 0) runtime.link = -1;
-    runtime.tests = execute;
+    if (runtimes.count || !ahead || after_first < inputs_end) open_zygote_link(environment); /* more than one test */
+    if (zygote_theirs < 0) runtimes.count = 0;
+    runtimes.tests = execute;
     leave_zygote = late;
     /* The server, this init, runtime and zygote count; without namespaces, all that the user runs. */
-    unsigned ours = (zygote_theirs >= 0) + (runtime.link >= 0) + (confined.on ? count_others() : 2);
+    unsigned ours = (zygote_theirs >= 0) + runtimes.count + (confined.on ? count_others() : 2);
     BOUND(RLIMIT_NPROC, limits.processes + ours);
     BOUND(RLIMIT_NOFILE, DESCRIPTORS);
     BOUND(RLIMIT_FSIZE, (rlim_t)limits.file_mb << 20); /* the program's files, not those that it is given */
@@ -1094,7 +1095,7 @@ int main(int argc, char **argv) {
     write_all(&hello, sizeof hello);
     if (warm && !confined.on) hear_of_runtime();
     for (;;) {
-        ready_runtime();
+        ready_runtimes();
         int namespaces = confined.on ? 0 : CLONE_NEWPID | CLONE_NEWNS;
         long pid = syscall(SYS_clone, namespaces | SIGCHLD, 0, 0, 0, 0);
         if (pid < 0) die("clone");

@@ -1,22 +1,30 @@
-/* The runtime that a language's programs are copied from (warm.c), as server and init see it. Included by driver.c.
+/* The runtimes that a language's programs are copied from (warm.c), as server and init see them. Included by driver.c.
  *
  * The server starts it, in a mount namespace of its own with an empty folder of programs, and waits until it has come to
  * its place. It is outside of every program's pid namespace: no program can see it, signal it or read its memory. It
  * holds two capabilities over the jail's user namespace, with which its copies enter those of an init; they give them
  * up before anything else.
  *
- * What chance decides while a runtime starts (the seed of its hashes, say) is the same for all of its copies. So it serves
- * as many programs as warm.c says, and then another is started.
+ * What chance decides while a runtime starts (the seed of its hashes, say) is the same for all of its copies. So each serves
+ * as many programs as warm.c says, and then another is started; and where warm.c says that tests want seeds of their own,
+ * there are several, and each test of a program is a copy of the next.
  */
+#define SEEDS 5 /* runtimes of a language whose tests want seeds of their own */
 #define START_MS 10000 /* for a runtime to start */
 #define ENTER_MS 2000  /* for a copy to enter a jail */
 
+struct runtime {
+    pid_t pid;      /* in the server; 0: none */
+    int link, left; /* programs that it will still serve */
+};
+
 static struct {
-    char **argv, **environment; /* NULL: the language wants none, or it cannot be had */
-    pid_t pid;                  /* in the server; 0: none */
-    int link, left;             /* -1: there is none, or an init has given it up; programs that it will still serve */
-    char **tests;               /* in an init: the argv of what are its copies, and no compiler */
-} runtime = {.link = -1};
+    char **argv, **environment;
+    char **tests; /* in an init: the argv of what are its copies, and no compiler */
+    int count;    /* 0: the language wants none, or it cannot be had, or an init has given it up */
+    int next;     /* in an init: whose copy the next test is */
+    struct runtime each[SEEDS];
+} runtimes;
 
 /* --- in the server ------------------------------------------------------------------------------------------- */
 
@@ -43,41 +51,47 @@ static __attribute__((noreturn)) void become_runtime(int link) {
     BOUND(RLIMIT_NOFILE, DESCRIPTORS);
     keep_capabilities();
     filter_program(1);
-    execve(find(*runtime.argv, runtime.environment), runtime.argv, runtime.environment);
+    execve(find(*runtimes.argv, runtimes.environment), runtimes.argv, runtimes.environment);
     _exit(127);
 }
 
-static void end_runtime(void) {
+static void end_runtime(struct runtime *one) {
     int status;
-    if (!runtime.pid) return;
-    kill(runtime.pid, SIGKILL);
-    while (waitpid(runtime.pid, &status, 0) < 0 && errno == EINTR) {}
-    close(runtime.link);
-    runtime.pid = 0, runtime.link = -1;
+    if (!one->pid) return;
+    kill(one->pid, SIGKILL);
+    while (waitpid(one->pid, &status, 0) < 0 && errno == EINTR) {}
+    close(one->link);
+    one->pid = 0;
+}
+
+/* Returns whether it has come to its place. */
+static int start_runtime(struct runtime *one) {
+    int ends[2];
+    struct announcement said = {0};
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends)) die("socketpair");
+    if ((one->link = fcntl(ends[0], F_DUPFD_CLOEXEC, DESCRIPTORS)) < 0) die("the runtime's link");
+    close(ends[0]);
+    if ((one->pid = fork()) < 0) die("fork");
+    if (!one->pid) become_runtime(ends[1]);
+    close(ends[1]);
+    poll(&(struct pollfd){one->link, POLLIN, 0}, 1, START_MS);
+    if (recv(one->link, &said, sizeof said, MSG_DONTWAIT) != sizeof said) return 0;
+    if (said.role != A_RUNTIME && said.role != A_SEEDED_RUNTIME) return 0;
+    runtimes.count = said.role == A_SEEDED_RUNTIME ? SEEDS : 1;
+    one->left = said.pid - 1;
+    return 1;
 }
 
 /* Before each program. A runtime that does not come to its place is not tried again. */
-static void ready_runtime(void) {
-    int ends[2];
-    struct announcement said = {0};
-    if (!runtime.argv) return;
-    struct pollfd answers = {runtime.link, POLLIN, 0}; /* without a link, nothing */
-    if (runtime.pid && runtime.left-- > 0 && !poll(&answers, 1, 0)) return;
-    end_runtime();
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends)) die("socketpair");
-    if ((runtime.link = fcntl(ends[0], F_DUPFD_CLOEXEC, DESCRIPTORS)) < 0) die("the runtime's link");
-    close(ends[0]);
-    if ((runtime.pid = fork()) < 0) die("fork");
-    if (!runtime.pid) become_runtime(ends[1]);
-    close(ends[1]);
-    answers.fd = runtime.link;
-    poll(&answers, 1, START_MS);
-    if (recv(runtime.link, &said, sizeof said, MSG_DONTWAIT) == sizeof said && said.role == A_RUNTIME) {
-        runtime.left = said.pid - 1;
-        return;
+static void ready_runtimes(void) {
+    for (int i = 0; i < runtimes.count; i++) {
+        struct runtime *one = &runtimes.each[i];
+        if (one->pid && one->left-- > 0 && !poll(&(struct pollfd){one->link, POLLIN, 0}, 1, 0)) continue;
+        end_runtime(one);
+        if (start_runtime(one)) continue;
+        for (i = 0; i < SEEDS; i++) end_runtime(&runtimes.each[i]);
+        runtimes.count = 0;
     }
-    end_runtime();
-    runtime.argv = NULL;
 }
 
 /* The host's first message, where the language wants a runtime: blobs, its argv and environment. */
@@ -91,16 +105,17 @@ static void hear_of_runtime(void) {
     char *longer = malloc(count + sizeof ours);
     if (!longer) die("malloc");
     mempcpy(mempcpy(longer, names, count), ours, sizeof ours);
-    runtime.environment = strings(longer, count + sizeof ours);
-    for (char **name = runtime.environment; name[2]; name++) /* of its image: not ours to change */
+    runtimes.environment = strings(longer, count + sizeof ours);
+    for (char **name = runtimes.environment; name[2]; name++) /* of its image: not ours to change */
         if (!strncmp(*name, "LD_PRELOAD=", 11) || !strncmp(*name, "LD_BIND_NOW=", 12)) return;
-    runtime.argv = argv;
+    runtimes.argv = argv, runtimes.count = 1;
 }
 
 /* --- in an init ---------------------------------------------------------------------------------------------- */
 
-/* A copy of the runtime, as the program's zygote. Nobody lives in this pid namespace. */
+/* A copy of the next runtime, as the program's zygote. Nobody lives in this pid namespace. */
 static void enter_runtime(void) {
+    const int link = runtimes.each[runtimes.next].link;
     static int fds[E_COUNT];
     static struct entrance to;
     if (!fds[E_MOUNTS]) {
@@ -128,18 +143,19 @@ static void enter_runtime(void) {
     memcpy(CMSG_DATA(&room.head), fds, sizeof fds);
     while (recv(zygote_theirs, stale, sizeof stale, MSG_DONTWAIT) > 0) {} /* to and from an earlier zygote */
     while (recv(zygote_ours, stale, sizeof stale, MSG_DONTWAIT) > 0) {}
-    struct pollfd events[3] = {{zygote_ours, POLLIN, 0}, {runtime.link, 0, 0}, {child_signals, POLLIN, 0}};
-    int gone = sendmsg(runtime.link, &message, MSG_DONTWAIT | MSG_NOSIGNAL) != sizeof to;
+    struct pollfd events[3] = {{zygote_ours, POLLIN, 0}, {link, 0, 0}, {child_signals, POLLIN, 0}};
+    int gone = sendmsg(link, &message, MSG_DONTWAIT | MSG_NOSIGNAL) != sizeof to;
     while (!gone && poll(events, 3, ENTER_MS) > 0) {
         if (recv(zygote_ours, &said, sizeof said, MSG_DONTWAIT) == sizeof said && said.role == A_ZYGOTE) {
             zygote = newest = said.pid;
+            runtimes.next = (runtimes.next + 1) % runtimes.count;
             return;
         }
         struct signalfd_siginfo info;
         while (read(child_signals, &info, sizeof info) > 0) {} /* of those killed before, mostly */
         gone = events[1].revents || waitpid(-1, NULL, WNOHANG) > 0;
     }
-    shutdown(runtime.link, SHUT_RDWR); /* the server sees it, and starts another */
-    close(runtime.link), runtime.link = -1;
+    shutdown(link, SHUT_RDWR); /* the server sees it, and starts another */
+    runtimes.count = 0;
     do kill_all(); while (reap());
 }

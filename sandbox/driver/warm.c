@@ -151,12 +151,6 @@ static void renew_folder(void) {
     Rf_unprotect(1);
 }
 
-/* How many programs may share what chance has decided. PHP's, Bash's and R's hashes have no seed, and each copy of Perl
-   walks its own in another order. */
-static int shareable(void) {
-    return php_module_shutdown || seedrand || is_r() || &PL_curinterp ? 256 : 16;
-}
-
 static void renew(void) {
     struct timespec now;
     ASK(SYS_clock_gettime, CLOCK_REALTIME, &now, 0);
@@ -209,6 +203,16 @@ static __attribute__((noinline)) void send_in(const struct entrance *to, const i
     long own = ASK(SYS_getpid, 0, 0, 0), pid = copy(SIGCHLD);
     if (pid == 0) return enter(to, fds, own);
     ASK(SYS_exit_group, pid < 0, 0, 0);
+}
+
+/* For how many programs. The hashes of PHP, Bash and R have no seed, and each copy of Perl walks its own in another order.
+   Python's tests have seeds of their own, as at fresh starts: each of a program's tests is a copy of another runtime. LuaJIT's
+   could, for a seventh of their speed; so a program's tests share one, and few programs do. */
+static void announce_runtime(void) {
+    if (Py_FinalizeEx)
+        announce(A_SEEDED_RUNTIME, 256);
+    else
+        announce(A_RUNTIME, php_module_shutdown || seedrand || is_r() || &PL_curinterp ? 256 : 16);
 }
 
 /* Returns in the tests. */
@@ -408,7 +412,7 @@ static void stop_here(void) {
         ASK(SYS_close, ZYGOTE_LINK, 0, 0);
 #else
     if (!ready()) end();
-    announce(A_RUNTIME, shareable());
+    announce_runtime();
     serve_programs();
     ASK(SYS_prctl, PR_SET_DUMPABLE, 1, 0);
     ASK(SYS_close, ZYGOTE_LINK, 0, 0);

@@ -6,7 +6,7 @@
 #define ZYGOTE_PATH "/dev/zygote.so"
 #define WARM_PATH "/dev/warm.so"
 
-enum { A_ZYGOTE = 1, A_TEST = 2, A_RUNTIME = 3 };
+enum { A_ZYGOTE = 1, A_TEST, A_RUNTIME, A_SEEDED_RUNTIME };
 
 struct announcement {
     int role, pid; /* of a runtime: how many programs it may serve */

@@ -22,6 +22,7 @@ from tests.sandbox.conftest import Start, of_its_root
 from tests.sandbox.test_hostile import below
 from tests.sandbox.test_pool import eventually, name_of
 
+SEEDS = 5  # runtimes of Python, see runtime.h
 PROGRAMS = 16  # that a runtime serves whose copies share a seed, see warm.c
 UNSEEDED = 256  # and another, or Perl's
 
@@ -53,8 +54,8 @@ def runtimes(jail: Jail) -> list[int]:
     return [pid for pid, name in named if name and not name.startswith("driver")]
 
 
-def test_programs_begin_as_copies_of_one_runtime(start: Start, python: Toolchain) -> None:
-    jail = start(python)
+def test_programs_begin_as_copies_of_one_runtime(start: Start, lua: Toolchain) -> None:
+    jail = start(lua)
     assert eventually(lambda: len(runtimes(jail)) == 1)
     (first,) = runtimes(jail)
     for _ in range(PROGRAMS - 1):
@@ -62,6 +63,16 @@ def test_programs_begin_as_copies_of_one_runtime(start: Start, python: Toolchain
     assert eventually(lambda: runtimes(jail) == [first])  # the last program's init may not have its name yet
     assert printed(jail, "print(7)", 1) == ["7"] and eventually(lambda: first not in runtimes(jail))
     assert eventually(lambda: len(runtimes(jail)) == 1)
+
+
+@pytest.mark.parametrize("ahead", [True, False])
+def test_each_test_of_a_python_program_has_a_seed_of_its_own(start: Start, python: Toolchain, ahead: bool) -> None:
+    """The sixth has the first's again: there are as many runtimes."""
+    jail = start(python)
+    one, other = (
+        [run.stdout for run in jail.run("print(hash('a'))", [""] * 7, python.limits, ahead=ahead)] for _ in range(2)
+    )
+    assert len(set(one)) == len(runtimes(jail)) == SEEDS and one[5:] == one[:2] and other == one
 
 
 SAME = {  # what a copy may not have from its runtime: asked of the program, and true at a fresh start
@@ -121,7 +132,7 @@ def test_a_copy_sees_what_a_fresh_start_sees(
     program = SAME[language].strip() + "\n"
     for _ in range(2):
         assert printed(jail, program) == ["0", "1", "2"]
-    assert len(runtimes(jail)) == warm
+    assert bool(runtimes(jail)) == warm
 
 
 def test_time_goes_on_for_copies_of_an_old_runtime(start: Start, perl: Toolchain, bash: Toolchain) -> None:
@@ -186,7 +197,6 @@ OWN = {  # what chance decides in each test anew, as at a fresh start
     "php shuffle": ("php", "<?php $a = range(1, 20); shuffle($a); echo join(',', $a), PHP_EOL;"),
 }
 SHARED = {  # and what it decides when the runtime starts
-    "python hash": ("python", "print(hash('a'))"),
     "perl hash": ("perl", "use Hash::Util 'hash_seed'; print unpack('H*', hash_seed()), qq(\\n)"),
     "lua pairs": ("lua", "local t = {} for c in ('abcdefghijklmnop'):gmatch('.') do t[c] = 1 end\n"
                   "for k in pairs(t) do io.write(k) end print()"),
@@ -334,14 +344,14 @@ def test_no_program_can_reach_the_runtime(start: Start, python: Toolchain) -> No
         runs = run(jail, f"import os, signal\nos.kill({pid}, signal.SIGKILL)")
         assert len(runs) >= 1 and all(r.status in (Status.RUNTIME_ERROR, None) for r in runs)
         assert printed(jail, "print(7)") == ["7"] * 3
-    assert len(before) == 1 and runtimes(jail) == before
+    assert len(before) == SEEDS and runtimes(jail) == before
 
 
 def test_a_test_that_leaves_processes_ends_no_copying(start: Start, python: Toolchain) -> None:
     """They are killed, and the zygote with them: the next test begins as a copy of the runtime all the same."""
     jail = start(python)
     program = "import os, time\nos.fork() or time.sleep(60)\nprint(hash('a'))"
-    assert len(set(printed(jail, program, 4) + printed(jail, program, 4))) == 1
+    assert len(set(printed(jail, program, 4) + printed(jail, program, 4))) == 4
 
 
 def test_limits_are_each_programs_own(start: Start, python: Toolchain) -> None:
@@ -358,6 +368,5 @@ def test_limits_are_each_programs_own(start: Start, python: Toolchain) -> None:
 def test_where_memory_is_short_the_runtime_lives(start: Start, python: Toolchain) -> None:
     jail = start(python)
     assert printed(jail, "print(open('/proc/self/oom_score_adj').read())", 2) == ["1000"] * 2
-    assert eventually(lambda: len(runtimes(jail)) == 1)  # the next program's init may not have its name yet
-    (runtime,) = runtimes(jail)
-    assert Path(f"/proc/{runtime}/oom_score_adj").read_text() != "1000\n"
+    assert eventually(lambda: len(runtimes(jail)) == SEEDS)  # the next program's init may not have its name yet
+    assert all(Path(f"/proc/{runtime}/oom_score_adj").read_text() != "1000\n" for runtime in runtimes(jail))
