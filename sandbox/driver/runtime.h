@@ -1,6 +1,6 @@
 /* The runtimes that a language's programs are copied from (warm.c), as server and init see them. Included by driver.c.
  *
- * The server starts it, in a mount namespace of its own with an empty folder of programs, and waits until it has come to
+ * The server starts each, in a mount namespace of its own with an empty folder of programs, and waits until it has come to
  * its place. It is outside of every program's pid namespace: no program can see it, signal it or read its memory. It
  * holds two capabilities over the jail's user namespace, with which its copies enter those of an init; they give them
  * up before anything else.
