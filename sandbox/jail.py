@@ -125,7 +125,7 @@ class Jail:
         if not compile:  # whose environment is the same
             given, execute = without_env(execute)
             env |= given
-        self._commands = messages.commands(compile, execute, [f"{key}={value}" for key, value in env.items()])
+        self._commands = messages.Commands.of(compile, execute, [f"{key}={value}" for key, value in env.items()])
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(
             self._command(number, binaries),

@@ -63,8 +63,8 @@ static long copy(long flags) {
 #endif
 }
 
-static void announce(int role, long pid) {
-    struct announcement said = {role, pid};
+static void announce(int role, long number) {
+    struct announcement said = {role, {number}};
     ASK(SYS_write, ZYGOTE_LINK, &said, sizeof said);
 }
 

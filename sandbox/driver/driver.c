@@ -667,7 +667,10 @@ static void forget_peak(void) {
 static pid_t start(char *path, char **argv, char **environment, int ends[3], int link, volatile int *error) {
     static int filtered;
     char *file = path, **words = confined.root ? by_loader(kind_of(path), &file, argv) : argv;
-    if (!filtered) confined.on ? filter_files() : filter_program(0), filtered = 1;
+    if (!filtered) {
+        confined.on ? filter_files() : filter_program(0);
+        filtered = 1;
+    }
     if (write(oom_score, "1000", 4) < 0) die("oom_score_adj"); /* inherited: the first to go when memory is short */
     pid_t child = vfork();
     if (child < 0) die("vfork");

@@ -70,10 +70,10 @@ class Commands(NamedTuple):
     execute: bytes
     environment: bytes
 
-
-def commands(compile: Sequence[str], execute: Sequence[str], environment: Sequence[str]) -> Commands:
-    """`compile` and `execute` are argv, `environment` lines KEY=value."""
-    return Commands(_strings(compile), _strings(execute), _strings(environment))
+    @classmethod
+    def of(cls, compile: Sequence[str], execute: Sequence[str], environment: Sequence[str]) -> Commands:
+        """`compile` and `execute` are argv, `environment` lines KEY=value."""
+        return cls(_strings(compile), _strings(execute), _strings(environment))
 
 
 def runtime(commands: Commands) -> bytes:

@@ -78,7 +78,7 @@ static int start_runtime(struct runtime *one) {
     if (recv(one->link, &said, sizeof said, MSG_DONTWAIT) != sizeof said) return 0;
     if (said.role != A_RUNTIME && said.role != A_SEEDED_RUNTIME) return 0;
     runtimes.count = said.role == A_SEEDED_RUNTIME ? SEEDS : 1;
-    one->left = said.pid - 1;
+    one->left = said.programs - 1;
     return 1;
 }
 

@@ -9,7 +9,11 @@
 enum { A_ZYGOTE = 1, A_TEST, A_RUNTIME, A_SEEDED_RUNTIME };
 
 struct announcement {
-    int role, pid; /* of a runtime: how many programs it may serve */
+    int role;
+    union {
+        int pid;      /* of a zygote, of a test */
+        int programs; /* of a runtime: how many it may serve */
+    };
 };
 
 /* Init to runtime: how a copy enters the init's jail. With it come four descriptors. */

@@ -39,7 +39,7 @@ def echo(shell: Toolchain) -> Iterator[Pool]:
 def message(chain: Toolchain, program: str, stdin: bytes, ahead: bool = False) -> bytes:
     """A whole job with one test, as the host would send it."""
     environment = [f"{key}={value}" for key, value in ENVIRONMENT.items()]
-    commands = messages.commands([], command(chain.execute), environment)
+    commands = messages.Commands.of([], command(chain.execute), environment)
     job = messages.job(chain.filename, program, commands, chain.limits, ahead=[stdin] if ahead else [])
     return job if ahead else job + messages.message(LAST_TEST, stdin)
 
