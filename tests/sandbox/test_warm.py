@@ -291,7 +291,7 @@ ENDS = {  # what the C library does at a program's end, and not at what was ther
     ),
     "a library of the program's": (
         "local ffi = require('ffi') ffi.cdef('int one(void);')"
-        "local library = ffi.load('./last.so') io.write(library.one(), ' ') io.flush()"
+        "local library = ffi.load('./last.so') io.write(library.one(), ' ') io.flush() os.exit(0)"  # still loaded
     ),
 }
 LIBRARY = """
