@@ -20,6 +20,7 @@ from base.errors import ConfigError, Interrupted
 from base.lock import locked
 from policy.ranks import Ranks
 from run import gpus, run_folder, sweep_job
+from run.signals import heeded
 
 SAVE_S = 600  # how long ranks may take to save after a signal before they are killed, seconds
 LOST = re.compile(r"(closed|reset) by peer", re.IGNORECASE)  # gloo's words for a rank that has gone
@@ -53,7 +54,8 @@ def start(train: Train, config: DictConfig) -> None:
 def stoppable(folder: str | None) -> Iterator[None]:
     """On Ctrl-C, says how the run in `folder` is resumed."""
     try:
-        yield
+        with heeded():
+            yield
     except KeyboardInterrupt as error:
         if folder is None:
             raise

@@ -1,11 +1,47 @@
-"""Signals that ask a run to save and stop."""
+"""Signals that ask a run to stop, and to save first where there is something to save."""
 
 from __future__ import annotations
 
 import os
 import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
-from typing import Self
+from typing import NoReturn, Self
+
+from base.errors import Interrupted
+
+STOPS = (signal.SIGINT, signal.SIGTERM)
+_came = False  # whether one of them has, since the outermost `heeded` began
+
+
+@contextmanager
+def heeded() -> Iterator[None]:
+    """Both signals raise KeyboardInterrupt, whatever becomes of it on its way: OmegaConf makes an error of its own of
+    it, which is turned back here; in the callback of a weak reference, of which an import has many, Python drops it,
+    and `Interruption` raises it again when the run begins."""
+    global _came
+    ours = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is not _stop
+    if ours:
+        _came = False
+        before = {number: signal.signal(number, _stop) for number in STOPS}
+    try:
+        yield
+    except Exception as error:
+        if _came and not isinstance(error, Interrupted):
+            raise KeyboardInterrupt from error
+        raise
+    finally:
+        if ours:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _stop(number: int, frame: FrameType | None) -> NoReturn:
+    global _came
+    _came = True
+    raise KeyboardInterrupt
 
 
 class Interruption:
@@ -19,7 +55,9 @@ class Interruption:
         self.asked = 0
 
     def __enter__(self) -> Self:
-        self.before = {number: signal.signal(number, self._ask) for number in (signal.SIGINT, signal.SIGTERM)}
+        if _came:
+            raise KeyboardInterrupt
+        self.before = {number: signal.signal(number, self._ask) for number in STOPS}
         return self
 
     def __exit__(self, *_: object) -> None:
