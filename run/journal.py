@@ -103,6 +103,36 @@ def finite(row: dict[str, Any]) -> dict[str, Any]:
     return {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in row.items()}
 
 
+# Types are stated: a column in which a step has no value would have none, and a folder could not be read as one table.
+ROLLOUTS = pa.schema(
+    {
+        "problem": pa.string(),
+        "language": pa.string(),
+        "prompt": pa.string(),
+        "prompt_sha256": pa.string(),
+        "completion": pa.string(),
+        "program": pa.string(),
+        "verdict": pa.string(),
+        "message": pa.string(),
+        "tests_passed": pa.int64(),
+        "tests": pa.int64(),
+        "examples_passed": pa.int64(),
+        "examples": pa.int64(),
+        "reward": pa.float64(),
+        "advantage": pa.float64(),
+        "sampler_gap": pa.float64(),
+        "prompt_tokens": pa.int64(),
+        "completion_tokens": pa.int64(),
+        "finished": pa.bool_(),
+        "failed_test": pa.int64(),
+        "failed_input": pa.string(),
+        "expected": pa.string(),
+        "got": pa.string(),
+        "error": pa.string(),
+    }
+)
+
+
 def write_rollouts(path: Path, rollouts: Sequence[Rollout]) -> None:
     """Rollouts as a parquet file at `path`, one row each."""
     rows = [
@@ -130,7 +160,7 @@ def write_rollouts(path: Path, rollouts: Sequence[Rollout]) -> None:
         for r in rollouts
     ]
     with replacing(path) as part:
-        pq.write_table(pa.Table.from_pylist(rows), part)
+        pq.write_table(pa.Table.from_pylist(rows, schema=ROLLOUTS), part)
 
 
 def _step(line: str) -> float:

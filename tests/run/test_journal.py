@@ -1,12 +1,17 @@
-"""What wandb and TensorBoard are told of a run, read from the files of an offline run."""
+"""What wandb and TensorBoard are told of a run, read from the files of an offline run; and its rollouts."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow.parquet as pq
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from run.journal import Journal
+from policy.samplers.sampler import Completion
+from problems.problem import Problem
+from rollout.rollout import Rollout
+from run.journal import ROLLOUTS, Journal, write_rollouts
+from sandbox.job import Status, Test, TestResult, Verdict
 from tests.conftest import composed
 from tests.wandb_file import records
 
@@ -79,3 +84,24 @@ def test_what_json_cannot_say_is_null(tmp_path: Path) -> None:
     journal.log({"step": 1, "loss": float("nan"), "ratio": float("inf"), "reward": 0.5})
     assert journal.rows() == [{"step": 1, "loss": None, "ratio": None, "reward": 0.5}]
     assert "NaN" not in (tmp_path / "metrics.jsonl").read_text()
+
+
+def test_a_folder_of_rollouts_is_one_table(tmp_path: Path) -> None:
+    """Also where a step had nothing to put into a column."""
+    problem = Problem("p", "s", (Test("1\n", "2\n"),))
+    completion = Completion(0, [3], [-0.5], "no program", False)
+    failed = Verdict("p/0", Status.RUNTIME_ERROR, (TestResult(Status.RUNTIME_ERROR, "", "died"),))
+    one = Rollout(problem, "prompt", [1, 2], completion, None, Verdict("p/1", Status.NO_PROGRAM))
+    other = Rollout(problem, "prompt", [1, 2], completion, "x", failed, 0.0, -0.5, sampler_gap=0.25)
+    for step, rollouts in enumerate([[one], [other], []]):
+        write_rollouts(tmp_path / f"step_{step:06d}.parquet", rollouts)
+    rows = pq.read_table(tmp_path).to_pylist()
+    assert [(row["program"], row["reward"], row["sampler_gap"]) for row in rows] == [
+        (None, None, None),
+        ("x", 0.0, 0.25),
+    ]
+    assert [(row["failed_test"], row["expected"], row["error"]) for row in rows] == [
+        (None, None, None),
+        (0, "2\n", "died"),
+    ]
+    assert set(rows[0]) == set(ROLLOUTS.names)
