@@ -104,6 +104,7 @@ def finite(row: dict[str, Any]) -> dict[str, Any]:
 
 
 # Types are stated: a column in which a step has no value would have none, and a folder could not be read as one table.
+# A key of the rows below that is not here is not written.
 ROLLOUTS = pa.schema(
     {
         "problem": pa.string(),

@@ -13,7 +13,7 @@ from typing import NoReturn, Self
 from base.errors import Interrupted
 
 STOPS = (signal.SIGINT, signal.SIGTERM)
-_came = False  # whether one of them has, since the outermost `heeded` began
+_came = False  # whether one of them has, since the outermost `heeded` began; False outside of it
 
 
 @contextmanager
@@ -24,7 +24,6 @@ def heeded() -> Iterator[None]:
     global _came
     ours = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is not _stop
     if ours:
-        _came = False
         before = {number: signal.signal(number, _stop) for number in STOPS}
     try:
         yield
@@ -36,6 +35,7 @@ def heeded() -> Iterator[None]:
         if ours:
             for number, handler in before.items():
                 signal.signal(number, handler)
+            _came = False
 
 
 def _stop(number: int, frame: FrameType | None) -> NoReturn:

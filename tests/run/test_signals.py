@@ -53,7 +53,7 @@ def test_nothing_is_left_behind() -> None:
     with heeded():
         lose(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is before
-    with heeded(), Interruption(patient=False):
+    with Interruption(patient=False):
         pass  # of another run
     with pytest.raises(ConfigError), heeded():
         raise ConfigError("a mistake")
